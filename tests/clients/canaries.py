@@ -1,4 +1,4 @@
-"""Values that are planted, and the search for them in whatever form bytes are written down."""
+"""Unique values to plant, and a search for them in every form in which programs write bytes."""
 
 import base64
 import secrets
@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes
 from tests.clients.python_sdk.tools.keys import fresh_keys
 
 HEAD = 8
-"""Bytes by which a form is looked for at first: none is shorter."""
+"""Length of the prefix that the search compares first; every form is at least this long."""
 
 CHUNK = 64 * 1024
 
@@ -23,13 +23,13 @@ class Canaries:
         self.planted: list[bytes] = []
 
     def text(self) -> str:
-        """A new one."""
+        """Return a new value."""
         made = f"canary/{secrets.token_urlsafe(18)}+{secrets.token_hex(6)}"
         self.planted.append(made.encode())
         return made
 
     def key(self, key_format: str) -> dict[str, object]:
-        """A new key of a format, in all the forms it comes in."""
+        """Return a new key in a format, and remember its bytes in each form."""
         key = fresh_keys()[key_format]
         if key_format == "jwk":
             self.planted += [key["key_jwk"]["d"].encode(), base64.urlsafe_b64decode(key["key_jwk"]["d"] + "=")]
@@ -39,7 +39,7 @@ class Canaries:
 
 
 def forms(value: bytes) -> Iterator[bytes]:
-    """The bytes of a value, and the ways in which programs write bytes down."""
+    """Yield a value's bytes in each form in which programs write them."""
     yield value
     yield value[::-1]
     yield value.hex().encode()
@@ -56,23 +56,23 @@ def forms(value: bytes) -> Iterator[bytes]:
 
 
 def found(canaries: list[bytes], places: dict[str, bytes]) -> list[tuple[str, bytes]]:
-    """Each place where a canary is, in whatever form."""
+    """Return each place that contains a canary in any form, with that form."""
     by_head: defaultdict[bytes, set[bytes]] = defaultdict(set)
     for canary in canaries:
-        for one in forms(canary):
-            assert len(one) >= HEAD
-            by_head[one[:HEAD]].add(one)
+        for form in forms(canary):
+            assert len(form) >= HEAD
+            by_head[form[:HEAD]].add(form)
     return [
-        (place, one)
+        (place, form)
         for place, content in places.items()
         for head in heads_in(content, by_head.keys())
-        for one in by_head[head]
-        if one in content
+        for form in by_head[head]
+        if form in content
     ]
 
 
 def heads_in(content: bytes, heads: AbstractSet[bytes]) -> set[bytes]:
-    """Which of some heads are in a content: one pass over it, however many they are."""
+    """Return the prefixes that occur in a content, in one pass."""
     seen: set[bytes] = set()
     for start in range(0, len(content), CHUNK):
         end = min(start + CHUNK, len(content) - HEAD + 1)
@@ -81,5 +81,5 @@ def heads_in(content: bytes, heads: AbstractSet[bytes]) -> set[bytes]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Return the content of every file below a folder."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

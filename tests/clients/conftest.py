@@ -1,4 +1,4 @@
-"""A client on the bare wire, and a script of the test's own on the shared server."""
+"""A client for raw requests, and a script for each test on the shared server."""
 
 import itertools
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def wire(server: Server) -> Iterator[Wire]:
-    """A client of the shared server, with its owner's token."""
+    """Yield a client of the shared server with its owner's token."""
     with Wire.to(server) as client:
         yield client
 
 
 @pytest.fixture
 def absent_script() -> str:
-    """The name of a script that is not there."""
+    """Return the name of a script that does not exist."""
     return f"script-{next(_numbers)}"
 
 
 @pytest.fixture
 def script(wire: Wire, absent_script: str) -> str:
-    """The name of a script without bindings."""
+    """Return the name of a script without bindings."""
     assert wire.upload(absent_script).status == 200
     return absent_script

@@ -1,4 +1,4 @@
-"""Names that a secret may bear and that clients, routers and databases are known to trip over."""
+"""Valid secret names that are known to break clients, routers and databases."""
 
 LONGEST = 2712
 
@@ -57,12 +57,12 @@ NAMES = (
     "x" * LONGEST,
     "☃" * (LONGEST // 3),
 )
-"""Each is one to 2,712 bytes of UTF-8."""
+"""Each name has one to 2,712 bytes of UTF-8."""
 
 DOTS = (".", "..")
-"""Names that clients refuse to send in a path, or drop from it."""
+"""Names that clients refuse to send in a path, or remove from it."""
 
 
 def shortened(name: str) -> str:
-    """What a test report calls a name."""
+    """Return a name's id in a test report."""
     return ascii(name[:24]).strip("'\"")

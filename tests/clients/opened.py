@@ -1,4 +1,4 @@
-"""What the delivery side would find: values, opened with the safe's private ring in the places where they belong."""
+"""Values as the delivery process would see them: opened with the safe's private ring in their contexts."""
 
 import json
 from typing import Final
@@ -18,11 +18,11 @@ from nightsafe.store.sqlite import SqliteStore
 
 
 def opened(safe: Safe, script: str, namespace: str = "", version: int | None = None) -> dict[str, str]:
-    """The values of a script's secret texts by name, as of a version number (default: the newest)."""
+    """Return a script's secret texts by name, as of a version number (default: the newest)."""
     ref = ScriptRef(safe.account_id, script, namespace)
 
     async def read(store: SqliteStore) -> list[Binding]:
-        """The bindings as they are stored."""
+        """Return the bindings as they are stored."""
         return await store.bindings(ref, version)
 
     opener = RecordOpener(_verifier(safe), PrivateRing.load(safe.private_ring))
@@ -34,7 +34,7 @@ def opened(safe: Safe, script: str, namespace: str = "", version: int | None = N
 
 
 def opened_held(safe: Safe, kind: Kind, collection: str, environment: str = "") -> dict[str, str]:
-    """The values of a collection's secret texts, by name: a Pages project's environment or a script's previews."""
+    """Return a collection's secret texts by name: a Pages project's environment or a script's previews."""
     place = sealing_ref(kind, safe.account_id, collection, environment)
     opener = RecordOpener(_verifier(safe), PrivateRing.load(safe.private_ring))
     return {
@@ -45,7 +45,7 @@ def opened_held(safe: Safe, kind: Kind, collection: str, environment: str = "") 
 
 
 def opened_stored(safe: Safe, store_id: str) -> dict[str, str]:
-    """The values of a Secrets Store's secrets by name: each sealed to the id that its value came with."""
+    """Return the values of a Secrets Store by name; each is sealed to the id under which it was sent."""
     place = sealing_ref(Kind.SECRETS_STORE, safe.account_id, store_id)
     ring, values = PrivateRing.load(safe.private_ring), {}
     for item in _items(safe, Kind.SECRETS_STORE, store_id):
@@ -57,27 +57,27 @@ def opened_stored(safe: Safe, store_id: str) -> dict[str, str]:
 
 
 class _SignedFor:
-    """A verifier of records that are signed for another place than they are sealed to."""
+    """A verifier for records that are signed for one place and sealed to another."""
 
     def __init__(self, verifier: Verifier, signed: Context) -> None:
         self._verifier: Final = verifier
         self._signed: Final = signed
 
     def verify(self, _: Context, record: bytes) -> bytes:
-        """The sealed value, if it was signed for its own place."""
+        """Return the sealed value if it was signed for its own place."""
         return self._verifier.verify(self._signed, record)
 
 
 def _verifier(safe: Safe) -> VerifyKeys:
-    """What tells the records that the safe has signed."""
+    """Return the keys that verify the safe's records."""
     return VerifyKeys.load(safe.path / "keys" / "verify-keys.json")
 
 
 def _items(safe: Safe, kind: Kind, name: str) -> list[Item]:
-    """Every item of a collection."""
+    """Return every item of a collection."""
 
     async def read(store: SqliteStore) -> list[Item]:
-        """The items as they are stored."""
+        """Return the items as they are stored."""
         collection = await store.collection(safe.account_id, kind, name)
         assert collection is not None
         return await store.items(safe.account_id, collection.id)
@@ -86,5 +86,5 @@ def _items(safe: Safe, kind: Kind, name: str) -> list[Item]:
 
 
 def _named(ref: ScriptRef, name: str) -> Context:
-    """The context of a secret text."""
+    """Return the context of a secret text."""
     return Context(account_id=ref.account_id, namespace=ref.namespace, script=ref.name, name=name, kind="secret_text")

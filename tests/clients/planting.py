@@ -1,16 +1,15 @@
-"""Values planted by every door but a script's own secrets and its upload.
+"""Requests that carry a secret value in every way except a script's own secrets and its upload.
 
-Those are versions, settings, services, dispatch namespaces, previews, Pages projects and the Secrets Store. By each
-they are stored, replaced, and refused.
+The ways are versions, settings, services, dispatch namespaces, previews, Pages projects and the Secrets Store. In
+each way values are stored, replaced and refused.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from tests.clients.canaries import Canaries
 from tests.clients.opened import opened, opened_held, opened_stored
-from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Wire, form
+from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Wire, send_form
 from tests.server import Safe
 
 from nightsafe.store.collections import Kind
@@ -57,13 +56,13 @@ SHOWING = (
     STORES,
     f"{_ACCOUNT}/secrets_store/quota",
 )
-"""Pages that show something of what was planted."""
+"""Paths whose answers show something of what was planted."""
 
 Ask = Callable[[Any], Answer]
 
 
 def plant_beside_scripts(wire: Wire, canaries: Canaries) -> None:
-    """By every door in turn."""
+    """Send values in every way."""
     assert wire.upload("doors", _text("S", canaries), _key("K", canaries)).status == 200
     _plant_in_settings(wire, canaries)
     _plant_in_versions(wire, canaries)
@@ -76,7 +75,7 @@ def plant_beside_scripts(wire: Wire, canaries: Canaries) -> None:
 
 
 def kept_beside_scripts(safe: Safe, store_id: str) -> list[dict[str, str]]:
-    """What the delivery side finds of it, place by place."""
+    """Return the values that delivery can open, for each place."""
     return [
         opened(safe, "doors"),
         opened(safe, "doors-staging"),
@@ -89,17 +88,17 @@ def kept_beside_scripts(safe: Safe, store_id: str) -> list[dict[str, str]]:
 
 
 def _text(name: str, canaries: Canaries, **changed: object) -> dict[str, Any]:
-    """A secret text with a new value."""
+    """Return a secret text with a new value."""
     return {"type": "secret_text", "name": name, "text": canaries.text(), **changed}
 
 
 def _key(name: str, canaries: Canaries, key_format: str = "jwk", **changed: object) -> dict[str, Any]:
-    """A secret key that is new."""
+    """Return a secret key with a new value."""
     return {"name": name, **canaries.key(key_format), **changed}
 
 
 def _bad_bindings(canaries: Canaries) -> list[list[Any]]:
-    """Bindings of which one is refused for what it is, beside one that is good."""
+    """Return lists of a valid binding and one that is refused."""
     wrong: list[Any] = [
         _text("X", canaries, text=canaries.text() * 200),
         _text("X", canaries, text=[canaries.text()]),
@@ -114,11 +113,11 @@ def _bad_bindings(canaries: Canaries) -> list[list[Any]]:
         {"type": "inherit", "name": "NONE", "old_name": "NONE-2", "text": canaries.text()},
         canaries.text(),
     ]
-    return [[_text("S", canaries), one] for one in wrong]
+    return [[_text("S", canaries), binding] for binding in wrong]
 
 
 def _loose_members(canaries: Canaries) -> list[Any]:
-    """Good bindings with members that are none of theirs."""
+    """Return valid bindings with members that do not belong to them."""
     return [
         {"type": "kv_namespace", "name": "KV", "namespace_id": "1", "text": canaries.text()},
         {"type": "service", "name": "SERVICE", "service": "doors", "secret": canaries.text()},
@@ -126,14 +125,8 @@ def _loose_members(canaries: Canaries) -> list[Any]:
     ]
 
 
-def _multipart(wire: Wire, method: str, path: str, part: str, value: object) -> Answer:
-    """Send a form with one JSON part, and a module."""
-    content_type, body = form({part: json.dumps(value).encode()})
-    return wire.ask(method, path, body, [("Content-Type", content_type)])
-
-
 def _plant_by_form(ask: Ask, canaries: Canaries, **fields: object) -> None:
-    """As bindings of a form's metadata or settings: taken, and refused in each way."""
+    """Send values as bindings in a form's metadata or settings: accepted, and refused in each way."""
     good = [_text("S", canaries), _text("T", canaries), _key("K", canaries, "pkcs8"), *_loose_members(canaries)]
     assert ask({"bindings": good, **fields}).status == 200
     assert ask({"bindings": [_text("S", canaries)], **fields, "more": canaries.text()}).status == 200
@@ -145,7 +138,7 @@ def _plant_by_form(ask: Ask, canaries: Canaries, **fields: object) -> None:
 
 
 def _plant_by_secrets(wire: Wire, canaries: Canaries, at: str) -> None:
-    """By `secrets` and `secrets-bulk` below a path: put, patched, refused, deleted."""
+    """Send values to `secrets` and `secrets-bulk` below a path: put, patched, refused, deleted."""
     new = canaries.text
     for _ in range(2):
         assert wire.send("PUT", f"{at}/secrets", _text("P", canaries)).status == 200
@@ -162,9 +155,9 @@ def _plant_by_secrets(wire: Wire, canaries: Canaries, at: str) -> None:
 
 
 def _plant_in_settings(wire: Wire, canaries: Canaries) -> None:
-    """By PATCH of a script's settings of both levels."""
-    _plant_by_form(lambda value: _multipart(wire, "PATCH", f"{_AT}/settings", "settings", value), canaries)
-    assert _multipart(wire, "PATCH", f"{_AT}/settings", "other", {"bindings": [_text("S", canaries)]}).status == 400
+    """Send values in a PATCH of a script's settings of both levels."""
+    _plant_by_form(lambda value: send_form(wire, "PATCH", f"{_AT}/settings", "settings", value), canaries)
+    assert send_form(wire, "PATCH", f"{_AT}/settings", "other", {"bindings": [_text("S", canaries)]}).status == 400
     assert wire.send("PATCH", f"{_AT}/settings", {"bindings": [_text("S", canaries)]}).status == 400
     assert wire.send("PATCH", f"{_AT}/script-settings", {"logpush": True, "text": canaries.text()}).status == 200
     assert wire.send("PATCH", f"{_AT}/script-settings", {"logpush": canaries.text()}).status == 400
@@ -174,14 +167,14 @@ def _plant_in_settings(wire: Wire, canaries: Canaries) -> None:
 
 
 def _plant_in_versions(wire: Wire, canaries: Canaries) -> None:
-    """By POST of a version; then all of it is served, split and alone."""
+    """Send values in a POST of a version, then deploy the versions."""
 
     def post(value: Any) -> Answer:
-        """Make a version."""
-        return _multipart(wire, "POST", f"{_AT}/versions?bindings_inherit=strict", "metadata", value)
+        """Create a version."""
+        return send_form(wire, "POST", f"{_AT}/versions?bindings_inherit=strict", "metadata", value)
 
     _plant_by_form(post, canaries, main_module="worker.js")
-    assert _multipart(wire, "PUT", f"{_AT}/content", "metadata", [_text("S", canaries)]).status == 400
+    assert send_form(wire, "PUT", f"{_AT}/content", "metadata", [_text("S", canaries)]).status == 400
     for change in ([], [{"version_id": canaries.text(), "percentage": 100}], canaries.text()):
         body = {"strategy": "percentage", "versions": change}
         assert wire.send("POST", f"{_AT}/deployments", body).status == 400
@@ -191,16 +184,16 @@ def _plant_in_versions(wire: Wire, canaries: Canaries) -> None:
 
 
 def _refuse_while_split(wire: Wire, canaries: Canaries) -> None:
-    """By every way to write a secret over a version that is not served."""
+    """Send values in each way that is refused while the newest version is not deployed."""
     assert wire.send("PUT", f"{_AT}/secrets", _text("S", canaries)).refusal == (400, [10215])
     patch = {"secrets": {"S": _text("S", canaries)}}
     assert wire.send("PATCH", f"{_AT}/secrets-bulk", patch).refusal == (400, [10215])
     settings = {"bindings": [_text("S", canaries)]}
-    assert _multipart(wire, "PATCH", f"{_AT}/settings", "settings", settings).refusal == (400, [10214])
+    assert send_form(wire, "PATCH", f"{_AT}/settings", "settings", settings).refusal == (400, [10214])
 
 
 def _serve_newest(wire: Wire) -> None:
-    """Serve the oldest version, by force, and the newest."""
+    """Deploy the oldest version with `force`, then the newest."""
     versions = wire.ask("GET", f"{_AT}/versions?deployable=true").result["items"]
     for version in (versions[-1], versions[0]):
         share = {"version_id": version["id"], "percentage": 100}
@@ -209,11 +202,11 @@ def _serve_newest(wire: Wire) -> None:
 
 
 def _plant_in_json_versions(wire: Wire, canaries: Canaries) -> None:
-    """By versions in JSON, and by the patch of the newest one."""
+    """Send values in versions in JSON, and in a patch of the newest one."""
     module = {"name": "worker.js", "content_type": "application/javascript+module", "content_base64": "MTs="}
 
     def post(value: Any) -> Answer:
-        """Make a version that is served."""
+        """Create a version and deploy it."""
         return wire.send("POST", f"{_WORKER}/versions?deploy=true", value)
 
     _plant_by_form(post, canaries, main_module="worker.js", modules=[module])
@@ -229,7 +222,7 @@ def _plant_in_json_versions(wire: Wire, canaries: Canaries) -> None:
 
 
 def _plant_in_env(ask: Ask, canaries: Canaries) -> None:
-    """As members of an `env`: put, replaced, refused beside good ones, dropped."""
+    """Send values as members of an `env`: put, replaced, refused beside valid ones, deleted."""
     for _ in range(2):
         assert (
             ask({"S": _text("S", canaries), "Q": _key("Q", canaries), "GONE": _text("GONE", canaries)}).status == 200
@@ -247,11 +240,11 @@ def _plant_in_env(ask: Ask, canaries: Canaries) -> None:
 
 
 def _plant_in_previews(wire: Wire, canaries: Canaries) -> None:
-    """By what previews begin with, under both names, and by previews that there are none of."""
+    """Send values in the previews' base configuration, under both of its names, and in previews."""
     for member in ("previews_base_config", "preview_defaults"):
 
         def patch(env: Any, member: str = member) -> Answer:
-            """Merge it."""
+            """Merge this into the Worker."""
             return wire.send("PATCH", _WORKER, {member: {"env": env}}, MERGE_PATCH)
 
         _plant_in_env(patch, canaries)
@@ -265,16 +258,16 @@ def _plant_in_previews(wire: Wire, canaries: Canaries) -> None:
 
 
 def _plant_in_environments(wire: Wire, canaries: Canaries) -> None:
-    """By an environment of a service."""
+    """Send values in an environment of a service."""
     described = {"main_module": "worker.js", "bindings": [_text("S", canaries)]}
     assert wire.send("PUT", f"{_SERVICE}/secrets", _text("S", canaries)).status == 404
-    assert _multipart(wire, "PUT", _SERVICE, "metadata", described).status == 200
-    _plant_by_form(lambda value: _multipart(wire, "PATCH", f"{_SERVICE}/settings", "settings", value), canaries)
+    assert send_form(wire, "PUT", _SERVICE, "metadata", described).status == 200
+    _plant_by_form(lambda value: send_form(wire, "PATCH", f"{_SERVICE}/settings", "settings", value), canaries)
     _plant_by_secrets(wire, canaries, _SERVICE)
 
 
 def _plant_in_namespaces(wire: Wire, canaries: Canaries) -> None:
-    """By a script in a dispatch namespace, and by one that is not there."""
+    """Send values in a script of a dispatch namespace, and in one that does not exist."""
     nowhere = _DISPATCHED.replace("/doors/", "/nowhere/")
     assert wire.send("POST", _NAMESPACES, {"name": [canaries.text()]}).status == 400
     assert wire.send("POST", _NAMESPACES, {"name": "doors", "more": canaries.text()}).status == 200
@@ -282,21 +275,21 @@ def _plant_in_namespaces(wire: Wire, canaries: Canaries) -> None:
     assert wire.send("PUT", f"{nowhere}/secrets", _text("S", canaries)).status == 404
 
     def put(value: Any) -> Answer:
-        """Upload it."""
-        return _multipart(wire, "PUT", f"{_DISPATCHED}?bindings_inherit=strict", "metadata", value)
+        """Upload the script."""
+        return send_form(wire, "PUT", f"{_DISPATCHED}?bindings_inherit=strict", "metadata", value)
 
     _plant_by_form(put, canaries, main_module="worker.js")
-    _plant_by_form(lambda value: _multipart(wire, "PATCH", f"{_DISPATCHED}/settings", "settings", value), canaries)
+    _plant_by_form(lambda value: send_form(wire, "PATCH", f"{_DISPATCHED}/settings", "settings", value), canaries)
     _plant_by_secrets(wire, canaries, _DISPATCHED)
     assert wire.send("PUT", f"{_DISPATCHED}/tags", {"text": canaries.text()}).status == 400
 
 
 def _plant_in_projects(wire: Wire, canaries: Canaries) -> None:
-    """By variables of a Pages project, in JSON as such and as plain text."""
+    """Send values in variables of a Pages project, with JSON as its own type and as plain text."""
     new = canaries.text
 
     def body(variable: object, environment: str = "production") -> dict[str, Any]:
-        """A project with a secret variable and another one."""
+        """Return a project with a secret variable and another variable."""
         variables = {"S": {"type": "secret_text", "value": new(), "more": new()}, "X": variable}
         return {"deployment_configs": {environment: {"env_vars": variables}}, "more": new()}
 
@@ -324,36 +317,36 @@ def _plant_in_projects(wire: Wire, canaries: Canaries) -> None:
 
 
 def _plant_in_stores(wire: Wire, canaries: Canaries) -> None:
-    """By secrets of a Secrets Store: made, changed, given a twin, refused, deleted."""
+    """Send values in secrets of a Secrets Store: created, changed, duplicated, refused, deleted."""
     new = canaries.text
 
-    def one(name: str, **changed: object) -> dict[str, Any]:
-        """A secret to make."""
+    def secret(name: str, **changed: object) -> dict[str, Any]:
+        """Return a secret to create."""
         return {"name": name, "value": new(), "scopes": ["workers"], "comment": "shown", "more": new(), **changed}
 
     assert wire.send("POST", STORES, {"name": [new()]}).status == 400
     at = f"{STORES}/{wire.send('POST', STORES, {'name': 'doors', 'value': new()}).result['id']}/secrets"
-    made = wire.send("POST", at, [one("A"), one("B")], _PLAIN_JSON).result
+    made = wire.send("POST", at, [secret("A"), secret("B")], _PLAIN_JSON).result
     first = f"{at}/{made[0]['id']}"
     for wrong in (
-        one("C", value=[new()]),
-        one("C", value=new() * 2000),
-        one("C", scopes=[new()]),
-        one("C", comment=[new()]),
-        one(new()),
-        one("A"),
+        secret("C", value=[new()]),
+        secret("C", value=new() * 2000),
+        secret("C", scopes=[new()]),
+        secret("C", comment=[new()]),
+        secret(new()),
+        secret("A"),
         new(),
     ):
-        assert wire.send("POST", at, [one("D"), wrong]).status == 400
-    assert wire.send("POST", at, one("C")).status == 400
+        assert wire.send("POST", at, [secret("D"), wrong]).status == 400
+    assert wire.send("POST", at, secret("C")).status == 400
     assert wire.send("PATCH", first, {"value": new(), "comment": "changed"}).status == 200
     assert wire.send("PATCH", first, {"value": [new()]}).status == 400
     assert wire.send("PATCH", first, {"value": new() * 2000}).status == 400
     assert wire.send("PATCH", first, {"value": new(), "scopes": new()}).status == 400
     assert wire.send("PATCH", f"{at}/{'0' * 32}", {"value": new()}).status == 404
-    twin = wire.send("POST", f"{first}/duplicate", one("TWIN"))
+    twin = wire.send("POST", f"{first}/duplicate", secret("TWIN"))
     assert wire.ask("GET", f"{at}/{twin.result['id']}").status == 200
-    assert wire.send("POST", f"{first}/duplicate", one("A")).status == 400
+    assert wire.send("POST", f"{first}/duplicate", secret("A")).status == 400
     assert wire.send("DELETE", at, [{"id": made[1]["id"], "value": new()}]).status == 200
     assert wire.send("DELETE", at, [{"id": new()}]).status == 404
     assert wire.ask("GET", f"{at}?search=a").status == 200

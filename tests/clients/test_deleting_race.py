@@ -1,13 +1,12 @@
-"""A Worker that is deleted while another one is bound to it: one of the two is refused, whichever came first."""
+"""A Worker that is deleted while another Worker is bound to it."""
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
 
 import pytest
-from tests.clients.wire.talk import SCRIPTS, Answer, Wire, form
+from tests.clients.wire.talk import SCRIPTS, Answer, Wire, send_form
 from tests.server import Server
 
 ROUNDS = 12
@@ -20,30 +19,29 @@ WAYS = {
 
 
 def bind(wire: Wire, way: str, target: str) -> Answer:
-    """Bind the calling script to another one."""
+    """Bind the calling script to another script."""
     method, part, below = WAYS[way]
     wanted = {"bindings": [{"type": "service", "name": "TARGET", "service": target}]}
     main = {"main_module": "worker.js"} if part == "metadata" else {}
-    content_type, body = form({part: json.dumps(main | wanted).encode()})
-    return wire.ask(method, f"{SCRIPTS}/{CALLER}{below}", body, [("Content-Type", content_type)])
+    return send_form(wire, method, f"{SCRIPTS}/{CALLER}{below}", part, main | wanted)
 
 
 def at_once(*asks: Callable[[], Answer]) -> list[Answer]:
-    """The answers to requests that each wait for the others to be ready."""
+    """Send requests at the same moment; return their answers."""
     barrier = Barrier(len(asks))
 
-    def ask(one: Callable[[], Answer]) -> Answer:
-        """One of them."""
+    def ask(request: Callable[[], Answer]) -> Answer:
+        """Send one of the requests."""
         barrier.wait()
-        return one()
+        return request()
 
     with ThreadPoolExecutor(len(asks)) as pool:
         return list(pool.map(ask, asks))
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_one_of_the_two_is_refused(server: Server, way: str) -> None:
-    """With 10142 the deletion, else with 10143 the other: no binding is left that leads nowhere."""
+def test_a_deletion_or_its_concurrent_binding_is_refused(server: Server, way: str) -> None:
+    """Either the deletion is refused with 10142 or the binding with 10143, so no binding lacks its target."""
     with Wire.to(server) as deleting, Wire.to(server) as binding:
         for number in range(ROUNDS):
             target = f"gone-{way}-{number}"

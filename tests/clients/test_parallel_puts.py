@@ -1,4 +1,4 @@
-"""Many at once on one script."""
+"""Many parallel writes of secrets to one script."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +13,7 @@ CONNECTIONS = 64
 
 
 def test_a_thousand_parallel_puts(server: Server, wire: Wire, script: str) -> None:
-    """All succeed, on as many names and on the same names, and each makes a version with a number of its own."""
+    """All puts succeed, to different names and to the same, and each makes a version with its own number."""
 
     def put_some(first: int) -> tuple[list[int], int]:
         with Wire.to(server) as own:

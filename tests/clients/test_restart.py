@@ -1,4 +1,4 @@
-"""What survives the end of the server, and what it never needs."""
+"""The state after the server stops, and files that the server never reads."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ sys.addaudithook(watch)
 
 
 def wait_until_refused(port: int) -> None:
-    """Return once nobody takes connections on the port any more."""
+    """Wait until the port refuses connections."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         try:
@@ -32,8 +32,8 @@ def wait_until_refused(port: int) -> None:
     pytest.fail("the server still takes connections")
 
 
-def test_everything_is_there_after_a_restart(safe: Safe) -> None:
-    """Scripts, secrets, settings and files; twice, with writes in between, and after a SIGKILL too."""
+def test_everything_survives_a_restart(safe: Safe) -> None:
+    """Scripts, secrets, settings and files survive a restart, a second one, and a SIGKILL."""
     expected: list[str] = []
     seen: list[bytes] = []
     server = Server(safe)
@@ -55,8 +55,8 @@ def test_everything_is_there_after_a_restart(safe: Safe) -> None:
     assert expected == ["patched-0", "patched-1", "patched-2", "put-1", "put-2"]
 
 
-def test_a_request_in_flight_is_finished(safe: Safe) -> None:
-    """Told to end, the server takes no more connections, answers what had begun, exits with 0, and keeps it."""
+def test_sigterm_finishes_open_requests(safe: Safe) -> None:
+    """After SIGTERM the server accepts no connections, finishes open requests, and exits with 0."""
     server = Server(safe)
     server.start()
     target = f"{SCRIPTS}/script/secrets"
@@ -76,7 +76,7 @@ def test_a_request_in_flight_is_finished(safe: Safe) -> None:
         assert wire.names("script") == ["late"]
 
 
-def test_to_be_told_twice_does_no_harm(safe: Safe) -> None:
+def test_a_second_sigterm_changes_nothing(safe: Safe) -> None:
     """A second SIGTERM changes nothing."""
     server = Server(safe)
     server.start()
@@ -86,8 +86,8 @@ def test_to_be_told_twice_does_no_harm(safe: Safe) -> None:
     assert server.wait() == 0
 
 
-def test_the_private_ring_is_not_needed(safe: Safe, tmp_path: Path) -> None:
-    """With its file gone every call works; the serving process opens no such file and loads nothing that opens."""
+def test_the_server_does_not_need_the_private_ring(safe: Safe, tmp_path: Path) -> None:
+    """Every call works without its file; the server neither opens it nor imports modules that open values."""
     (tmp_path / "sitecustomize.py").write_text(WATCHER)
     watched = tmp_path / "watched.log"
     safe.private_ring.unlink()
@@ -104,7 +104,7 @@ def test_the_private_ring_is_not_needed(safe: Safe, tmp_path: Path) -> None:
 
 
 def use_everything(server: Server) -> None:
-    """Every call that succeeds, and a few that do not."""
+    """Send every kind of request that succeeds, and a few that fail."""
     with Wire.to(server) as wire:
         assert wire.upload("script", {"type": "secret_text", "name": "S", "text": "x"}).status == 200
         assert wire.put("script", "mine").status == 200

@@ -1,4 +1,4 @@
-"""A rotation while clients go on, and while one process after the other is killed."""
+"""A key rotation while clients send requests and processes are killed."""
 
 import subprocess
 import threading
@@ -12,22 +12,24 @@ from tests.clients.opened import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Server, clean_environ
 
-SECRETS = 100
-MANY = 12
+SECRETS_EACH = 100
+SCRIPTS_COUNT = 12
 SECONDS = 120
 
 
-def filled(server: Server) -> None:
-    """So many scripts with so many values each."""
+def create_scripts(server: Server) -> None:
+    """Create many scripts with many values each."""
     with Wire.to(server) as wire:
-        for script in range(MANY):
-            bindings = [{"type": "secret_text", "name": f"S{at}", "text": f"{script}-{at}"} for at in range(SECRETS)]
+        for script in range(SCRIPTS_COUNT):
+            bindings = [
+                {"type": "secret_text", "name": f"S{at}", "text": f"{script}-{at}"} for at in range(SECRETS_EACH)
+            ]
             assert wire.upload(f"worker-{script}", *bindings).status == 200
 
 
 @contextmanager
 def resealing(server: Server) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that seals anew; killed at the end if it has not ended."""
+    """Run a process that re-encrypts; kill it at the end if it still runs."""
     safe = server.safe
     token = token_file(safe, RESEALING)
     command = (
@@ -42,21 +44,21 @@ def resealing(server: Server) -> Iterator["subprocess.Popen[bytes]"]:
         process.communicate()
 
 
-def left(wire: Wire) -> int:
-    """How many values are to be sealed anew, as the server tells."""
+def values_left(wire: Wire) -> int:
+    """Return the number of values under older keys, as the server counts them."""
     keys = wire.ask("GET", SCRIPTS.replace("workers/scripts", "nightsafe/keys")).result["keys"]
     return sum(key["values"] for key in keys if key["state"] != "primary")
 
 
 def wait_until_left(wire: Wire, most: int) -> None:
-    """Return once no more than so many are left."""
+    """Wait until at most this many values are under older keys."""
     deadline = time.monotonic() + SECONDS
-    while left(wire) > most:
+    while values_left(wire) > most:
         assert time.monotonic() < deadline
 
 
 class Traffic:
-    """Clients that read and write all the time, each script of its own; every answer must be a good one."""
+    """Clients that read and write continuously, each its own script; every answer must be successful."""
 
     def __init__(self, server: Server, clients: int = 3) -> None:
         self._server = server
@@ -67,54 +69,54 @@ class Traffic:
         self.count = 0
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the clients."""
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop the clients."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
     def _client(self, number: int) -> None:
-        """One client."""
+        """Run one client."""
         script, turn = f"worker-{number}", 0
         with Wire.to(self._server) as wire:
             while not self._stop.is_set():
                 turn += 1
-                name = f"S{turn % SECRETS}"
+                name = f"S{turn % SECRETS_EACH}"
                 answers = [
                     wire.put(script, name, f"new-{number}-{turn}"),
                     wire.ask("GET", f"{SCRIPTS}/{script}/secrets/{name}"),
                 ]
                 self.put[f"{script}/{name}"] = f"new-{number}-{turn}"
-                self.wrong += [one for one in answers if one.status != 200]
+                self.wrong += [answer for answer in answers if answer.status != 200]
                 self.count += len(answers)
 
 
 def expected(traffic: Traffic, script: int) -> dict[str, str]:
-    """The values of a script after some traffic."""
-    return {f"S{at}": traffic.put.get(f"worker-{script}/S{at}", f"{script}-{at}") for at in range(SECRETS)}
+    """Return the expected values of a script after some traffic."""
+    return {f"S{at}": traffic.put.get(f"worker-{script}/S{at}", f"{script}-{at}") for at in range(SECRETS_EACH)}
 
 
-def test_clients_go_on_through_a_rotation(own_server: Server) -> None:
-    """Every request is answered, no write is lost, and all values come under the new key.
+def test_clients_continue_through_a_rotation_and_kills(own_server: Server) -> None:
+    """Every request succeeds, no write is lost, and all values end under the new key.
 
-    Whoever seals anew is killed in the middle of it, and so is the server; what is left is done by the next.
+    The process that re-encrypts is killed in the middle, and so is the server; the next process does the rest.
     """
-    filled(own_server)
+    create_scripts(own_server)
     done(own_server.safe, "rotate")
     with Wire.to(own_server) as wire, Traffic(own_server) as traffic:
-        total = left(wire)
-        assert total >= MANY * SECRETS
+        total = values_left(wire)
+        assert total >= SCRIPTS_COUNT * SECRETS_EACH
         with resealing(own_server):
             wait_until_left(wire, total * 3 // 4)
-        assert left(wire) > 0
+        assert values_left(wire) > 0
         with resealing(own_server):
             wait_until_left(wire, total // 2)
-        assert left(wire) > 0
+        assert values_left(wire) > 0
     assert ([], True) == (traffic.wrong, traffic.count > 20)
 
     with resealing(own_server) as process:
@@ -125,8 +127,8 @@ def test_clients_go_on_through_a_rotation(own_server: Server) -> None:
     own_server.start()
     with Wire.to(own_server) as wire, resealing(own_server) as process:
         assert 0 == process.wait(SECONDS)
-        assert 0 == left(wire)
+        assert 0 == values_left(wire)
 
     assert ["primary", "active"] == [key["state"] for key in done(own_server.safe, "status")["keys"]]
-    for script in range(MANY):
+    for script in range(SCRIPTS_COUNT):
         assert expected(traffic, script) == opened(own_server.safe, f"worker-{script}")

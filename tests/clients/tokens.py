@@ -1,4 +1,4 @@
-"""Credentials that the command line does not make: written to the store by this process, beside the server's."""
+"""Credentials that the command line cannot make, written to the store by this process beside the server's."""
 
 import asyncio
 import uuid
@@ -26,7 +26,7 @@ TAIL = "05880cd1bdc24d8bae0be2136972816b"
 
 
 def policy(*groups: str, account_id: str, effect: str = "allow", scope: str = "*") -> dict[str, object]:
-    """One policy as it is stored."""
+    """Return one policy as it is stored."""
     return {
         "effect": effect,
         "permission_groups": [{"id": group} for group in groups],
@@ -35,10 +35,10 @@ def policy(*groups: str, account_id: str, effect: str = "allow", scope: str = "*
 
 
 def in_store(safe: Safe, job: Callable[[SqliteStore], Awaitable[T]]) -> T:
-    """Do something with the store from this process."""
+    """Run a job with the store in this process."""
 
     async def work() -> T:
-        """Open the store, write, close it."""
+        """Open the store, run the job and close the store."""
         store = SqliteStore.open(safe.database)
         try:
             return await job(store)
@@ -52,15 +52,17 @@ def write(safe: Safe, *rows: Identity) -> None:
     """Create or replace accounts, users, memberships or tokens."""
 
     async def job(store: SqliteStore) -> None:
-        """What is written."""
-        deed = AuditEvent(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
-        await store.commit(Change(at=deed.at, audit=entry_for(deed), put=rows))
+        """Commit the rows."""
+        event = AuditEvent(
+            at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id
+        )
+        await store.commit(Change(at=event.at, audit=entry_for(event), put=rows))
 
     in_store(safe, job)
 
 
 def make_token(safe: Safe, *policies: dict[str, object], **changed: object) -> tuple[str, Token]:
-    """A token with these policies, and its row; `changed` are columns that differ from those of a plain one."""
+    """Create a token with these policies; `changed` are columns with other values. Return its value and its row."""
     secret, at = new_token(), now()
     row = Token(
         id=uuid.uuid4().hex,
@@ -78,11 +80,11 @@ def make_token(safe: Safe, *policies: dict[str, object], **changed: object) -> t
 
 
 def make_account(safe: Safe) -> Credentials:
-    """Another account in the same safe, with another owner."""
+    """Create another account with another owner in the same safe."""
     account_id = uuid.uuid4().hex
 
     async def job(store: SqliteStore) -> Credentials:
-        """What is written."""
+        """Create the account."""
         return await create_account(store, account_id, "Another", f"{account_id}@nightsafe.local")
 
     return in_store(safe, job)

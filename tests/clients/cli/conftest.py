@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Fixtures for tests of the command line."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ from tests.server import Server
 
 @pytest.fixture
 def desk(server: Server, script: str, tmp_path: Path) -> Desk:
-    """A desk with a script without bindings on the shared server."""
+    """Return a desk with a script without bindings on the shared server."""
     return Desk(server, script, tmp_path)

@@ -1,4 +1,4 @@
-"""The README's blocks, run as they stand: in their order, in a fresh directory, at the prompt of a real shell."""
+"""The README's blocks, run in order in a fresh directory, at the prompt of a real shell."""
 
 import os
 import re
@@ -27,7 +27,7 @@ DIFFERS = 7
 
 
 class Block(NamedTuple):
-    """One block of the README; `why` says why it is not run, if it is not."""
+    """One block of the README; `why` is the reason if it is not run."""
 
     language: str
     text: str
@@ -35,24 +35,25 @@ class Block(NamedTuple):
 
 
 def blocks() -> list[Block]:
-    """Every block, in its order."""
+    """Return all blocks in order."""
     found = BLOCK.finditer((ROOT / "README.md").read_text())
-    return [Block(one["language"], one["text"], one["why"]) for one in found]
+    return [Block(match["language"], match["text"], match["why"]) for match in found]
 
 
-class Reader:
-    """Somebody who types what the README says, word by word, but for four things.
+class ReadmeRunner:
+    """Types the README's text exactly, with four exceptions.
 
-    Two ports are free ones, by `NIGHTSAFE_PORT` and `NIGHTSAFE_LISTEN` and in the text. Where that has `…` for what
-    `init` prints, that is typed. What `make run`, `make workerd` and `npx` would install is there already: the
-    stamps of make are set, and `npx` runs the wrangler of the tests. And wrangler is told to ask nobody for updates.
+    Two ports are replaced by free ones, with `NIGHTSAFE_PORT` and `NIGHTSAFE_LISTEN` and in the text. An `…` is
+    replaced by the credential that `init` printed. The things that `make run`, `make workerd` and `npx` would install
+    are there already: the stamps of make are set, and `npx` runs the wrangler of the tests. Wrangler's check for
+    updates is off.
 
-    A line after which the shell serves is left so, and what follows is typed in another shell; `nightsafe run`, which
-    takes the place of `serve`, is typed where that was, after Ctrl-C.
+    A shell in which a command serves stays busy, and the following lines are typed in another shell. `nightsafe run`
+    replaces `serve`, so it is typed in the first shell after Ctrl-C.
 
     Args:
-        folder: a fresh directory.
-        stack: what ends the shells.
+        folder: an empty directory.
+        stack: ends the shells when it is closed.
     """
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
@@ -62,39 +63,39 @@ class Reader:
         self._stack = stack
         self._ports = {"8787": str(free_port()), "8788": str(free_port())}
         self._check_out()
-        self._shells = [self._open()]
+        self._shells = [self._open_shell()]
 
     @property
     def shown(self) -> str:
-        """What all shells have shown."""
+        """Return the text on the screens of all shells."""
         return "".join(plain(shell.shown) for shell in self._shells)
 
     @property
     def printed(self) -> dict[str, str]:
-        """What `init` has printed."""
+        """Return the credentials that `init` printed."""
         found = PRINTED.search(self.shown)
         return found.groupdict() if found else {}
 
-    def follow(self, block: Block) -> None:
-        """Do what a block says."""
+    def run_block(self, block: Block) -> None:
+        """Type the lines of a block."""
         shell = self._shells[-1]
         if "nightsafe run" in block.text:
             self.end_serving()
             shell = self._shells[0]
         if block.language == "python":
-            (self.folder / "block.py").write_text(self._own(block.text))
+            (self.folder / "block.py").write_text(self._filled_in(block.text))
             self._enter(shell, "python block.py")
             return
         for line in filter(None, map(str.strip, block.text.splitlines())):
-            self._enter(shell, self._own(line))
+            self._enter(shell, self._filled_in(line))
 
     def end_serving(self) -> None:
-        """Ctrl-C where it is served: that ends in order."""
+        """Press Ctrl-C in the serving shell; the server must exit with 0."""
         self._shells[0].type("\x03")
         assert "0" == self._shells[0].wait_for_match(PAUSE)["code"], self._shells[0].shown
 
-    def _own(self, text: str) -> str:
-        """A text with this reader's ports and credentials."""
+    def _filled_in(self, text: str) -> str:
+        """Return a text with the actual ports and credentials."""
         for documented, port in self._ports.items():
             text = text.replace(f":{documented}", f":{port}")
         if "nst_…" in text:
@@ -102,7 +103,7 @@ class Reader:
         return text
 
     def _enter(self, shell: Terminal, line: str) -> None:
-        """Type a line, answer what is asked, and see that it does not fail."""
+        """Type a line, answer its question, and check that it succeeds."""
         shell.type(f"{line}\n")
         while True:
             found = shell.wait_for_match(PAUSE)
@@ -110,15 +111,15 @@ class Reader:
                 if "nightsafe run" in line:
                     shell.wait_for("delivering on ")
                 if len(self._shells) == 1:
-                    self._shells.append(self._open())
+                    self._shells.append(self._open_shell())
                 return
             if found["code"]:
                 assert int(found["code"]) in {0, DIFFERS if " diff " in line else 0}, plain(shell.shown)
                 return
             shell.type("a value\n")
 
-    def _open(self) -> Terminal:
-        """Another shell, which has what a login gives, and nothing of the other shell's."""
+    def _open_shell(self) -> Terminal:
+        """Open another shell with the environment of a new login, without the other shell's variables."""
         environ = {
             **surroundings(),
             "PATH": f"{self._tools}:{os.environ['PATH']}",
@@ -139,7 +140,7 @@ class Reader:
         return shell
 
     def _check_out(self) -> None:
-        """The repository as `git clone` leaves it, with its virtual environment and the runtime set up."""
+        """Lay out the repository as after `git clone`, with its virtual environment and the runtime installed."""
         for path in (self.home, self._tools, self.folder / ".venv", self.folder / ".workerd"):
             path.mkdir(parents=True)
         for name in LINKED:
@@ -157,43 +158,43 @@ class Reader:
 
 
 def free_port() -> int:
-    """A port that nobody has now."""
+    """Return a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     return port
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    """Somebody at a fresh directory."""
+def readme(tmp_path: Path) -> Iterator[ReadmeRunner]:
+    """Yield a runner with a fresh directory."""
     with ExitStack() as stack:
-        yield Reader(tmp_path, stack)
+        yield ReadmeRunner(tmp_path, stack)
 
 
-def test_the_readme_word_by_word(reader: Reader) -> None:
-    """Every block that can be typed does what the text around it says, and nothing is needed that stands below it."""
+def test_every_block_of_the_readme_works(readme: ReadmeRunner) -> None:
+    """Every block that can be run does what the text says and needs nothing from a later block."""
     for block in blocks():
         if not block.why:
-            reader.follow(block)
+            readme.run_block(block)
 
     safe = Safe(
-        path=reader.folder / ".nightsafe",
-        account_id=reader.printed["account"],
-        api_token=reader.printed["token"],
+        path=readme.folder / ".nightsafe",
+        account_id=readme.printed["account"],
+        api_token=readme.printed["token"],
         email="",
         api_key="",
     )
-    assert "WorkersBindingKindSecretText(name='mySecret', type='secret_text')" in reader.shown
-    assert "WorkersBindingKindSecretText(name='API_KEY'" in reader.shown
-    assert (reader.folder / "safe.tar").is_file()
+    assert "WorkersBindingKindSecretText(name='mySecret', type='secret_text')" in readme.shown
+    assert "WorkersBindingKindSecretText(name='API_KEY'" in readme.shown
+    assert (readme.folder / "safe.tar").is_file()
     assert {"API_KEY": "another value"} == opened(safe, "my-worker")
     assert {"GREETING": "hello"} == opened(safe, "greeter")
-    assert re.search(r"curl http://greeter.localhost:\d+/\nhello\n", reader.shown)
-    reader.end_serving()
+    assert re.search(r"curl http://greeter.localhost:\d+/\nhello\n", readme.shown)
+    readme.end_serving()
 
 
-def test_what_is_not_run_says_why() -> None:
-    """Few blocks are left out, and each has its reason before it."""
+def test_blocks_that_are_not_run_have_a_reason() -> None:
+    """Only two blocks are not run, and each has its reason in a comment."""
     left_out = [block for block in blocks() if block.why]
 
     assert 2 == len(left_out)

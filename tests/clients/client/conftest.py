@@ -1,4 +1,4 @@
-"""Our own clients, blocking and asynchronous, set up by arguments and nothing from the environment."""
+"""Our own clients, synchronous and asynchronous, configured by arguments and not by the environment."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +12,7 @@ from nightsafe.client import AsyncNightsafe, Nightsafe
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of the machine's."""
+    """Remove this machine's proxy settings."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -20,14 +20,14 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Nightsafe]:
-    """The blocking client."""
+    """Yield the synchronous client."""
     with Nightsafe(api_token=server.safe.api_token, base_url=server.base_url) as made:
         yield made
 
 
 @pytest.fixture(params=["sync", "async"])
 async def either(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[Any]:
-    """Each client in turn; results go through `settled`."""
+    """Yield each client in turn; results go through `settled`."""
     if request.param == "sync":
         with Nightsafe(api_token=server.safe.api_token, base_url=server.base_url) as made:
             yield made

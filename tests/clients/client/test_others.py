@@ -1,4 +1,4 @@
-"""The rest of what the server serves, through our own client."""
+"""Tokens, users, accounts, uploads and raw requests through our own client."""
 
 from pathlib import Path
 from typing import Any
@@ -14,42 +14,42 @@ from nightsafe.services.identity.administration import Credentials
 MODULE = ("worker.js", b"export default {};", "application/javascript+module")
 
 
-async def test_the_token_and_its_owner(either: Any, server: Server) -> None:
-    """Whether the token works, whose it is, and which accounts it sees."""
+async def test_the_token_its_owner_and_accounts_are_returned(either: Any, server: Server) -> None:
+    """The client returns the token's status, its owner and the accounts that it can see."""
     status = await settled(either.user.tokens.verify())
     accounts = await gathered(either.accounts.list(per_page=1))
 
     assert "active" == status.status
     assert 32 == len(status.id)
     assert server.safe.email == (await settled(either.user.get())).email
-    assert [ACCOUNT] == [one.id for one in accounts]
+    assert [ACCOUNT] == [account.id for account in accounts]
     assert ACCOUNT == (await settled(either.accounts.get(account_id=ACCOUNT))).id
     with pytest.raises(AuthenticationError):
         await settled(either.with_options(api_token="unknown").user.tokens.verify())
 
 
-async def test_each_credential(either: Any, server: Server) -> None:
-    """A key with its e-mail does as well as a token."""
-    pair = {"api_email": server.safe.email, "api_key": server.safe.api_key}
+async def test_a_global_api_key_works_like_a_token(either: Any, server: Server) -> None:
+    """A global API key with its e-mail works like a token."""
+    key_and_email = {"api_email": server.safe.email, "api_key": server.safe.api_key}
 
-    assert server.safe.email == (await settled(either.with_options(**pair).user.get())).email
+    assert server.safe.email == (await settled(either.with_options(**key_and_email).user.get())).email
 
 
 @pytest.fixture
 def other(server: Server) -> Credentials:
-    """Another account of the same server, with another owner."""
+    """Return another account of the same server, with another owner."""
     return make_account(server.safe)
 
 
-async def test_another_owner_sees_another_account(either: Any, other: Credentials) -> None:
-    """And no other, however many a page holds."""
-    theirs = either.with_options(api_email=other.email, api_key=other.api_key)
+async def test_another_owner_sees_only_their_account(either: Any, other: Credentials) -> None:
+    """The other owner sees only the other account, in any page size."""
+    their_client = either.with_options(api_email=other.email, api_key=other.api_key)
 
-    assert [other.account_id] == [one.id for one in await gathered(theirs.accounts.list(per_page=1))]
+    assert [other.account_id] == [account.id for account in await gathered(their_client.accounts.list(per_page=1))]
 
 
-async def test_a_script_comes_and_goes(either: Any, absent_script: str, tmp_path: Path) -> None:
-    """Upload with a secret, list, content, delete."""
+async def test_a_script_is_uploaded_read_and_deleted(either: Any, absent_script: str, tmp_path: Path) -> None:
+    """A script with a secret can be uploaded, listed, read and deleted."""
     scripts = either.workers.scripts
     (tmp_path / "more.js").write_text("export const x = 1;")
     bindings = [{"type": "secret_text", "name": "S", "text": "x"}, {"type": "plain_text", "name": "V", "text": "y"}]
@@ -68,8 +68,10 @@ async def test_a_script_comes_and_goes(either: Any, absent_script: str, tmp_path
         made.compatibility_date,
         made.has_modules,
     )
-    assert ["S"] == [one.name for one in await gathered(scripts.secrets.list(absent_script, account_id=ACCOUNT))]
-    assert absent_script in [one.id for one in await gathered(scripts.list(account_id=ACCOUNT))]
+    assert ["S"] == [
+        secret.name for secret in await gathered(scripts.secrets.list(absent_script, account_id=ACCOUNT))
+    ]
+    assert absent_script in [script.id for script in await gathered(scripts.list(account_id=ACCOUNT))]
     content = await settled(scripts.get(absent_script, account_id=ACCOUNT))
     assert "export default {};" in content
     assert "export const x = 1;" in content
@@ -78,8 +80,8 @@ async def test_a_script_comes_and_goes(either: Any, absent_script: str, tmp_path
         await settled(scripts.get(absent_script, account_id=ACCOUNT))
 
 
-async def test_an_upload_that_is_refused(either: Any, absent_script: str) -> None:
-    """BadRequestError with a pointer into the metadata."""
+async def test_a_refused_upload_has_a_pointer(either: Any, absent_script: str) -> None:
+    """The client raises BadRequestError with a pointer into the metadata."""
     with pytest.raises(BadRequestError) as raised:
         await settled(
             either.workers.scripts.update(
@@ -93,16 +95,16 @@ async def test_an_upload_that_is_refused(either: Any, absent_script: str) -> Non
     assert "/bindings/0/text" == raised.value.errors[0].pointer
 
 
-async def test_raw_answers(either: Any, script: str) -> None:
-    """Headers and body as the server sent them."""
+async def test_raw_answers_have_headers_and_body(either: Any, script: str) -> None:
+    """A raw answer has the server's headers and body."""
     got = await settled(either.workers.scripts.with_raw_response.get(script, account_id=ACCOUNT))
 
     assert "worker.js" == got.headers["cf-entrypoint"]
     assert got.http_response.content == await settled(got.read())
 
 
-async def test_any_other_call(either: Any, script: str) -> None:
-    """What has no method of its own can still be asked."""
+async def test_any_path_can_be_requested(either: Any, script: str) -> None:
+    """A path without a method of its own can be requested directly."""
     settings = await settled(either.request("GET", f"/accounts/{ACCOUNT}/workers/scripts/{script}/settings"))
 
     assert [] == settings["bindings"]

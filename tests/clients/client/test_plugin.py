@@ -1,4 +1,4 @@
-"""The pytest plugin, as somebody else's tests meet it."""
+"""The pytest plugin, used by the tests of another project."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import os, urllib.request
 
 def test_a_client(nightsafe):
     client = nightsafe.client()
-    assert [nightsafe.account_id] == [one.id for one in client.accounts.list()]
+    assert [nightsafe.account_id] == [account.id for account in client.accounts.list()]
     assert "active" == client.user.tokens.verify().status
     client.close()
 
@@ -23,7 +23,7 @@ def test_other_accounts(nightsafe):
     other = nightsafe.new_account()
     assert other.account_id != nightsafe.account_id
     with other.client() as client:
-        assert [other.account_id] == [one.id for one in client.accounts.list()]
+        assert [other.account_id] == [account.id for account in client.accounts.list()]
 
 def test_the_environment(nightsafe, monkeypatch):
     for name in ("CLOUDFLARE_API_KEY", "CLOUDFLARE_EMAIL"):
@@ -50,7 +50,7 @@ importlib.util.find_spec = lambda name, *more: None if name == "granian" else _f
 
 
 def run(folder: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """A run of pytest over a folder, with its last lines on stdout."""
+    """Run pytest in a folder and capture its output."""
     return subprocess.run(
         [
             sys.executable,
@@ -71,12 +71,16 @@ def run(folder: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_server_for_anyones_tests(tmp_path: Path) -> None:
-    """It is there by the fixture's name alone, works with both clients, and is gone at the end."""
+def test_the_fixture_provides_a_server(tmp_path: Path) -> None:
+    """The fixture's name is enough to get a server for both clients, which stops at the end."""
     (tmp_path / "test_theirs.py").write_text(TESTS)
 
-    theirs = {"CLOUDFLARE_API_KEY": "not-ours", "CLOUDFLARE_EMAIL": "not@ours", "CLOUDFLARE_API_TOKEN": "not-ours"}
-    done = run(tmp_path, NIGHTSAFE_PORT="1", **theirs)
+    environ_of_another = {
+        "CLOUDFLARE_API_KEY": "not-ours",
+        "CLOUDFLARE_EMAIL": "not@ours",
+        "CLOUDFLARE_API_TOKEN": "not-ours",
+    }
+    done = run(tmp_path, NIGHTSAFE_PORT="1", **environ_of_another)
 
     assert (0, "5 passed") == (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]), done.stdout
     port = (tmp_path / "base_url").read_text().split(":")[2].partition("/")[0]
@@ -84,8 +88,8 @@ def test_a_server_for_anyones_tests(tmp_path: Path) -> None:
     assert f"0100007F:{int(port):04X} 00000000:0000 0A" not in listening
 
 
-def test_without_the_server(tmp_path: Path) -> None:
-    """The test that asks for it fails with what is missing and what to run."""
+def test_a_missing_server_package_is_named(tmp_path: Path) -> None:
+    """A test that uses the fixture fails with the missing package and the command that installs it."""
     (tmp_path / "conftest.py").write_text(HIDE)
     (tmp_path / "test_theirs.py").write_text("def test_it(nightsafe):\n    pass\n")
 
@@ -95,8 +99,8 @@ def test_without_the_server(tmp_path: Path) -> None:
     assert "not installed: granian; run: pip install 'nightsafe[server]'" in done.stdout
 
 
-def test_who_asks_for_nothing_pays_little(tmp_path: Path) -> None:
-    """The plugin loads neither the client nor the server."""
+def test_the_unused_plugin_imports_nothing(tmp_path: Path) -> None:
+    """A test that does not use the fixture loads neither the client nor the server."""
     (tmp_path / "test_theirs.py").write_text(
         "import sys\n\ndef test_it():\n    assert {'nightsafe.client', 'granian'}.isdisjoint(sys.modules)\n"
     )

@@ -1,4 +1,4 @@
-"""Sealing before sending, from our client through the real server to what the delivery side would open."""
+"""Client-side sealing: values that our client seals, through the real server to delivery."""
 
 import asyncio
 import base64
@@ -36,30 +36,30 @@ MODULE = ("worker.js", b"export default {};", "application/javascript+module")
 METADATA = {"main_module": "worker.js"}
 
 
-class Listening:
-    """A transport that keeps every byte that is sent."""
+class KeepingTransport:
+    """A transport that keeps every request that it sends."""
 
     def __init__(self) -> None:
         self._transport = HttpTransport()
         self.sent: list[Request] = []
 
     def send(self, request: Request, timeout: Timeout) -> Response:
-        """Keep it, send it."""
+        """Keep the request and send it."""
         self.sent.append(request)
         return self._transport.send(request, timeout)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the transport."""
         self._transport.close()
 
 
 async def values_of(server: Server, script: str) -> dict[str, str]:
-    """The script's values, as the delivery side would open them."""
+    """Return the script's values as delivery would open them."""
     return await asyncio.to_thread(opened, server.safe, script)
 
 
-async def test_values_arrive(either: Any, server: Server, script: str) -> None:
-    """Put, patched, uploaded: each opens at its place to what was given."""
+async def test_sealed_values_can_be_opened(either: Any, server: Server, script: str) -> None:
+    """Values from a put, a patch and an upload can be opened and are unchanged."""
     secrets = either.workers.scripts.secrets
     text = {"type": "secret_text"}
     await settled(secrets.update(script, account_id=ACCOUNT, name="put", text="1\u2603", type="secret_text"))
@@ -80,8 +80,8 @@ async def test_values_arrive(either: Any, server: Server, script: str) -> None:
     assert {"put": "1\u2603", "a/b": "2", "empty": "", "uploaded": "x" * 5120} == await values_of(server, script)
 
 
-async def test_versions_take_sealed_values(either: Any, server: Server, script: str) -> None:
-    """An upload that is not deployed as well."""
+async def test_sealed_values_of_versions_can_be_opened(either: Any, server: Server, script: str) -> None:
+    """A value in a version that is not deployed is sealed and can be opened too."""
     metadata = {**METADATA, "bindings": [{"type": "secret_text", "name": "S", "text": "later"}]}
     await settled(
         either.workers.scripts.versions.create(script, account_id=ACCOUNT, metadata=metadata, files=[MODULE])
@@ -91,8 +91,8 @@ async def test_versions_take_sealed_values(either: Any, server: Server, script: 
 
 
 @pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
-async def test_sealed_keys(either: Any, script: str, key_format: str) -> None:
-    """They are shown as ever."""
+async def test_sealed_keys_show_algorithm_and_format(either: Any, script: str, key_format: str) -> None:
+    """A sealed key is listed with its algorithm and format."""
     key = fresh_keys()[key_format]
     await settled(either.workers.scripts.secrets.update(script, account_id=ACCOUNT, name="K", **key))
     [listed] = await gathered(either.workers.scripts.secrets.list(script, account_id=ACCOUNT))
@@ -102,34 +102,34 @@ async def test_sealed_keys(either: Any, script: str, key_format: str) -> None:
 
 
 def test_no_plaintext_leaves_the_process(server: Server, script: str) -> None:
-    """By no call, accepted or refused, in no form, is a value in what goes out; without sealing it is."""
-    planted = [f"canary-{os.urandom(12).hex()}" for _ in range(4)]
+    """No request contains a value in any form, whether it is accepted or refused; with `seal=False` it does."""
+    canary_texts = [f"canary-{os.urandom(12).hex()}" for _ in range(4)]
     key = {**fresh_keys()["raw"], "key_base64": base64.b64encode(os.urandom(32)).decode()}
-    listening = Listening()
-    with Nightsafe(api_token=server.safe.api_token, base_url=server.base_url, http_client=listening) as client:
+    transport = KeepingTransport()
+    with Nightsafe(api_token=server.safe.api_token, base_url=server.base_url, http_client=transport) as client:
         scripts = client.workers.scripts
         text: dict[str, Any] = {"account_id": ACCOUNT, "name": "S", "type": "secret_text"}
-        scripts.secrets.update(script, text=planted[0], **text)
+        scripts.secrets.update(script, text=canary_texts[0], **text)
         scripts.secrets.update(script, account_id=ACCOUNT, name="K", **key)
         scripts.secrets.bulk_update(
-            script, account_id=ACCOUNT, secrets={"T": {"name": "T", "type": "secret_text", "text": planted[1]}}
+            script, account_id=ACCOUNT, secrets={"T": {"name": "T", "type": "secret_text", "text": canary_texts[1]}}
         )
-        bindings = [{"type": "secret_text", "name": "U", "text": planted[2]}]
+        bindings = [{"type": "secret_text", "name": "U", "text": canary_texts[2]}]
         scripts.update(script, account_id=ACCOUNT, metadata={**METADATA, "bindings": bindings}, files=[MODULE])
         with pytest.raises(BadRequestError):
-            scripts.secrets.update(script, text=planted[3] * 400, **text)
+            scripts.secrets.update(script, text=canary_texts[3] * 400, **text)
         with pytest.raises(ScriptNotFoundError):
-            scripts.secrets.update(f"{script}-absent", text=planted[3], **text)
-        sent = b"\n".join(request.content + request.target for request in listening.sent)
-        canaries = [*(one.encode() for one in planted), base64.b64decode(key["key_base64"])]
+            scripts.secrets.update(f"{script}-absent", text=canary_texts[3], **text)
+        sent = b"\n".join(request.content + request.target for request in transport.sent)
+        canaries = [*(text.encode() for text in canary_texts), base64.b64decode(key["key_base64"])]
 
         assert [] == [form for canary in canaries for form in forms(canary) if form in sent]
-        client.with_options(seal=False).workers.scripts.secrets.update(script, text=planted[0], **text)
-        assert planted[0].encode() in listening.sent[-1].content
+        client.with_options(seal=False).workers.scripts.secrets.update(script, text=canary_texts[0], **text)
+        assert canary_texts[0].encode() in transport.sent[-1].content
 
 
-def test_the_ring_is_public(server: Server, wire: Wire) -> None:
-    """It is the one in the safe, without anything that opens; for whoever sees the account, and only to be read."""
+def test_the_ring_is_public_and_read_only(server: Server, wire: Wire) -> None:
+    """The offered ring equals the safe's public ring; only callers with access to the account can read it."""
     ring = wire.ask("GET", RING).result
     private = PrivateRing.load(server.safe.private_ring)
 
@@ -142,7 +142,7 @@ def test_the_ring_is_public(server: Server, wire: Wire) -> None:
 
 
 def sealed_for(server: Server, script: str, ring: PublicRing | None = None, name: str = "S") -> dict[str, str]:
-    """A sealed secret text as any client could make it."""
+    """Return a sealed secret text that any client could make."""
     ring = ring or PrivateRing.load(server.safe.private_ring).public()
     place = Context(account_id=ACCOUNT, namespace="", script=script, name=name, kind="secret_text")
     sealed = RingSealer(ring).seal(place, SecretValue(b"by hand"))
@@ -155,18 +155,18 @@ def sealed_for(server: Server, script: str, ring: PublicRing | None = None, name
 
 
 def test_any_client_may_send_sealed_values(server: Server, script: str) -> None:
-    """The official SDK does with `extra_body`."""
+    """The official SDK can send a sealed value with `extra_body`."""
     body = sealed_for(server, script)
     with Cloudflare(api_token=server.safe.api_token, base_url=server.base_url) as official:
-        update: Any = official.workers.scripts.secrets.update  # whose types want a value in the clear
+        update: Any = official.workers.scripts.secrets.update  # its types require a plaintext value
         made = update(script, account_id=ACCOUNT, name="S", type="secret_text", text=omit, extra_body=body)
 
     assert made.name == "S"
     assert {"S": "by hand"} == opened(server.safe, script)
 
 
-def test_what_is_refused(wire: Wire, server: Server, script: str) -> None:
-    """A key that is unknown, a value that does not parse, both values: with a pointer, in a PUT and in a patch."""
+def test_invalid_sealed_values_are_refused(wire: Wire, server: Server, script: str) -> None:
+    """An unknown key, an invalid value and two values at once are refused with a pointer, in a PUT and in a patch."""
     good = sealed_for(server, script)
     stranger = sealed_for(server, script, PrivateRing.generate().public())
     path = f"/client/v4/accounts/{ACCOUNT}/workers/scripts/{script}"
@@ -186,8 +186,8 @@ def test_what_is_refused(wire: Wire, server: Server, script: str) -> None:
     assert [] == wire.names(script)
 
 
-def test_a_sealed_value_of_another_place(wire: Wire, server: Server, script: str) -> None:
-    """It is taken in, for it cannot be told from another, and opens nowhere."""
+def test_a_value_sealed_for_another_name_cannot_be_opened(wire: Wire, server: Server, script: str) -> None:
+    """The server accepts it, since it cannot recognise it, but the value cannot be opened."""
     path = f"/client/v4/accounts/{ACCOUNT}/workers/scripts/{script}/secrets"
     assert 200 == wire.send("PUT", path, {**sealed_for(server, script, name="S"), "name": "T"}).status
 
@@ -195,8 +195,8 @@ def test_a_sealed_value_of_another_place(wire: Wire, server: Server, script: str
         opened(server.safe, script)
 
 
-async def test_a_token_that_sees_no_account(either: Any, script: str) -> None:
-    """It is refused as ever."""
+async def test_an_unknown_token_is_not_permitted(either: Any, script: str) -> None:
+    """The client raises NotPermittedError."""
     stranger = either.with_options(api_token="unknown")
     with pytest.raises(NotPermittedError):
         await settled(

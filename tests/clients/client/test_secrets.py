@@ -1,4 +1,4 @@
-"""Secrets through our own client, against the real server; beside it the official SDK, which must see the same."""
+"""Secrets through our own client and the real server; the official SDK must see the same."""
 
 from typing import Any
 
@@ -25,8 +25,8 @@ from nightsafe.client import (
 TEXT = {"name": "mine", "text": "a value", "type": "secret_text"}
 
 
-async def test_the_five_calls(either: Any, script: str) -> None:
-    """Put, get, list, patch and delete, each typed."""
+async def test_the_five_calls_return_typed_results(either: Any, script: str) -> None:
+    """All five calls return typed results."""
     secrets = either.workers.scripts.secrets
     at = {"script_name": script, "account_id": ACCOUNT}
 
@@ -40,8 +40,8 @@ async def test_the_five_calls(either: Any, script: str) -> None:
 
 
 @pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
-async def test_keys(either: Any, script: str, key_format: str) -> None:
-    """A key of each format is a `SecretKey` with all but the key."""
+async def test_keys_have_every_field_except_the_key(either: Any, script: str, key_format: str) -> None:
+    """A key of each format is a `SecretKey` with every field except the key."""
     key = fresh_keys()[key_format]
     secret = await settled(either.workers.scripts.secrets.update(script, account_id=ACCOUNT, name="K", **key))
 
@@ -55,12 +55,16 @@ async def test_keys(either: Any, script: str, key_format: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=shortened)
-def test_a_name_goes_there_and_back(client: Nightsafe, server: Server, script: str, name: str) -> None:
-    """All five calls with a secret of this name; the official SDK finds it, too."""
+def test_all_calls_work_with_an_unusual_name(client: Nightsafe, server: Server, script: str, name: str) -> None:
+    """All five calls work with a secret of this name, and the official SDK finds it."""
     secrets = client.workers.scripts.secrets
     at: dict[str, Any] = {"account_id": ACCOUNT, "script_name": script}
     made = secrets.update(script, account_id=ACCOUNT, name=name, text="x", type="secret_text")
-    names = [made.name, secrets.get(name, **at).name, *(one.name for one in secrets.list(script, account_id=ACCOUNT))]
+    names = [
+        made.name,
+        secrets.get(name, **at).name,
+        *(secret.name for secret in secrets.list(script, account_id=ACCOUNT)),
+    ]
     with Cloudflare(api_token=server.safe.api_token, base_url=server.base_url) as official:
         seen = official.workers.scripts.secrets.get(name, **at)
 
@@ -73,8 +77,8 @@ def test_a_name_goes_there_and_back(client: Nightsafe, server: Server, script: s
     assert [] == list(secrets.list(script, account_id=ACCOUNT))
 
 
-async def test_refusals(either: Any, wire: Wire, script: str) -> None:
-    """Each of the codes that matter has its class, its code, its message and its documentation."""
+async def test_refusals_have_exception_classes(either: Any, wire: Wire, script: str) -> None:
+    """Each code has its exception class, which contains the code."""
     secrets = either.workers.scripts.secrets
     here, nowhere = ({"account_id": ACCOUNT, "script_name": name} for name in (script, f"{script}-absent"))
     variable = {"type": "plain_text", "name": "VAR", "text": "x"}
@@ -102,8 +106,8 @@ async def test_refusals(either: Any, wire: Wire, script: str) -> None:
         await settled(either.with_options(api_token="unknown").workers.scripts.secrets.get("mine", **here))
 
 
-async def test_several_at_fault(either: Any, script: str) -> None:
-    """A patch is refused whole, with a pointer to each secret at fault."""
+async def test_a_refused_patch_points_to_each_invalid_secret(either: Any, script: str) -> None:
+    """An invalid patch is refused completely, with a pointer to each invalid secret."""
     bad = {
         "a/b": {**TEXT, "name": "a/b", "text": "x" * 5121},
         "k": {**fresh_keys()["raw"], "name": "k", "usages": []},
@@ -111,5 +115,5 @@ async def test_several_at_fault(either: Any, script: str) -> None:
     with pytest.raises(BadRequestError) as raised:
         await settled(either.workers.scripts.secrets.bulk_update(script, account_id=ACCOUNT, secrets=bad))
 
-    assert ["/secrets/a~1b/text", "/secrets/k/usages"] == [one.pointer for one in raised.value.errors]
+    assert ["/secrets/a~1b/text", "/secrets/k/usages"] == [error.pointer for error in raised.value.errors]
     assert [] == await gathered(either.workers.scripts.secrets.list(script, account_id=ACCOUNT))

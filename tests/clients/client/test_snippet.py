@@ -1,4 +1,4 @@
-"""The documentation's code, to the letter, run with the official SDK and with our client in its place."""
+"""The documentation's code, run with the official SDK and with our client in its place."""
 
 import subprocess
 import sys
@@ -16,12 +16,12 @@ IN_PLACE = "from nightsafe.client import Nightsafe as Cloudflare"
 
 @pytest.fixture
 def environ(server: Server) -> dict[str, str]:
-    """What sets a client up, and nothing else."""
+    """Return an environment that only configures a client."""
     return clean_environ(CLOUDFLARE_API_TOKEN=server.safe.api_token, CLOUDFLARE_BASE_URL=server.base_url)
 
 
 def run(folder: Path, source: str, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """A program to its end."""
+    """Run a program to its end."""
     path = folder / "program.py"
     path.write_text(source)
     return subprocess.run(
@@ -34,8 +34,10 @@ def run(folder: Path, source: str, environ: dict[str, str]) -> "subprocess.Compl
     )
 
 
-def test_the_snippet(client: Nightsafe, environ: dict[str, str], tmp_path: Path) -> None:
-    """With one line changed it prints the same to the letter, and warns of nothing."""
+def test_the_snippet_prints_the_same_with_our_client(
+    client: Nightsafe, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """With one import changed the snippet prints exactly the same and no warning."""
     client.workers.scripts.update(
         SCRIPT,
         account_id=ACCOUNT,
@@ -51,13 +53,13 @@ def test_the_snippet(client: Nightsafe, environ: dict[str, str], tmp_path: Path)
 
     printed = [run(tmp_path, source, environ) for source in (official, ours)]
 
-    assert [(0, "")] * 2 == [(one.returncode, one.stderr) for one in printed]
+    assert [(0, "")] * 2 == [(done.returncode, done.stderr) for done in printed]
     assert printed[0].stdout == printed[1].stdout
     assert "WorkersBindingKindSecretText(name='mySecret', type='secret_text')\n" == printed[1].stdout
 
 
-def test_the_snippet_with_a_bad_token(environ: dict[str, str], tmp_path: Path) -> None:
-    """It ends with the error of the same name, or a child of it, and the same status."""
+def test_the_snippet_with_an_unknown_token_fails(environ: dict[str, str], tmp_path: Path) -> None:
+    """The snippet ends with our subclass of the official SDK's error, and the same status."""
     ours = SNIPPET.read_text().replace("from cloudflare import Cloudflare", IN_PLACE)
 
     done = run(tmp_path, ours, {**environ, "CLOUDFLARE_API_TOKEN": "nst_unknown"})

@@ -1,4 +1,4 @@
-"""The network under the client: connections that are kept, break, are slow, are TLS, or go through a proxy."""
+"""The client's transport: kept, broken and slow connections, compression and proxies."""
 
 import asyncio
 import gzip
@@ -32,7 +32,7 @@ GET = {"account_id": ACCOUNT, "script_name": "s"}
 
 
 class Peer:
-    """A listener that gives the same bytes for every request, and counts its connections."""
+    """A listener that answers every request in the same way and counts its connections."""
 
     def __init__(self, answer: Callable[[socket.socket], None]) -> None:
         self._answer = answer
@@ -55,7 +55,7 @@ class Peer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        """Answer request after request; none of them has a body."""
+        """Answer each request; requests have no bodies."""
         got = b""
         try:
             while chunk := connection.recv(65536):
@@ -68,7 +68,7 @@ class Peer:
             return
 
     def close(self) -> None:
-        """Hang up on everyone."""
+        """Close all connections."""
         self._listener.close()
         for connection in self._open:
             connection.close()
@@ -76,7 +76,7 @@ class Peer:
 
 @contextmanager
 def peer(answer: Callable[[socket.socket], None] = lambda to: to.sendall(PLAIN)) -> Iterator[Peer]:
-    """A peer for one test."""
+    """Yield a peer for one test."""
     made = Peer(answer)
     try:
         yield made
@@ -86,33 +86,33 @@ def peer(answer: Callable[[socket.socket], None] = lambda to: to.sendall(PLAIN))
 
 @pytest.fixture(params=[(Nightsafe, HttpTransport), (AsyncNightsafe, AsyncHttpTransport)], ids=["sync", "async"])
 def kind(request: pytest.FixtureRequest) -> Any:
-    """Each client with its transport."""
+    """Return each client with its transport."""
     return request.param
 
 
 async def get(client: Any) -> Any:
-    """One secret."""
+    """Get one secret."""
     return await settled(client.workers.scripts.secrets.get("S", **GET))
 
 
 async def test_connections_are_kept(kind: Any) -> None:
-    """Three calls, one connection; copies of a client use it as well."""
+    """Three calls use one connection; copies of a client use it too."""
     with peer() as server:
         client = kind[0](api_token="x", base_url=f"http://127.0.0.1:{server.port}/v4")
-        for one in (client, client.with_options(max_retries=0), client):
-            assert SecretText("S") == await get(one)
+        for each in (client, client.with_options(max_retries=0), client):
+            assert SecretText("S") == await get(each)
         await settled(client.close())
 
         assert (1, 3) == (server.connections, len(server.requests))
         assert server.requests[0].startswith(b"GET /v4/accounts/")
 
 
-async def test_a_connection_that_was_closed_meanwhile(kind: Any) -> None:
-    """The next call makes another."""
+async def test_a_closed_connection_is_replaced(kind: Any) -> None:
+    """After the server has closed the connection, the next call opens another."""
     gone = threading.Event()
 
     def answer_and_go(to: socket.socket) -> None:
-        """Answer, and say nothing of hanging up."""
+        """Answer, and close the connection without a header that says so."""
         to.sendall(PLAIN)
         to.shutdown(socket.SHUT_RDWR)
         gone.set()
@@ -127,8 +127,8 @@ async def test_a_connection_that_was_closed_meanwhile(kind: Any) -> None:
         assert 2 == len(server.requests)
 
 
-async def test_compressed_answers(kind: Any) -> None:
-    """They are read; damaged ones are a broken connection."""
+async def test_compressed_answers_are_read(kind: Any) -> None:
+    """A compressed answer is read; a damaged one raises APIConnectionError."""
     packed = gzip.compress(BODY)
     answers = [
         OK % (len(packed), b"Content-Encoding: gzip\r\n", packed),
@@ -145,11 +145,11 @@ async def test_compressed_answers(kind: Any) -> None:
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"nonsense\r\n\r\n", b"\xff\0"]
 )
-async def test_answers_that_end_early_or_are_none(kind: Any, answer: bytes) -> None:
-    """APIConnectionError."""
+async def test_an_invalid_answer_is_a_connection_error(kind: Any, answer: bytes) -> None:
+    """The client raises APIConnectionError."""
 
     def cut(to: socket.socket) -> None:
-        """Send a part, then hang up."""
+        """Send a part and close the connection."""
         to.sendall(answer)
         to.shutdown(socket.SHUT_RDWR)
 
@@ -163,8 +163,8 @@ async def test_answers_that_end_early_or_are_none(kind: Any, answer: bytes) -> N
     assert isinstance(raised.value.__cause__, ConnectionError)
 
 
-async def test_nobody_listens(kind: Any) -> None:
-    """APIConnectionError."""
+async def test_a_closed_port_is_a_connection_error(kind: Any) -> None:
+    """The client raises APIConnectionError."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     client = kind[0](api_token="x", base_url=f"http://127.0.0.1:{port}", max_retries=0)
@@ -174,8 +174,8 @@ async def test_nobody_listens(kind: Any) -> None:
     await settled(client.close())
 
 
-async def test_an_answer_that_does_not_come(kind: Any) -> None:
-    """APITimeoutError."""
+async def test_a_missing_answer_is_a_timeout(kind: Any) -> None:
+    """The client raises APITimeoutError."""
     with peer(lambda _: None) as server:
         client = kind[0](api_token="x", base_url=f"http://127.0.0.1:{server.port}", max_retries=0)
         with pytest.raises(APITimeoutError):
@@ -183,20 +183,20 @@ async def test_an_answer_that_does_not_come(kind: Any) -> None:
         await settled(client.close())
 
 
-async def test_through_a_proxy(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that the environment names, with its password; none to this machine, or when one is given."""
+async def test_the_proxy_is_used_except_for_this_machine(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's proxy is used with its password, but not for this machine; a proxy argument works too."""
     with peer() as proxy, peer() as server:
         monkeypatch.setenv("HTTP_PROXY", f"http://me:p%40ss@127.0.0.1:{proxy.port}")
         make, transport = kind
-        through = make(api_token="x", base_url="http://safe.test/v4")
-        await get(through)
-        past = make(api_token="x", base_url=f"http://127.0.0.1:{server.port}")
-        await get(past)
+        by_environment = make(api_token="x", base_url="http://safe.test/v4")
+        await get(by_environment)
+        direct = make(api_token="x", base_url=f"http://127.0.0.1:{server.port}")
+        await get(direct)
         monkeypatch.delenv("HTTP_PROXY")
         given = httpcore.Proxy(f"http://127.0.0.1:{proxy.port}")
-        told = make(api_token="x", base_url="http://other.test", http_client=transport(proxy=given))
-        await get(told)
-        for client in (through, past, told):
+        given_proxy = make(api_token="x", base_url="http://other.test", http_client=transport(proxy=given))
+        await get(given_proxy)
+        for client in (by_environment, direct, given_proxy):
             await settled(client.close())
 
         assert 2 == len(proxy.requests)
@@ -207,8 +207,8 @@ async def test_through_a_proxy(kind: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("proxy", ["garbage:x", "ftp://host", "http://", "http://host:port", "socks5://127.0.0.1:9"])
-async def test_a_proxy_that_is_none(kind: Any, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
-    """APIConnectionError, and why; nothing is sent past it."""
+async def test_an_invalid_proxy_is_a_connection_error(kind: Any, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """The client raises APIConnectionError with the reason and does not connect without the proxy."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     client = kind[0](api_token="x", base_url="https://safe.test", max_retries=0)
 
@@ -219,15 +219,15 @@ async def test_a_proxy_that_is_none(kind: Any, monkeypatch: pytest.MonkeyPatch, 
     await settled(client.close())
 
 
-async def test_a_unix_socket(kind: Any, tmp_path: Any) -> None:
-    """A transport may be told to connect to one."""
+async def test_a_transport_can_use_a_unix_socket(kind: Any, tmp_path: Any) -> None:
+    """A transport can connect to a Unix socket."""
     path = tmp_path / "socket"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
 
     def serve() -> None:
-        """One request."""
+        """Answer one request."""
         connection, _ = listener.accept()
         with connection:
             connection.recv(65536)

@@ -1,4 +1,4 @@
-"""Versions and deployments through our own client, against the real server."""
+"""Versions and deployments through our own client and the real server."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ ABSENT = "00000000-0000-4000-8000-000000000000"
 
 
 async def newest(client: Any, script: str) -> Version:
-    """The newest version of a script."""
+    """Return the newest version of a script."""
     versions: list[Version] = await gathered(client.workers.scripts.versions.list(script, account_id=ACCOUNT))
     return versions[0]
 
 
-async def test_a_version_that_is_not_deployed(either: Any, script: str) -> None:
-    """It is there, the newest, with its bindings and its message, and what is served stays."""
+async def test_a_new_version_is_not_deployed(either: Any, script: str) -> None:
+    """The version is the newest, with its bindings and message, and the deployed version stays."""
     scripts = either.workers.scripts
     served = await newest(either, script)
     bindings = [{"type": "secret_text", "name": "S", "text": "x"}, {"type": "plain_text", "name": "V", "text": "y"}]
@@ -33,11 +33,11 @@ async def test_a_version_that_is_not_deployed(either: Any, script: str) -> None:
     assert "not yet" == got.annotations["workers/message"]
     assert [{"name": "S", "type": "secret_text"}, bindings[1]] == got.resources.bindings
     [deployment, *_] = await gathered(scripts.deployments.list(script, account_id=ACCOUNT))
-    assert [served.id] == [one.version_id for one in deployment.versions]
+    assert [served.id] == [version.version_id for version in deployment.versions]
 
 
-async def test_deploying_and_going_back(either: Any, script: str) -> None:
-    """One version, two that share the traffic, and the first again; the newest deployment comes first."""
+async def test_versions_can_be_deployed_and_rolled_back(either: Any, script: str) -> None:
+    """One version, two with shared traffic, and the first again can be deployed; the newest is listed first."""
     scripts = either.workers.scripts
     first = await newest(either, script)
     second = await settled(scripts.versions.create(script, account_id=ACCOUNT, metadata=METADATA, files=[MODULE]))
@@ -51,11 +51,11 @@ async def test_deploying_and_going_back(either: Any, script: str) -> None:
         got = await settled(scripts.deployments.get(made.id, account_id=ACCOUNT, script_name=script))
 
         assert made.id == listed[0].id == got.id
-        assert parts == {one.version_id: one.percentage for one in listed[0].versions}
+        assert parts == {version.version_id: version.percentage for version in listed[0].versions}
 
 
-async def test_secret_writes_are_versions(either: Any, script: str) -> None:
-    """Each makes one and deploys it; many of them come over several pages, each once."""
+async def test_each_write_of_a_secret_is_a_version(either: Any, script: str) -> None:
+    """Each write creates and deploys a version; a list of several pages has each version once."""
     scripts = either.workers.scripts
     for number in range(7):
         await settled(
@@ -63,13 +63,13 @@ async def test_secret_writes_are_versions(either: Any, script: str) -> None:
         )
     versions = await gathered(scripts.versions.list(script, account_id=ACCOUNT, per_page=3))
 
-    assert list(range(8, 0, -1)) == [one.number for one in versions]
+    assert list(range(8, 0, -1)) == [version.number for version in versions]
     deployments = await gathered(scripts.deployments.list(script, account_id=ACCOUNT))
-    assert [versions[0].id] == [one.version_id for one in deployments[0].versions]
+    assert [versions[0].id] == [version.version_id for version in deployments[0].versions]
 
 
-async def test_going_back_over_a_changed_secret(either: Any, script: str) -> None:
-    """It is refused with 10220 and the secret's name, unless it is forced."""
+async def test_a_rollback_over_a_changed_secret_needs_force(either: Any, script: str) -> None:
+    """The rollback is refused with 10220 and the secret's name, and works with force."""
     scripts = either.workers.scripts
     before = await newest(either, script)
     await settled(scripts.secrets.update(script, account_id=ACCOUNT, name="S", text="x", type="secret_text"))
@@ -87,8 +87,8 @@ async def test_going_back_over_a_changed_secret(either: Any, script: str) -> Non
     assert before.id == forced.versions[0].version_id
 
 
-async def test_what_is_not_there(either: Any, script: str) -> None:
-    """A version, a deployment, a script."""
+async def test_missing_versions_and_scripts_raise(either: Any, script: str) -> None:
+    """A missing version or deployment raises NotFoundError, a missing script ScriptNotFoundError."""
     scripts = either.workers.scripts
     at = {"account_id": ACCOUNT, "script_name": script}
     with pytest.raises(NotFoundError):

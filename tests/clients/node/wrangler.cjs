@@ -1,8 +1,8 @@
-// wrangler, one command a line: {"arguments", "cwd", "env", "stdin"} in, {"code", "out", "err"} out.
+// Runs wrangler, one command per line: {"arguments", "cwd", "env", "stdin"} in, {"code", "out", "err"} out.
 //
-// A command takes most of its time to load wrangler's bundle. This process compiles the bundle once, and runs it again
-// for each command, as `node cli.js` runs it. So no command sees the variables that another one left in the bundle.
-// A command ends as a process does: by `process.exit`, by an error that nothing catches, or when the loop is empty.
+// Most of a command's time is the load of wrangler's bundle. This process compiles the bundle once and runs it again for
+// each command, as `node cli.js` runs it. So no command sees the variables that another command left in the bundle.
+// A command ends as a process does: with `process.exit`, with an uncaught error, or when the event loop is empty.
 const fs = require('node:fs');
 const Module = require('node:module');
 const path = require('node:path');
@@ -83,7 +83,7 @@ function fail(error) {
   end(1);
 }
 
-// What the whole process shares, and a command may patch or listen to.
+// Objects that the whole process shares, and that a command may patch or listen to.
 const SHARED = [globalThis, process, console, Error, Module, Module.prototype, process.stdout, process.stderr].concat(
   ['child_process', 'events', 'fs', 'fs/promises', 'http', 'https', 'os', 'timers'].map((name) => require(name)),
 );

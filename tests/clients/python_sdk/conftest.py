@@ -1,4 +1,4 @@
-"""The official client, blocking and asynchronous, set up by arguments and nothing from the environment."""
+"""The official Python SDK, synchronous and asynchronous, configured by arguments and not by the environment."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -10,14 +10,14 @@ from tests.server import Server
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Cloudflare]:
-    """The blocking client."""
+    """Yield the synchronous client."""
     with Cloudflare(api_token=server.safe.api_token, base_url=server.base_url) as made:
         yield made
 
 
 @pytest.fixture(params=["sync", "async"])
 async def either(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[Any]:
-    """Each client in turn; results go through `settled`."""
+    """Yield each client in turn; results go through `settled`."""
     if request.param == "sync":
         with Cloudflare(api_token=server.safe.api_token, base_url=server.base_url) as made:
             yield made

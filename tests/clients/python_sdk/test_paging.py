@@ -1,4 +1,4 @@
-"""Lists that the clients follow page by page: each ends, with every item once and in order."""
+"""Lists that the SDK reads page by page: each ends, and has every item once and in order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +10,14 @@ from tests.server import ACCOUNT
 
 
 async def pages_of(listing: Callable[..., Any]) -> list[Any]:
-    """What is listed two at a time and, the same, as many at a time as the server likes."""
+    """Return a list that was read in pages of two, after checking that the default page size gives the same."""
     by_twos = await gathered(listing(account_id=ACCOUNT, per_page=2))
     assert by_twos == await gathered(listing(account_id=ACCOUNT))
     return by_twos
 
 
-async def test_versions_and_deployments(either: Any, client: Cloudflare, absent_script: str) -> None:
-    """Also the versions that can be deployed, which come on one page."""
+async def test_versions_and_deployments_are_paged(either: Any, client: Cloudflare, absent_script: str) -> None:
+    """Versions and deployments are complete in every page size; deployable versions are one page."""
     upload(client, absent_script)
     made = [add_version(client, absent_script)["id"] for _ in range(4)]
     for number in range(4):
@@ -25,7 +25,7 @@ async def test_versions_and_deployments(either: Any, client: Cloudflare, absent_
     at = either.workers
 
     def of_script(call: Callable[..., Any]) -> Callable[..., Any]:
-        """The list of this script."""
+        """Bind a listing to this script."""
         return lambda **query: call(absent_script, **query)
 
     versions = await pages_of(of_script(at.scripts.versions.list))
@@ -33,14 +33,15 @@ async def test_versions_and_deployments(either: Any, client: Cloudflare, absent_
     beta = await pages_of(of_script(at.beta.workers.versions.list))
     deployable = await gathered(at.scripts.versions.list(absent_script, account_id=ACCOUNT, deployable=True))
 
-    assert [*range(9, 0, -1)] == [one.number for one in versions]
-    assert [one.id for one in versions] == [one.id for one in beta] == [one.id for one in deployable]
-    assert 5 == len({one.id for one in deployments})
-    assert set(made) <= {one.id for one in versions}
+    assert [*range(9, 0, -1)] == [version.number for version in versions]
+    assert [version.id for version in versions] == [version.id for version in beta]
+    assert [version.id for version in versions] == [version.id for version in deployable]
+    assert 5 == len({deployment.id for deployment in deployments})
+    assert set(made) <= {version.id for version in versions}
 
 
-async def test_workers(either: Any, client: Cloudflare, absent_script: str) -> None:
-    """The last one deployed first, or by name."""
+async def test_workers_are_paged_and_sorted(either: Any, client: Cloudflare, absent_script: str) -> None:
+    """Workers are listed by their last deployment, newest first, or by name."""
     names = [f"{absent_script}-{number}" for number in range(5)]
     for name in names:
         upload(client, name)
@@ -49,15 +50,15 @@ async def test_workers(either: Any, client: Cloudflare, absent_script: str) -> N
     listed = await gathered(workers.list(account_id=ACCOUNT, per_page=100))
     by_name = await gathered(workers.list(account_id=ACCOUNT, order_by="name", order="asc", per_page=100))
 
-    assert names[::-1] == [one.name for one in listed if one.name in names]
-    assert len(listed) == len({one.id for one in listed}) == len(by_name)
-    assert names == [one.name for one in by_name if one.name in names]
+    assert names[::-1] == [worker.name for worker in listed if worker.name in names]
+    assert len(listed) == len({worker.id for worker in listed}) == len(by_name)
+    assert names == [worker.name for worker in by_name if worker.name in names]
     for name in names:
         client.workers.scripts.delete(name, account_id=ACCOUNT)
 
 
-async def test_projects_and_stores(either: Any, client: Cloudflare) -> None:
-    """Pages projects, stores, and the secrets of a store."""
+async def test_projects_and_stores_are_paged(either: Any, client: Cloudflare) -> None:
+    """Pages projects, stores and the secrets of a store are complete in every page size."""
     names = [f"paged-{number}" for number in range(5)]
     store = client.secrets_store.stores.create(account_id=ACCOUNT, name="paged")
     assert store is not None
@@ -66,13 +67,13 @@ async def test_projects_and_stores(either: Any, client: Cloudflare) -> None:
     for name in names:
         client.pages.projects.create(account_id=ACCOUNT, name=name, production_branch="main")
 
-    projects = [one.name for one in await pages_of(either.pages.projects.list)]
+    projects = [project.name for project in await pages_of(either.pages.projects.list)]
     stores = await pages_of(either.secrets_store.stores.list)
     held = await pages_of(lambda **query: either.secrets_store.stores.secrets.list(store.id, **query))
 
     assert names == [name for name in projects if name in names]
-    assert [store.id] == [one.id for one in stores]
-    assert names == [one.name for one in held]
+    assert [store.id] == [listed.id for listed in stores]
+    assert names == [secret.name for secret in held]
     client.secrets_store.stores.delete(store.id, account_id=ACCOUNT, force=True)
     for name in names:
         client.pages.projects.delete(name, account_id=ACCOUNT)

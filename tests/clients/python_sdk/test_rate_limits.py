@@ -1,4 +1,4 @@
-"""The official client's own retry gets past the rate limit, by what the answers say."""
+"""Rate limits and the official client's own retries."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,13 @@ from tests.server import Safe, Server
 
 @pytest.fixture
 def limited(safe: Safe) -> Iterator[Server]:
-    """A server that takes two requests of a credential in a second."""
+    """Yield a server that allows two requests per credential and second."""
     with Server(safe, "--rate-limit", "2", "--rate-window", "1") as running:
         yield running
 
 
-def test_the_retry_gets_through(limited: Server) -> None:
-    """The third request is refused, waits as long as it is told to, and is answered."""
+def test_a_retry_passes_the_rate_limit(limited: Server) -> None:
+    """The third request is refused, waits as the answer says, and then succeeds."""
     with Cloudflare(api_token=limited.safe.api_token, base_url=limited.base_url) as client:
         raw = client.workers.scripts.with_raw_response
         answers = [raw.list(account_id=limited.safe.account_id) for _ in range(3)]
@@ -26,8 +26,8 @@ def test_the_retry_gets_through(limited: Server) -> None:
     assert answers[0].headers["ratelimit-policy"] == '"default";q=2;w=1'
 
 
-def test_the_error(limited: Server) -> None:
-    """Without retries it is RateLimitError, with the code and when to come again."""
+def test_without_retries_the_rate_limit_raises(limited: Server) -> None:
+    """Without retries the client raises RateLimitError with a code and a Retry-After."""
     with Cloudflare(api_token=limited.safe.api_token, base_url=limited.base_url, max_retries=0) as client:
         for _ in range(2):
             client.workers.scripts.list(account_id=limited.safe.account_id)

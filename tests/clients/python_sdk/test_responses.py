@@ -10,8 +10,8 @@ TEXT = {"name": "mine", "text": "a value", "type": "secret_text"}
 FOUND = b'{"result":{"name":"mine","type":"secret_text"},"success":true,"errors":[],"messages":[]}\n'
 
 
-async def test_raw_responses(either: Any, script: str) -> None:
-    """Each call gives status, headers and body as they came, and parses into what the plain call gives."""
+async def test_raw_responses_parse_like_plain_calls(either: Any, script: str) -> None:
+    """Each call returns status, headers and body, and parses into the same result as the plain call."""
     raw = either.workers.scripts.secrets.with_raw_response
     at = {"script_name": script, "account_id": ACCOUNT}
     calls: list[tuple[Any, dict[str, Any]]] = [
@@ -30,13 +30,13 @@ async def test_raw_responses(either: Any, script: str) -> None:
         bodies.append(await settled(response.text()))
         await settled(response.parse())
 
-    one, other = ({"name": name, "type": "secret_text"} for name in ("mine", "other"))
+    mine, other = ({"name": name, "type": "secret_text"} for name in ("mine", "other"))
     results = [json.loads(body)["result"] for body in bodies]
-    assert results == [one, one, [one], {"mine": one, "other": other}, None]
+    assert results == [mine, mine, [mine], {"mine": mine, "other": other}, None]
 
 
-async def test_streaming_responses(either: Any, script: str) -> None:
-    """The body can be read as it comes, whole or in parts."""
+async def test_streaming_responses_can_be_read_in_parts(either: Any, script: str) -> None:
+    """The body can be read in parts."""
     secrets = either.workers.scripts.secrets
     await settled(secrets.update(script, account_id=ACCOUNT, **TEXT))
     stream = secrets.with_streaming_response.get("mine", account_id=ACCOUNT, script_name=script)
@@ -51,8 +51,8 @@ async def test_streaming_responses(either: Any, script: str) -> None:
     assert b"".join(parts) == FOUND
 
 
-async def test_parsing_a_stream(either: Any, script: str) -> None:
-    """It gives the model of the plain call."""
+async def test_streaming_responses_parse_like_plain_calls(either: Any, script: str) -> None:
+    """A streaming response parses into the model of the plain call."""
     secrets = either.workers.scripts.secrets
     stream = secrets.with_streaming_response.update(script, account_id=ACCOUNT, **TEXT)
     if hasattr(stream, "__aenter__"):

@@ -1,4 +1,4 @@
-"""The call as the documentation has it, in a process that is set up by environment variables alone."""
+"""The documentation's call, in a process that is configured by environment variables only."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ SCRIPT = "this-is_my_script-01"
 
 
 def snippet(cwd: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """Run the page's code to its end."""
+    """Run the documentation's code to its end."""
     return subprocess.run(
         [sys.executable, str(EXAMPLE / "snippet.py")],
         cwd=cwd,
@@ -24,8 +24,8 @@ def snippet(cwd: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_the_snippet(server: Server, client: Cloudflare, tmp_path: Path) -> None:
-    """It prints the secret's name and type, and never the value."""
+def test_the_snippet_prints_the_secret_without_its_value(server: Server, client: Cloudflare, tmp_path: Path) -> None:
+    """The snippet prints the secret's name and type, and never its value."""
     client.workers.scripts.update(
         SCRIPT,
         account_id=ACCOUNT,
@@ -44,8 +44,8 @@ def test_the_snippet(server: Server, client: Cloudflare, tmp_path: Path) -> None
     assert "never-to-be-printed" not in done.stdout
 
 
-def test_the_snippet_with_a_bad_token(server: Server, tmp_path: Path) -> None:
-    """It raises PermissionDeniedError."""
+def test_the_snippet_with_an_unknown_token_fails(server: Server, tmp_path: Path) -> None:
+    """The snippet fails with PermissionDeniedError."""
     done = snippet(tmp_path, CLOUDFLARE_API_TOKEN="nst_unknown", CLOUDFLARE_BASE_URL=server.base_url)
 
     assert done.returncode == 1

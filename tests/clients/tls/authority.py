@@ -1,4 +1,4 @@
-"""Certificates for a test: an authority of its own that issues them."""
+"""A certificate authority for tests."""
 
 import datetime as dt
 import ipaddress
@@ -9,12 +9,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from msgspec import Struct
+from tests.server import Safe, Server
 
 _DAY = dt.timedelta(days=1)
 
 
 class Pair(Struct, frozen=True):
-    """Where a certificate and its key are."""
+    """The paths of a certificate and its key."""
 
     certificate: Path
     key: Path
@@ -24,8 +25,8 @@ class Authority:
     """Issues certificates that are valid today.
 
     Args:
-        folder: where the files go.
-        name: what the authority is called.
+        folder: the folder for the files.
+        name: the authority's name.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -38,7 +39,7 @@ class Authority:
         self.certificate.write_bytes(_pem(made.sign(self._key, hashes.SHA256())))
 
     def issue(self, name: str) -> Pair:
-        """A certificate for 127.0.0.1 and ::1, which servers and clients may both show."""
+        """Issue a certificate for 127.0.0.1 and ::1, for a server or a client."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
@@ -51,8 +52,13 @@ class Authority:
         return pair
 
 
+def serving(safe: Safe, pair: Pair, *options: str) -> Server:
+    """Return a server with a certificate."""
+    return Server(safe, "--tls-cert", str(pair.certificate), "--tls-key", str(pair.key), *options)
+
+
 def encrypt(path: Path) -> None:
-    """Put a password on a key file."""
+    """Encrypt a key file with a password."""
     key = serialization.load_pem_private_key(path.read_bytes(), None)
     path.write_bytes(
         key.private_bytes(
@@ -64,7 +70,7 @@ def encrypt(path: Path) -> None:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    """What every certificate says."""
+    """Return a builder with the fields of every certificate."""
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -78,12 +84,12 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
 
 
 def _pem(certificate: x509.Certificate) -> bytes:
-    """A certificate as text."""
+    """Return a certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """A key as text."""
+    """Return a key as PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

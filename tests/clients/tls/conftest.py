@@ -1,4 +1,4 @@
-"""Two authorities that nobody knows of: the one that is trusted, and another."""
+"""Two private certificate authorities: one is trusted in these tests, the other is not."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from tests.clients.tls.authority import Authority, Pair
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """The one that is trusted."""
+    """Return the trusted authority."""
     return Authority(tmp_path, "authority")
 
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Authority:
-    """Another."""
+    """Return the other authority."""
     return Authority(tmp_path, "stranger")
 
 
 @pytest.fixture
 def pair(authority: Authority) -> Pair:
-    """The server's certificate and key."""
+    """Return the server's certificate and key."""
     return authority.issue("server")

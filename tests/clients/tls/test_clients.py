@@ -1,4 +1,4 @@
-"""The official client over HTTPS: whom it trusts, and whom the server lets in."""
+"""The official client over HTTPS: the servers that it trusts, and the clients that a server accepts."""
 
 import socket
 import ssl
@@ -7,17 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 from cloudflare import APIConnectionError, Cloudflare
-from tests.clients.tls.authority import Authority, Pair
+from tests.clients.tls.authority import Authority, Pair, serving
 from tests.server import Safe, Server
 
 
-def serving(safe: Safe, pair: Pair, *options: str) -> Server:
-    """A server with a certificate."""
-    return Server(safe, "--tls-cert", str(pair.certificate), "--tls-key", str(pair.key), *options)
-
-
 def trusting(certificate: Path, own: Pair | None = None) -> ssl.SSLContext:
-    """What a client checks the server by, and what it shows of itself."""
+    """Return a context that trusts a certificate and presents the client's own."""
     context = ssl.create_default_context(cafile=str(certificate))
     if own is not None:
         context.load_cert_chain(own.certificate, own.key)
@@ -25,7 +20,7 @@ def trusting(certificate: Path, own: Pair | None = None) -> ssl.SSLContext:
 
 
 def scripts_of(server: Server, context: ssl.SSLContext) -> int:
-    """How many scripts the official client is told of."""
+    """Return the number of scripts that the official client lists."""
     with (
         httpx.Client(verify=context, trust_env=False) as http,
         Cloudflare(
@@ -35,23 +30,25 @@ def scripts_of(server: Server, context: ssl.SSLContext) -> int:
         return len(list(client.workers.scripts.list(account_id=server.safe.account_id)))
 
 
-def test_https(safe: Safe, authority: Authority, pair: Pair) -> None:
-    """The line that is printed says https, and the client that trusts the issuer is answered."""
+def test_a_client_that_trusts_the_issuer_is_answered(safe: Safe, authority: Authority, pair: Pair) -> None:
+    """The server prints an https URL, and a client that trusts the issuer gets an answer."""
     with serving(safe, pair) as server:
         assert server.base_url == f"https://127.0.0.1:{server.port}/client/v4"
         assert scripts_of(server, trusting(authority.certificate)) == 0
     assert server.stderr.read_text() == ""
 
 
-def test_an_issuer_that_the_client_does_not_know(safe: Safe, stranger: Authority, pair: Pair) -> None:
-    """The client does not speak to such a server."""
+def test_a_client_refuses_an_unknown_issuer(safe: Safe, stranger: Authority, pair: Pair) -> None:
+    """The client refuses the connection."""
     with serving(safe, pair) as server, pytest.raises(APIConnectionError) as raised:
         scripts_of(server, trusting(stranger.certificate))
     assert "CERTIFICATE_VERIFY_FAILED" in str(raised.value.__cause__)
 
 
-def test_client_certificates(safe: Safe, authority: Authority, stranger: Authority, pair: Pair) -> None:
-    """Only who shows one of the right issuer is answered: not who shows none, nor one of another issuer."""
+def test_only_client_certificates_of_the_right_issuer_pass(
+    safe: Safe, authority: Authority, stranger: Authority, pair: Pair
+) -> None:
+    """Only a client with a certificate of the right issuer gets an answer."""
     good, bad = authority.issue("good"), stranger.issue("bad")
     with serving(safe, pair, "--tls-client-ca", str(authority.certificate)) as server:
         assert scripts_of(server, trusting(authority.certificate, good)) == 0
@@ -61,8 +58,8 @@ def test_client_certificates(safe: Safe, authority: Authority, stranger: Authori
         assert scripts_of(server, trusting(authority.certificate, good)) == 0
 
 
-def test_versions(safe: Safe, authority: Authority, pair: Pair) -> None:
-    """It speaks TLS 1.3, and nothing older."""
+def test_only_tls_1_3_is_accepted(safe: Safe, authority: Authority, pair: Pair) -> None:
+    """The server accepts TLS 1.3 and nothing older."""
     with serving(safe, pair) as server:
         context = trusting(authority.certificate)
         with (
@@ -79,7 +76,7 @@ def test_versions(safe: Safe, authority: Authority, pair: Pair) -> None:
             pass
 
 
-def test_plain_http_is_not_answered(safe: Safe, pair: Pair) -> None:
-    """On a port with TLS no credential is taken in the clear."""
+def test_plain_http_to_a_tls_port_is_not_answered(safe: Safe, pair: Pair) -> None:
+    """A port with TLS does not answer plain HTTP."""
     with serving(safe, pair) as server, pytest.raises(httpx.TransportError):
         httpx.get(f"http://127.0.0.1:{server.port}/livez", trust_env=False)

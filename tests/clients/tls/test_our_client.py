@@ -1,22 +1,17 @@
-"""Our own client over HTTPS: whom it trusts, and what it shows of itself."""
+"""Our own client over HTTPS: the servers that it trusts, and its client certificate."""
 
 import ssl
 
 import pytest
-from tests.clients.tls.authority import Authority, Pair
+from tests.clients.tls.authority import Authority, Pair, serving
 from tests.server import Safe, Server
 
 from nightsafe.cli.terminal.errors import reason_of
 from nightsafe.client import APIConnectionError, AsyncHttpTransport, AsyncNightsafe, HttpTransport, Nightsafe
 
 
-def serving(safe: Safe, pair: Pair, *options: str) -> Server:
-    """A server with a certificate."""
-    return Server(safe, "--tls-cert", str(pair.certificate), "--tls-key", str(pair.key), *options)
-
-
 def scripts_of(server: Server, context: ssl.SSLContext | None = None) -> int:
-    """How many scripts the client is told of."""
+    """Return the number of scripts that the client lists."""
     transport = HttpTransport(ssl_context=context)
     with Nightsafe(
         api_token=server.safe.api_token, base_url=server.base_url, http_client=transport, max_retries=0
@@ -24,8 +19,10 @@ def scripts_of(server: Server, context: ssl.SSLContext | None = None) -> int:
         return len(list(client.workers.scripts.list(account_id=server.safe.account_id)))
 
 
-async def test_https(safe: Safe, authority: Authority, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever trusts the issuer is answered, by `SSL_CERT_FILE` or a context; by default it is not trusted."""
+async def test_our_client_trusts_the_issuer_when_told_to(
+    safe: Safe, authority: Authority, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client trusts the issuer with `SSL_CERT_FILE` or an SSL context, and does not by default."""
     context = ssl.create_default_context(cafile=str(authority.certificate))
     with serving(safe, pair) as server:
         assert 0 == scripts_of(server, context)
@@ -42,8 +39,8 @@ async def test_https(safe: Safe, authority: Authority, pair: Pair, monkeypatch: 
             assert safe.email == (await client.user.get()).email
 
 
-def test_client_certificates(safe: Safe, authority: Authority, pair: Pair) -> None:
-    """A context may hold one."""
+def test_our_client_can_present_a_certificate(safe: Safe, authority: Authority, pair: Pair) -> None:
+    """An SSL context can contain a client certificate."""
     own = authority.issue("good")
     context = ssl.create_default_context(cafile=str(authority.certificate))
     with serving(safe, pair, "--tls-client-ca", str(authority.certificate)) as server:

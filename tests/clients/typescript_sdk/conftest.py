@@ -9,6 +9,6 @@ from tests.server import Server
 
 @pytest.fixture(scope="session")
 def typescript(server: Server) -> Iterator[TypeScript]:
-    """The SDK, against the shared server."""
+    """Yield the SDK, configured for the shared server."""
     with TypeScript(server) as running:
         yield running

@@ -16,7 +16,7 @@ PROJECT = "typescript"
 
 @pytest.fixture
 def projects(typescript: TypeScript) -> Iterator[Resource]:
-    """The resource, with a project that has one secret in production."""
+    """Yield the resource, with a project that has one secret in production."""
     resource = Resource(typescript, "pages.projects")
     configs = {"production": {"env_vars": {"S": {"type": "secret_text", "value": "one"}}}}
     resource.call("create", here(name=PROJECT, production_branch="main", deployment_configs=configs))
@@ -26,25 +26,25 @@ def projects(typescript: TypeScript) -> Iterator[Resource]:
 
 @pytest.fixture
 def stores(typescript: TypeScript) -> Resource:
-    """The resource."""
+    """Return the resource."""
     return Resource(typescript, "secretsStore.stores")
 
 
 @pytest.fixture
 def store(stores: Resource) -> Iterator[str]:
-    """The store that the account may have."""
+    """Yield the id of the account's only store."""
     store_id = stores.call("create", here(name="typescript"))["id"]
     yield store_id
     assert stores.call("delete", store_id, here(force=True)) is None
 
 
 def new(name: str, value: str) -> dict[str, object]:
-    """A secret of a store to make."""
+    """Return a secret of a store to create."""
     return {"name": name, "value": value, "scopes": ["workers"]}
 
 
-def test_a_pages_project(server: Server, projects: Resource) -> None:
-    """Variables are put, kept and dropped in each environment, and the project is got as it is listed."""
+def test_pages_variables_are_set_kept_and_deleted(server: Server, projects: Resource) -> None:
+    """Variables are set, kept and deleted in each environment; `get` and `list` return the same project."""
     change = {
         "production": {"env_vars": {"S": {"type": "secret_text"}, "P": {"type": "plain_text", "value": "shown"}}},
         "preview": {"env_vars": {"S": {"type": "secret_text", "value": "two"}}},
@@ -61,8 +61,8 @@ def test_a_pages_project(server: Server, projects: Resource) -> None:
     assert {"S": "two"} == opened_held(server.safe, Kind.PAGES_PROJECT, PROJECT, "preview")
 
 
-def test_what_a_pages_project_has_not(projects: Resource) -> None:
-    """No deployments, no domains, and no way to make some; what is not there is 8000007."""
+def test_pages_deployments_and_domains_are_refused(projects: Resource) -> None:
+    """Deployments and domains are empty and cannot be created; an unknown project gives 8000007."""
     at = here(project_name=PROJECT)
     assert [] == projects.call("deployments.list", PROJECT, here())
     assert [] == projects.call("domains.list", PROJECT, here())
@@ -74,17 +74,19 @@ def test_what_a_pages_project_has_not(projects: Resource) -> None:
     assert (400, [8000002]) == projects.refused("create", here(name=PROJECT, production_branch="main"))
 
 
-def test_a_secrets_store(server: Server, stores: Resource, store: str, typescript: TypeScript) -> None:
-    """Secrets are made, listed, got, changed, given a twin and deleted; no answer has a value."""
+def test_store_secrets_are_created_changed_and_deleted(
+    server: Server, stores: Resource, store: str, typescript: TypeScript
+) -> None:
+    """Secrets are created, listed, read, changed, duplicated and deleted; no answer has a value."""
     at = here(store_id=store)
     made = stores.call("secrets.create", store, here(body=[new("A", "one"), new("B", "two")]))
-    first, second = [one["id"] for one in made]
+    first, second = [secret["id"] for secret in made]
     twin = stores.call("secrets.duplicate", first, at | {"name": "TWIN", "scopes": ["workers"]})
     edited = stores.call("secrets.edit", first, at | {"value": "three", "comment": "changed"})
 
     assert {"A": "three", "B": "two", "TWIN": "one"} == opened_stored(server.safe, store)
     assert ("changed", False) == (edited["comment"], "value" in edited)
-    assert [edited, twin] == [stores.call("secrets.get", one["id"], at) for one in (edited, twin)]
+    assert [edited, twin] == [stores.call("secrets.get", secret["id"], at) for secret in (edited, twin)]
     assert [edited, made[1], twin] == stores.call("secrets.list", store, here(per_page=1, order="name"))
     assert [made[1]] == stores.call("secrets.list", store, here(search="b"))
     assert made[1] in stores.call("secrets.list", store, here(scopes=["workers"]))
@@ -94,8 +96,8 @@ def test_a_secrets_store(server: Server, stores: Resource, store: str, typescrip
     assert {"secrets": {"quota": 100, "usage": 2}} == typescript.call("secretsStore.quota.get", here())
 
 
-def test_the_one_store(stores: Resource, store: str) -> None:
-    """There is no second one; with a secret in it it is deleted only by force."""
+def test_an_account_has_one_store(stores: Resource, store: str) -> None:
+    """A second store is refused, and a used store is deleted only with force."""
     stores.call("secrets.create", store, here(body=[new("A", "one")]))
     assert (400, [1003]) == stores.refused("create", here(name="another"))
     assert (400, [1003]) == stores.refused("delete", store, here())

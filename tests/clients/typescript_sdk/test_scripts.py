@@ -1,4 +1,4 @@
-"""`client.workers.scripts`: uploads, content, settings, and what is kept beside."""
+"""`client.workers.scripts`: uploads, content, settings, schedules and subdomain."""
 
 import pytest
 from tests.clients.node.tools import TypeScript
@@ -9,12 +9,12 @@ from tests.server import ACCOUNT, Server
 
 @pytest.fixture
 def scripts(typescript: TypeScript) -> Resource:
-    """The resource."""
+    """Return the resource."""
     return Resource(typescript, "workers.scripts")
 
 
-def test_an_upload(server: Server, scripts: Resource, absent_script: str) -> None:
-    """With the metadata as a file and no Content-Type of its own, it is stored; content comes back as it went in."""
+def test_an_upload_with_metadata_as_a_file_works(server: Server, scripts: Resource, absent_script: str) -> None:
+    """With the metadata as a file and a Content-Type of `null` an upload works, and the content is unchanged."""
     variable = {"type": "plain_text", "name": "VAR", "text": "shown"}
     files = [file("worker.js", "import './more.js';"), file("more.js", "export const x = '☃';")]
     sent = here(metadata=metadata(secret("S", "one"), variable), files=files)
@@ -25,7 +25,7 @@ def test_an_upload(server: Server, scripts: Resource, absent_script: str) -> Non
     assert (absent_script, made["tag"], 0) == (made["id"], again["tag"], again["startup_time_ms"])
     assert "\r\n\r\nexport default {};\r\n" in scripts.call("get", absent_script, here())
     assert {"S": "one"} == opened(server.safe, absent_script)
-    assert absent_script in [one["id"] for one in scripts.call("list", here())]
+    assert absent_script in [script["id"] for script in scripts.call("list", here())]
     [found] = scripts.call("search", here(id=made["tag"]))
     assert absent_script == found["script_name"]
     strict = form({"type": "inherit", "name": "VAR"}) | {"bindings_inherit": "strict"}
@@ -34,8 +34,8 @@ def test_an_upload(server: Server, scripts: Resource, absent_script: str) -> Non
     assert (404, [10007]) == scripts.refused("get", absent_script, here())
 
 
-def test_the_upload_that_the_sdk_breaks(server: Server, scripts: Resource, absent_script: str) -> None:
-    """A form that is called JavaScript is refused, and so is one whose metadata is taken apart; no script is made."""
+def test_an_upload_that_the_sdk_breaks_is_refused(server: Server, scripts: Resource, absent_script: str) -> None:
+    """A form with the wrong content type, or with split metadata, is refused; no script is created or changed."""
     sent = here(
         metadata={"main_module": "worker.js", "bindings": [secret("S", "a value")]}, files=[file("worker.js", "1;")]
     )
@@ -49,8 +49,8 @@ def test_the_upload_that_the_sdk_breaks(server: Server, scripts: Resource, absen
     assert {"S": "one"} == opened(server.safe, absent_script)
 
 
-def test_content(server: Server, scripts: Resource, absent_script: str) -> None:
-    """New code alone keeps the secrets, and is read back with the name of the file that starts."""
+def test_new_content_keeps_secrets(server: Server, scripts: Resource, absent_script: str) -> None:
+    """A new content keeps the secrets and is returned with the name of its main module."""
     scripts.call("update", absent_script, form(secret("S", "one")), NO_TYPE)
     described = file("metadata", '{"main_module": "new.js"}', "application/json")
 
@@ -65,8 +65,8 @@ def test_content(server: Server, scripts: Resource, absent_script: str) -> None:
     assert {"S": "one"} == opened(server.safe, absent_script)
 
 
-def test_settings(server: Server, scripts: Resource, absent_script: str) -> None:
-    """Settings given as a file are taken; as an object the SDK takes them apart, which is refused."""
+def test_settings_as_a_file_are_accepted(server: Server, scripts: Resource, absent_script: str) -> None:
+    """Settings as a file are accepted; the SDK splits an object into fields, which is refused."""
     scripts.call("update", absent_script, form(secret("S", "one"), secret("GONE", "x")), NO_TYPE)
     bindings = '[{"type": "secret_text", "name": "S"}, {"type": "secret_text", "name": "NEW", "text": "two"}]'
     wanted = file("settings", f'{{"bindings": {bindings}, "logpush": true}}', "application/json")
@@ -78,22 +78,24 @@ def test_settings(server: Server, scripts: Resource, absent_script: str) -> None
     assert (400, [10201]) == scripts.refused("scriptAndVersionSettings.edit", absent_script, broken)
     assert edited == scripts.call("scriptAndVersionSettings.get", absent_script, here())
     assert {"S": "one", "NEW": "two"} == opened(server.safe, absent_script)
-    own = scripts.call("settings.edit", absent_script, here(tags=["a"], tail_consumers=[{"service": "consumer"}]))
-    assert {"logpush": True, "tags": ["a"], "tail_consumers": [{"service": "consumer"}]} == own
-    assert own == scripts.call("settings.get", absent_script, here())
+    script_settings = scripts.call(
+        "settings.edit", absent_script, here(tags=["a"], tail_consumers=[{"service": "consumer"}])
+    )
+    assert {"logpush": True, "tags": ["a"], "tail_consumers": [{"service": "consumer"}]} == script_settings
+    assert script_settings == scripts.call("settings.get", absent_script, here())
     assert 2 == len(scripts.call("versions.list", absent_script, here()))
 
 
-def test_what_is_kept_and_not_acted_on(scripts: Resource, script: str) -> None:
-    """Schedules and the subdomain are given back as they were put; tails cannot be made."""
+def test_schedules_and_subdomain_are_stored(scripts: Resource, script: str) -> None:
+    """Schedules and the subdomain's settings are returned as they were set; a tail cannot be created."""
     crons = [{"cron": "*/30 * * * *"}]
     put = scripts.call("schedules.update", script, here(body=crons))
-    assert crons == [{"cron": one["cron"]} for one in put["schedules"]]
+    assert crons == [{"cron": schedule["cron"]} for schedule in put["schedules"]]
     assert put == scripts.call("schedules.get", script, here())
 
     off = {"enabled": False, "previews_enabled": False}
     on = {"enabled": True, "previews_enabled": True}
-    assert off | {"enabled": True} == scripts.call("subdomain.get", script, here())  # as long as nobody says so
+    assert off | {"enabled": True} == scripts.call("subdomain.get", script, here())  # the default
     assert on == scripts.call("subdomain.create", script, here(**on))
     assert on == scripts.call("subdomain.get", script, here())
     assert off == scripts.call("subdomain.delete", script, here())
@@ -118,8 +120,8 @@ def test_what_is_kept_and_not_acted_on(scripts: Resource, script: str) -> None:
         ("queues.list", [{}]),
     ],
 )
-def test_what_is_not_done(typescript: TypeScript, method: str, arguments: list[object]) -> None:
-    """400 with 10015."""
+def test_unsupported_calls_are_refused(typescript: TypeScript, method: str, arguments: list[object]) -> None:
+    """Each unsupported call gives 400 with 10015."""
     *first, fields = arguments
     assert isinstance(fields, dict)
     resource, _, name = method.rpartition(".")
@@ -127,11 +129,11 @@ def test_what_is_not_done(typescript: TypeScript, method: str, arguments: list[o
 
 
 @pytest.mark.parametrize("resource", ["kv.namespaces", "durableObjects.namespaces", "workers.domains"])
-def test_empty_lists_end(typescript: TypeScript, resource: str) -> None:
-    """Also where the client asks for pages until one is empty."""
+def test_lists_of_unsupported_products_are_empty(typescript: TypeScript, resource: str) -> None:
+    """The lists end, even if the client reads pages until one is empty."""
     assert [] == typescript.call(f"{resource}.list", here())
 
 
-def test_the_name_of_the_account(typescript: TypeScript) -> None:
-    """The account's subdomain is one that leads nowhere."""
+def test_the_workers_dev_subdomain_is_a_placeholder(typescript: TypeScript) -> None:
+    """The account's workers.dev subdomain is a placeholder."""
     assert {"subdomain": f"nightsafe_{ACCOUNT[:8]}"} == typescript.call("workers.subdomains.get", here())

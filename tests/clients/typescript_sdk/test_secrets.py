@@ -1,4 +1,4 @@
-"""`client.workers.scripts.secrets`: the five calls, with both kinds of secret and odd names."""
+"""`client.workers.scripts.secrets`: the five calls, with both kinds of secret and unusual names."""
 
 import pytest
 from tests.clients.names import NAMES, shortened
@@ -13,12 +13,12 @@ from tests.server import Server
 
 @pytest.fixture
 def secrets(typescript: TypeScript) -> Resource:
-    """The resource."""
+    """Return the resource."""
     return Resource(typescript, "workers.scripts.secrets")
 
 
-def test_a_secret_text_comes_and_goes(server: Server, secrets: Resource, script: str) -> None:
-    """Put, got, listed, deleted; nothing that comes back holds its text."""
+def test_a_secret_text_is_put_read_and_deleted(server: Server, secrets: Resource, script: str) -> None:
+    """A secret_text can be put, read, listed and deleted; no answer has its text."""
     for url_encoded in (True, False):
         at = here(script_name=script, url_encoded=url_encoded)
         assert shown("a/b%2F") == secrets.call("update", script, here(**secret("a/b%2F", "a value")))
@@ -31,8 +31,8 @@ def test_a_secret_text_comes_and_goes(server: Server, secrets: Resource, script:
 
 
 @pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
-def test_a_secret_key(secrets: Resource, script: str, key_format: str) -> None:
-    """Its algorithm, format and usages come back, the key does not."""
+def test_a_secret_key_is_returned_without_the_key(secrets: Resource, script: str, key_format: str) -> None:
+    """A secret_key is returned with its algorithm, format and usages, and without the key."""
     key = fresh_keys()[key_format]
     expected = {"name": "K", **shown_key(key)}
 
@@ -41,8 +41,8 @@ def test_a_secret_key(secrets: Resource, script: str, key_format: str) -> None:
     assert [expected] == secrets.call("list", script, here())
 
 
-def test_bulk_update(server: Server, secrets: Resource, script: str) -> None:
-    """Sets and drops in one call, and gives all there are then; one that is wrong leaves everything as it was."""
+def test_bulk_update_sets_and_deletes(server: Server, secrets: Resource, script: str) -> None:
+    """One call sets and deletes and returns the remaining secrets; an invalid item changes nothing."""
     secrets.call("update", script, here(**secret("OLD", "x")))
     patch = {"A": secret("A", "one"), "B": secret("B", "two"), "OLD": None}
 
@@ -56,24 +56,24 @@ def test_bulk_update(server: Server, secrets: Resource, script: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=shortened)
-def test_a_name_goes_there_and_back(secrets: Resource, script: str, name: str) -> None:
-    """Put by body, read and deleted by path."""
+def test_a_secret_of_any_name_is_put_read_and_deleted(secrets: Resource, script: str, name: str) -> None:
+    """A secret of this name can be put, read and deleted."""
     assert shown(name) == secrets.call("update", script, here(**secret(name, "x")))
     assert shown(name) == secrets.call("get", name, here(script_name=script))
     assert secrets.call("delete", name, here(script_name=script)) is None
     assert [] == secrets.call("list", script, here())
 
 
-def test_a_name_of_nothing(wire: Wire, secrets: Resource, script: str) -> None:
-    """The SDK sends it as a path with a slash at its end: no such path, and no missing script."""
+def test_an_empty_name_is_an_unknown_path(wire: Wire, secrets: Resource, script: str) -> None:
+    """The SDK sends a path with a trailing slash, which gives 7003 and 7000 and never 10007."""
     wire.put(script, "kept")
     for method in ("get", "delete"):
         assert (404, [7003, 7000]) == secrets.refused(method, "", here(script_name=script))
     assert ["kept"] == wire.names(script)
 
 
-def test_a_script_that_is_not_there(secrets: Resource, absent_script: str) -> None:
-    """10007, from each of the five calls."""
+def test_each_call_for_a_missing_script_is_10007(secrets: Resource, absent_script: str) -> None:
+    """Each of the five calls gives 10007."""
     at = here(script_name=absent_script)
     for method, *args in (
         ("update", absent_script, here(**secret("S", "x"))),

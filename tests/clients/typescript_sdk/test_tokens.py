@@ -26,15 +26,17 @@ OWNERS = pytest.mark.parametrize(("base", "owner"), [("user", {}), ("accounts", 
 
 
 def refused(typescript: TypeScript, path: str, *args: object, **options: object) -> tuple[int | None, list[int]]:
-    """Status and codes of a call that must fail."""
+    """Return the status and the codes of a call that must fail."""
     with pytest.raises(Refused) as raised:
         typescript.call(path, *args, **options)
     return raised.value.status, raised.value.codes
 
 
 @OWNERS
-def test_the_life_of_a_token(typescript: TypeScript, base: str, owner: dict[str, str]) -> None:
-    """Made, found, verified, changed, rolled, deleted: each as the SDK has it, with what was asked for."""
+def test_a_token_is_created_verified_rolled_and_deleted(
+    typescript: TypeScript, base: str, owner: dict[str, str]
+) -> None:
+    """A token is created, read, verified, changed, rolled and deleted as the SDK expects."""
     tokens = f"{base}.tokens"
     made = typescript.call(f"{tokens}.create", WANTED | owner)
     value, token_id = made.pop("value"), made["id"]
@@ -66,25 +68,25 @@ def test_the_life_of_a_token(typescript: TypeScript, base: str, owner: dict[str,
 
 
 @OWNERS
-def test_lists_are_followed_to_their_end(typescript: TypeScript, base: str, owner: dict[str, str]) -> None:
-    """The SDK asks for pages until one is empty."""
+def test_tokens_are_listed_once_in_small_pages(typescript: TypeScript, base: str, owner: dict[str, str]) -> None:
+    """The SDK reads pages until one is empty."""
     ids = [typescript.call(f"{base}.tokens.create", WANTED | owner)["id"] for _ in range(3)]
-    listed = [one["id"] for one in typescript.call(f"{base}.tokens.list", owner | {"per_page": 2})]
-    assert ids == [one for one in listed if one in ids]
+    listed = [token["id"] for token in typescript.call(f"{base}.tokens.list", owner | {"per_page": 2})]
+    assert ids == [token_id for token_id in listed if token_id in ids]
     assert len(listed) == len(set(listed))
 
 
 @OWNERS
-def test_permission_groups(typescript: TypeScript, base: str, owner: dict[str, str]) -> None:
-    """By name, as those look them up who make tokens."""
+def test_permission_groups_are_found_by_name(typescript: TypeScript, base: str, owner: dict[str, str]) -> None:
+    """Permission groups can be looked up by name."""
     asked = owner | {"name": "Workers Scripts Read"}
-    assert [SCRIPTS_READ] == [one["id"] for one in typescript.call(f"{base}.tokens.permissionGroups.list", asked)]
+    assert [SCRIPTS_READ] == [group["id"] for group in typescript.call(f"{base}.tokens.permissionGroups.list", asked)]
     if owner:
         assert typescript.call("accounts.tokens.permissionGroups.get", asked)[0]["id"] == SCRIPTS_READ
 
 
-def test_what_is_wrong(typescript: TypeScript) -> None:
-    """A bad policy is 400, a token without rights 403 and 9109, an unknown one too."""
+def test_refusals_of_tokens_have_codes(typescript: TypeScript) -> None:
+    """An invalid policy gives 400; a token without permission, or an unknown one, gives 403 with 9109."""
     assert (400, [10021]) == refused(typescript, "user.tokens.create", WANTED | {"policies": []})
     weak = typescript.call("user.tokens.create", WANTED)["value"]
     assert (403, [9109]) == refused(typescript, "user.tokens.create", WANTED, apiToken=weak)
@@ -95,19 +97,19 @@ def test_what_is_wrong(typescript: TypeScript) -> None:
     assert (403, [9109]) == refused(typescript, "user.tokens.list", apiToken="nst_unknown")
 
 
-def test_who_am_i(typescript: TypeScript, server: Server) -> None:
-    """The user, their accounts and memberships."""
+def test_user_accounts_and_memberships_are_the_owners(typescript: TypeScript, server: Server) -> None:
+    """The SDK returns the user, their accounts and memberships."""
     assert typescript.call("user.get")["email"] == server.safe.email
-    [account] = [one for one in typescript.call("accounts.list") if one["id"] == ACCOUNT]
+    [account] = [found for found in typescript.call("accounts.list") if found["id"] == ACCOUNT]
     assert account == typescript.call("accounts.get", {"account_id": ACCOUNT})
-    assert account in [one["account"] for one in typescript.call("memberships.list")]
+    assert account in [membership["account"] for membership in typescript.call("memberships.list")]
     assert (403, [10000]) == refused(typescript, "accounts.get", {"account_id": "0" * 32})
 
 
-def test_everything_sent_at_once(typescript: TypeScript, server: Server) -> None:
-    """The SDK sends every credential it has; the token is the one that counts."""
+def test_a_token_takes_precedence_over_other_credentials(typescript: TypeScript, server: Server) -> None:
+    """The SDK sends all credentials that it has, and the token takes precedence."""
     safe = server.safe
     value = typescript.call("user.tokens.create", WANTED)["value"]
-    every = {"apiToken": value, "apiEmail": safe.email, "apiKey": safe.api_key, "userServiceKey": "v1.0-x"}
-    assert typescript.call("user.tokens.verify", **every)["status"] == "active"
-    assert (403, [9109]) == refused(typescript, "user.get", **every)
+    all_credentials = {"apiToken": value, "apiEmail": safe.email, "apiKey": safe.api_key, "userServiceKey": "v1.0-x"}
+    assert typescript.call("user.tokens.verify", **all_credentials)["status"] == "active"
+    assert (403, [9109]) == refused(typescript, "user.get", **all_credentials)

@@ -18,7 +18,7 @@ FILE = {
 
 @pytest.fixture
 def scripts(typescript: TypeScript, absent_script: str) -> Resource:
-    """The resource, with a script that has one secret."""
+    """Return the resource, with a script that has one secret."""
     resource = Resource(typescript, "workers.scripts")
     resource.call("update", absent_script, form(secret("S", "one")), NO_TYPE)
     return resource
@@ -29,8 +29,8 @@ def put(scripts: Resource, script: str, text: str) -> None:
     scripts.call("secrets.update", script, here(**secret("S", text)))
 
 
-def test_versions(server: Server, scripts: Resource, absent_script: str) -> None:
-    """Made without serving them, by the SDK's own form of metadata as by a file; listed newest first to the end."""
+def test_versions_are_created_and_listed(server: Server, scripts: Resource, absent_script: str) -> None:
+    """Versions are created without a deployment, with the SDK's own form of metadata too, and listed newest first."""
     made = scripts.call("versions.create", absent_script, form(secret("T", "two"), code="1;"))
     for number in range(11):
         scripts.call("versions.create", absent_script, form(annotations={"workers/tag": f"v{number}"}))
@@ -38,7 +38,7 @@ def test_versions(server: Server, scripts: Resource, absent_script: str) -> None
     listed = scripts.call("versions.list", absent_script, here())
     got = scripts.call("versions.get", made["id"], here(script_name=absent_script))
 
-    assert [*range(13, 0, -1)] == [one["number"] for one in listed]
+    assert [*range(13, 0, -1)] == [version["number"] for version in listed]
     assert listed == scripts.call("versions.list", absent_script, here(per_page=5))
     assert made.pop("startup_time_ms") == 0
     assert made == got
@@ -50,13 +50,13 @@ def test_versions(server: Server, scripts: Resource, absent_script: str) -> None
     assert (404, [100146]) == scripts.refused("versions.get", NO_ID, unknown)
 
 
-def test_going_back(server: Server, scripts: Resource, absent_script: str) -> None:
-    """Over changed secrets only by force; then secrets are not written until the newest version is served again."""
+def test_a_rollback_restores_secrets(server: Server, scripts: Resource, absent_script: str) -> None:
+    """A rollback over changed secrets needs force; secrets are then read-only until the newest version is back."""
     put(scripts, absent_script, "two")
-    second, first = [one["id"] for one in scripts.call("versions.list", absent_script, here())]
+    second, first = [version["id"] for version in scripts.call("versions.list", absent_script, here())]
 
     def serve(version: str, **more: object) -> dict[str, object]:
-        """Parameters that serve one version alone."""
+        """Return the parameters that deploy one version."""
         return here(strategy="percentage", versions=[{"version_id": version, "percentage": 100}], **more)
 
     assert (400, [10220]) == scripts.refused("deployments.create", absent_script, serve(first))
@@ -66,7 +66,7 @@ def test_going_back(server: Server, scripts: Resource, absent_script: str) -> No
     put(scripts, absent_script, "three")
 
     listed = scripts.call("deployments.list", absent_script, here(per_page=2))
-    triggers = [one["annotations"]["workers/triggered_by"] for one in listed]
+    triggers = [deployment["annotations"]["workers/triggered_by"] for deployment in listed]
     assert ["secret", "deployment", "rollback", "secret", "upload"] == triggers
     at = here(script_name=absent_script)
     assert back == listed[2] == scripts.call("deployments.get", back["id"], at)
@@ -78,10 +78,10 @@ def test_going_back(server: Server, scripts: Resource, absent_script: str) -> No
     assert {"S": "three"} == opened(server.safe, absent_script)
 
 
-def test_a_worker_as_one_object(
+def test_a_worker_is_edited_replaced_and_deleted(
     server: Server, typescript: TypeScript, scripts: Resource, absent_script: str
 ) -> None:
-    """Got, edited, replaced, given versions in JSON, deleted; not made without code, and no version is deleted."""
+    """A Worker can be read, edited, replaced and deleted; a Worker without code is refused."""
     workers = Resource(typescript, "workers.beta.workers")
     body = {"logpush": True, "tags": ["a"], "subdomain": {"enabled": True, "previews_enabled": False}}
     edited = workers.call("edit", absent_script, here(name=absent_script, **body))
@@ -94,7 +94,7 @@ def test_a_worker_as_one_object(
     new = here(main_module="worker.js", modules=[FILE], bindings=[secret("T", "two")])
     made = workers.call("versions.create", absent_script, new)
     at = here(worker_id=absent_script)
-    assert [2, 1] == [one["number"] for one in workers.call("versions.list", absent_script, here(per_page=1))]
+    assert [2, 1] == [version["number"] for version in workers.call("versions.list", absent_script, here(per_page=1))]
     assert [FILE] == workers.call("versions.get", made["id"], at | {"include": "modules"})["modules"]
     assert made == workers.call("versions.get", "latest", at)
     assert {"S": "one", "T": "two"} == opened(server.safe, absent_script)

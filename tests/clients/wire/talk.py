@@ -1,4 +1,4 @@
-"""HTTP/1.1 over a socket: what is sent is exactly what a test wrote."""
+"""HTTP/1.1 over a socket: the bytes that go out are exactly those of the test."""
 
 import json
 import socket
@@ -20,19 +20,19 @@ Headers = Iterable[tuple[str, str]]
 
 
 class Answer(Struct, frozen=True):
-    """A response as it came."""
+    """A response as it arrived."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The value of a header, by lower-case name."""
+        """Return the value of a header by its lower-case name."""
         return dict(self.headers).get(name)
 
     @property
     def envelope(self) -> dict[str, Any]:
-        """The body, which is an envelope that agrees with the status."""
+        """Return the body, after checking that it is an envelope that agrees with the status."""
         assert self.header("content-type") == "application/json"
         assert self.body
         envelope: dict[str, Any] = json.loads(self.body)
@@ -43,7 +43,7 @@ class Answer(Struct, frozen=True):
         for error in envelope["errors"]:
             assert type(error["code"]) is int
             assert error["message"]
-            if error["code"] != 10220:  # wrangler would list the link as a secret that has changed
+            if error["code"] != 10220:  # wrangler would list the link as a changed secret
                 assert error["documentation_url"].startswith("https://developers.cloudflare.com/")
         if not envelope["success"]:
             assert self.status >= 400
@@ -52,29 +52,29 @@ class Answer(Struct, frozen=True):
 
     @property
     def result(self) -> Any:
-        """The result of a success."""
+        """Return the result of a successful request."""
         assert self.status == 200, self.body
         return self.envelope["result"]
 
     @property
     def refusal(self) -> tuple[int, list[int]]:
-        """Status and codes of a refusal."""
+        """Return the status and the codes of a refusal."""
         return self.status, [error["code"] for error in self.envelope["errors"]]
 
     @property
     def messages(self) -> list[str]:
-        """The messages of a refusal."""
+        """Return the messages of a refusal."""
         return [error["message"] for error in self.envelope["errors"]]
 
     @property
     def pointers(self) -> list[str | None]:
-        """Where a refusal points to, error by error."""
+        """Return the pointer of each error of a refusal."""
         return [error.get("source", {}).get("pointer") for error in self.envelope["errors"]]
 
 
 def _is_over(connection: socket.socket) -> bool:
-    """Whether the other side has closed a connection on which nothing is awaited."""
-    connection.setblocking(False)  # a socket with a timeout would wait for that long, whatever the flags say
+    """Return True if the server has closed an idle connection."""
+    connection.setblocking(False)  # with a timeout `recv` would wait, whatever its flags
     try:
         return not connection.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
@@ -86,11 +86,11 @@ def _is_over(connection: socket.socket) -> bool:
 
 
 class Wire:
-    """One client that keeps its connection. Every request bears `credentials` unless it names others.
+    """A client that keeps its connection and sends `credentials` with every request that names no others.
 
     Attributes:
-        heard: every answer it got.
-        connections: how many it has made.
+        heard: all answers so far.
+        connections: the number of connections so far.
     """
 
     def __init__(self, port: int, credentials: Headers = ()) -> None:
@@ -102,21 +102,21 @@ class Wire:
 
     @classmethod
     def to(cls, server: Server) -> Self:
-        """With the token of the server's owner."""
-        return cls(server.port, [("Authorization", f"Bearer {server.safe.api_token}")])
+        """Return a client with the token of the server's owner."""
+        return cls(server.port, token_header(server.safe.api_token))
 
     def __enter__(self) -> Self:
-        """Connect at the first request."""
+        """Return the client, which connects at the first request."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Close the connection; the next request makes another."""
+        """Close the connection; the next request opens another."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -132,11 +132,11 @@ class Wire:
         """Send a request and read its answer.
 
         Args:
-            method: as it goes out.
-            path: the request target as it goes out.
-            body: sent with its Content-Length when there is one, or when the method is one that has bodies.
-            headers: beside Host, Content-Length and the credentials.
-            credentials: in place of the client's own.
+            method: the method, sent unchanged.
+            path: the request target, sent unchanged.
+            body: the body, with a Content-Length if it is not empty or the method usually has a body.
+            headers: headers beside Host, Content-Length and the credentials.
+            credentials: credentials instead of the client's own.
         """
         own = self._credentials if credentials is None else tuple(credentials)
         self.begin(method, path, len(body), [*headers, *own])
@@ -144,7 +144,7 @@ class Wire:
         return self.answer(method)
 
     def chunked(self, method: str, path: str, chunks: bytes) -> Answer:
-        """Send a request whose JSON body is in chunks, and read its answer."""
+        """Send a request with a chunked JSON body and read its answer."""
         self.begin(method, path, 0, [JSON, ("Transfer-Encoding", "chunked"), *self._credentials])
         self.push(chunks)
         return self.answer(method)
@@ -158,7 +158,7 @@ class Wire:
         head = method.encode() + b" " + target + b" HTTP/1.1\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in lines).encode("latin-1") + b"\r\n"
         if self._socket is not None and _is_over(self._socket):
-            self.hang_up()  # the server closes what is idle
+            self.hang_up()  # the server closes idle connections
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), _SECONDS)
             self.connections += 1
@@ -166,7 +166,7 @@ class Wire:
         self._socket.sendall(head)
 
     def push(self, part: bytes) -> None:
-        """Send a part of the body. The server may answer, and hang up, before it has read all of it."""
+        """Send a part of the body; the server may answer and close the connection before it has read everything."""
         assert self._socket is not None
         try:
             self._socket.sendall(part)
@@ -174,7 +174,7 @@ class Wire:
             return
 
     def answer(self, method: str) -> Answer:
-        """Read the answer to the request that was sent."""
+        """Read the answer to the last request."""
         assert self._socket is not None
         response = HTTPResponse(self._socket, method=method)
         with response:
@@ -188,7 +188,7 @@ class Wire:
         return answer
 
     def send(self, method: str, path: str | bytes, value: object, *headers: tuple[str, str]) -> Answer:
-        """Ask with a JSON body; as `application/json` unless `headers` say otherwise."""
+        """Send a JSON body, as `application/json` unless `headers` name another type."""
         return self.ask(method, path, json.dumps(value).encode(), headers or [JSON])
 
     def upload(self, script: str, *bindings: object, **metadata: object) -> Answer:
@@ -207,12 +207,12 @@ class Wire:
         return self.send("PATCH", f"{SCRIPTS}/{script}/secrets-bulk", {"secrets": secrets, **more}, *headers)
 
     def names(self, script: str) -> list[str]:
-        """The names of a script's secrets."""
+        """Return the names of a script's secrets."""
         return [secret["name"] for secret in self.ask("GET", f"{SCRIPTS}/{script}/secrets").result]
 
 
 def form(fields: dict[str, bytes], module: bytes = b"export default {};") -> tuple[str, bytes]:
-    """A multipart form of fields and one module `worker.js`: its Content-Type and its bytes."""
+    """Return the Content-Type and the bytes of a form with fields and one module, `worker.js`."""
     parts = [
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value + b"\r\n"
         for name, value in fields.items()
@@ -223,6 +223,17 @@ def form(fields: dict[str, bytes], module: bytes = b"export default {};") -> tup
     return f"multipart/form-data; boundary={_BOUNDARY}", b"".join(parts) + f"--{_BOUNDARY}--\r\n".encode()
 
 
+def send_form(wire: Wire, method: str, path: str, part: str, value: object) -> Answer:
+    """Send a form with one JSON part and a module."""
+    content_type, body = form({part: json.dumps(value).encode()})
+    return wire.ask(method, path, body, [("Content-Type", content_type)])
+
+
+def token_header(token: str) -> list[tuple[str, str]]:
+    """Return the header of a token."""
+    return [("Authorization", f"Bearer {token}")]
+
+
 def text(value: str) -> dict[str, str]:
-    """A secret_text as bulk requests have it."""
+    """Return a secret_text as bulk requests contain it."""
     return {"type": "secret_text", "text": value}

@@ -1,4 +1,4 @@
-"""Bodies: how large, of which type, how encoded, and what becomes of one that nobody wants."""
+"""Bodies of requests: sizes, types, encodings, and bodies that the server does not read."""
 
 import json
 import socket
@@ -22,8 +22,10 @@ SECRET = b'{"name":"mine","text":"a value","type":"secret_text"}'
         ("PATCH", "/secrets-bulk", 400),
     ],
 )
-def test_a_refusal_reaches_whoever_still_sends(wire: Wire, method: str, path: str, status: int, size: int) -> None:
-    """Head and body sent one after the other, the refusal arrives each time and the connection stays usable."""
+def test_a_refusal_reaches_a_client_that_still_sends(
+    wire: Wire, method: str, path: str, status: int, size: int
+) -> None:
+    """A refusal arrives while the client still sends the body, and the connection stays usable."""
     for _ in range(10):
         answer = wire.ask(method, f"{SCRIPTS}/any{path}", bytes(size), [JSON], credentials=())
         assert status == answer.status
@@ -32,7 +34,7 @@ def test_a_refusal_reaches_whoever_still_sends(wire: Wire, method: str, path: st
 
 
 def test_a_body_up_to_the_limit_is_read(wire: Wire, script: str) -> None:
-    """2 MiB of JSON pass; one byte more is 413, on a connection that stays usable."""
+    """2 MiB of JSON are accepted; one byte more gives 413, and the connection stays usable."""
     padded = SECRET.ljust(2 * MIB)
 
     assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", padded, [JSON]).status == 200
@@ -44,7 +46,7 @@ def test_a_body_up_to_the_limit_is_read(wire: Wire, script: str) -> None:
 
 
 def test_an_upload_up_to_the_limit_is_read(wire: Wire, absent_script: str) -> None:
-    """64 MiB in all its parts pass; one byte more is 413 with 10027, and no script is made."""
+    """An upload of 64 MiB is accepted; one byte more gives 413 with 10027 and creates no script."""
     target = f"{SCRIPTS}/{absent_script}"
     metadata = {"metadata": b'{"main_module":"worker.js"}'}
     content_type, empty = form(metadata, b"")
@@ -67,8 +69,8 @@ def test_an_upload_up_to_the_limit_is_read(wire: Wire, absent_script: str) -> No
         "json",
     ],
 )
-def test_a_body_that_says_it_is_no_json(wire: Wire, script: str, content_type: str) -> None:
-    """It is 400 with 10001, and nothing is written."""
+def test_a_body_of_another_type_is_refused(wire: Wire, script: str, content_type: str) -> None:
+    """A body with another type than JSON gives 400 with 10001, and nothing is written."""
     for method, path in (("PUT", "secrets"), ("PATCH", "secrets-bulk")):
         answer = wire.ask(method, f"{SCRIPTS}/{script}/{path}", SECRET, [("Content-Type", content_type)])
         assert answer.refusal == (400, [10001])
@@ -79,34 +81,34 @@ def test_a_body_that_says_it_is_no_json(wire: Wire, script: str, content_type: s
     "content_type",
     ["application/json", "application/json; charset=utf-8", "Application/JSON;x=y", " application/json "],
 )
-def test_ways_to_say_json(wire: Wire, script: str, content_type: str) -> None:
-    """Parameters, case and spaces make no difference."""
+def test_parameters_and_case_of_the_json_type_are_ignored(wire: Wire, script: str, content_type: str) -> None:
+    """Parameters, case and spaces of the type make no difference."""
     answer = wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET, [("Content-Type", content_type)])
 
     assert answer.status == 200
 
 
 def test_a_body_without_a_type_is_json(wire: Wire, script: str) -> None:
-    """No Content-Type at all passes as JSON."""
+    """A body without a Content-Type is read as JSON."""
     assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET).status == 200
 
 
-def test_a_merge_patch_is_for_patches(wire: Wire, script: str) -> None:
-    """`application/merge-patch+json` is a type of PATCH only."""
+def test_the_merge_patch_type_is_for_patch_only(wire: Wire, script: str) -> None:
+    """`application/merge-patch+json` is accepted for PATCH only."""
     assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET, [MERGE_PATCH]).refusal == (400, [10001])
     assert wire.ask("PATCH", f"{SCRIPTS}/{script}/secrets-bulk", b'{"secrets":{}}', [MERGE_PATCH]).status == 200
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "GZIP", "gzip, identity"])
 def test_a_compressed_body_is_refused(wire: Wire, script: str, encoding: str) -> None:
-    """It is 400 with 10001 and not taken for JSON."""
+    """A compressed body gives 400 with 10001 and is not parsed."""
     headers = [JSON, ("Content-Encoding", encoding)]
 
     assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET, headers).refusal == (400, [10001])
 
 
-def test_a_body_in_chunks(wire: Wire, script: str) -> None:
-    """`Transfer-Encoding: chunked` is read like any other, and bounded like any other."""
+def test_a_chunked_body_is_read_and_limited(wire: Wire, script: str) -> None:
+    """A chunked body is read, with the same limit as any other."""
     target = f"{SCRIPTS}/{script}/secrets"
     chunked = b"%x\r\n%b\r\n0\r\n\r\n"
 
@@ -138,29 +140,29 @@ def test_a_body_in_chunks(wire: Wire, script: str) -> None:
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_a_body_that_is_no_json(wire: Wire, script: str, body: bytes) -> None:
-    """It is 400 with 10026, and nothing is written."""
+def test_invalid_json_is_refused(wire: Wire, script: str, body: bytes) -> None:
+    """An invalid JSON body gives 400 with 10026, and nothing is written."""
     for method, path in (("PUT", "secrets"), ("PATCH", "secrets-bulk")):
         assert wire.ask(method, f"{SCRIPTS}/{script}/{path}", body, [JSON]).refusal == (400, [10026])
     assert [] == wire.names(script)
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"1", b"true", b"[{}]"])
-def test_a_body_that_is_no_object(wire: Wire, script: str, body: bytes) -> None:
-    """It is 400 with 10021."""
+def test_json_that_is_not_an_object_is_refused(wire: Wire, script: str, body: bytes) -> None:
+    """JSON that is not an object gives 400 with 10021."""
     for method, path in (("PUT", "secrets"), ("PATCH", "secrets-bulk")):
         assert wire.ask(method, f"{SCRIPTS}/{script}/{path}", body, [JSON]).refusal == (400, [10021])
 
 
-def test_thirty_two_levels_are_read(wire: Wire, script: str) -> None:
-    """That deep is not too deep."""
+def test_json_of_32_levels_is_accepted(wire: Wire, script: str) -> None:
+    """JSON with 32 levels is accepted."""
     deep = b'{"name":"a","type":"secret_text","text":"x","more":' + b"[" * 31 + b"]" * 31 + b"}"
 
     assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", deep, [JSON]).status == 200
 
 
-def test_a_client_that_waits_for_leave(wire: Wire, script: str) -> None:
-    """`Expect: 100-continue` gets its 100 when the body is wanted, and its refusal at once when it is not."""
+def test_expect_100_continue_gets_100_or_the_refusal(wire: Wire, script: str) -> None:
+    """`Expect: 100-continue` gets its 100 if the body is wanted, or else the refusal at once."""
     target = f"{SCRIPTS}/{script}/secrets"
     expect = [JSON, ("Expect", "100-continue")]
     wire.begin("PUT", target, len(SECRET), expect)
@@ -172,8 +174,8 @@ def test_a_client_that_waits_for_leave(wire: Wire, script: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b'{"name":"a","te'])
-def test_a_body_that_ends_early_is_told(server: Server, script: str, sent: bytes) -> None:
-    """A client that stops sending but still listens gets a refusal in the envelope, and the connection ends."""
+def test_a_body_that_ends_early_is_refused(server: Server, script: str, sent: bytes) -> None:
+    """A client that stops sending and still listens gets a refusal in the envelope, and the connection ends."""
     head = f"PUT {SCRIPTS}/{script}/secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.safe.api_token}\r\n"
     with socket.create_connection(("127.0.0.1", server.port), 20) as line:
         line.sendall(head.encode() + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n" + sent)
@@ -185,8 +187,8 @@ def test_a_body_that_ends_early_is_told(server: Server, script: str, sent: bytes
     assert b'"code":10026' in read
 
 
-def test_metadata_is_bounded(wire: Wire) -> None:
-    """The JSON of an upload may have 1 MiB; more of it is refused before it is parsed."""
+def test_metadata_over_1_mib_is_refused(wire: Wire) -> None:
+    """Metadata of an upload over 1 MiB is refused before it is parsed."""
     metadata = json.dumps({"main_module": "a.js"}).encode().ljust(MIB + 1)
     body = b'--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n' + metadata + b"\r\n--b--\r\n"
     answer = wire.ask("PUT", f"{SCRIPTS}/bounded", body, [("Content-Type", "multipart/form-data; boundary=b")])

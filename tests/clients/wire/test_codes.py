@@ -1,11 +1,11 @@
-"""The codes that clients act on, each when it is due and never otherwise."""
+"""The error codes that clients act on: each is sent in its own case and in no other."""
 
 import base64
 import json
 import re
 
 import pytest
-from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Wire, form
+from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Wire, form, text
 
 HMAC = {"type": "secret_key", "algorithm": {"name": "HMAC", "hash": "SHA-256"}, "format": "raw", "usages": ["sign"]}
 RAW_KEY = base64.b64encode(bytes(range(32))).decode()
@@ -17,8 +17,8 @@ def put_key(wire: Wire, script: str, name: str, key_base64: str) -> Answer:
     return wire.send("PUT", f"{SCRIPTS}/{script}/secrets", {"name": name, **HMAC, "key_base64": key_base64})
 
 
-def uses(wire: Wire, script: str) -> list[Answer]:
-    """Every use of a script that needs it to be there."""
+def every_use(wire: Wire, script: str) -> list[Answer]:
+    """Send every kind of request that needs the script to exist; return the answers."""
     at = f"{SCRIPTS}/{script}"
     return [
         wire.ask("GET", at),
@@ -38,35 +38,35 @@ def uses(wire: Wire, script: str) -> list[Answer]:
     "name", ["{absent}", "UPPER", "with%20space", "a%2Fb", "x" * 300, "%00", "..", "-", "%C3%BC"]
 )
 def test_10007_when_the_script_is_absent(wire: Wire, absent_script: str, name: str) -> None:
-    """On every use of it, 404 with 10007 and its message; no use makes the script."""
+    """Every request gives 404 with 10007 and its message, and none creates the script."""
     script = name.format(absent=absent_script)
-    for answer in uses(wire, script):
+    for answer in every_use(wire, script):
         assert answer.refusal == (404, [10007])
         assert answer.messages == ["This Worker does not exist on your account."]
-    listed = [one["id"] for one in wire.ask("GET", SCRIPTS).result]
+    listed = [found["id"] for found in wire.ask("GET", SCRIPTS).result]
     assert script not in listed
 
 
 def test_10007_again_after_the_script_is_deleted(wire: Wire, script: str) -> None:
-    """A deleted script is absent, and one of its name that comes later has none of its secrets."""
+    """A deleted script is absent, and a new script of the same name has none of its secrets."""
     wire.put(script, "mine")
     tag = wire.ask("DELETE", f"{SCRIPTS}/{script}").result["id"]
 
-    assert {answer.refusal[0] for answer in uses(wire, script)} == {404}
+    assert {answer.refusal[0] for answer in every_use(wire, script)} == {404}
     assert re.fullmatch("[0-9a-f]{32}", tag)
     assert wire.upload(script).result["tag"] != tag
     assert wire.names(script) == []
 
 
-def test_a_refused_body_comes_before_an_absent_script(wire: Wire, absent_script: str) -> None:
-    """What is wrong with the request itself is said first, so that no client makes a script for it."""
+def test_an_invalid_body_is_refused_before_an_absent_script(wire: Wire, absent_script: str) -> None:
+    """An invalid request is refused before the script is looked up, so no client creates a script for it."""
     assert wire.put(absent_script, "").refusal == (400, [10052])
     assert wire.patch(absent_script, {"a": {"type": "none"}}).refusal == (400, [10021])
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_10056_when_only_the_secret_is_absent(wire: Wire, script: str, method: str) -> None:
-    """404 with 10056 and the name in its message; a binding of another kind is no secret, but is said to be there."""
+    """The answer is 404 with 10056 and the name; if another kind of binding has the name, the message says so."""
     wire.upload(script, {"type": "plain_text", "name": "VAR", "text": "x"})
     for name in ("mine", "VAR", "var"):
         answer = wire.ask(method, f"{SCRIPTS}/{script}/secrets/{name}")
@@ -77,7 +77,7 @@ def test_10056_when_only_the_secret_is_absent(wire: Wire, script: str, method: s
 
 
 def test_10056_on_the_second_delete(wire: Wire, script: str) -> None:
-    """DELETE is not idempotent: the second finds nothing, and makes no version."""
+    """A second DELETE finds nothing and creates no version."""
     wire.put(script, "mine")
     deleted = wire.ask("DELETE", f"{SCRIPTS}/{script}/secrets/mine", headers=[JSON])
 
@@ -94,8 +94,8 @@ def test_10056_on_the_second_delete(wire: Wire, script: str) -> None:
         {"type": "version_metadata"},
     ],
 )
-def test_10053_when_another_kind_holds_the_name(wire: Wire, script: str, holder: dict[str, object]) -> None:
-    """Put and patch are 400 with 10053 and the name, and the binding stays as it was."""
+def test_10053_when_another_kind_of_binding_has_the_name(wire: Wire, script: str, holder: dict[str, object]) -> None:
+    """Put and patch give 400 with 10053 and the name, and the binding is unchanged."""
     held = {"name": "HELD", **holder}
     wire.upload(script, held)
     for answer in (
@@ -110,8 +110,8 @@ def test_10053_when_another_kind_holds_the_name(wire: Wire, script: str, holder:
     assert wire.ask("GET", f"{SCRIPTS}/{script}/settings").result["bindings"] == [held]
 
 
-def test_a_secret_of_one_kind_gives_way_to_the_other(wire: Wire, script: str) -> None:
-    """secret_text and secret_key replace each other under one name."""
+def test_text_and_key_secrets_replace_each_other(wire: Wire, script: str) -> None:
+    """A secret_text and a secret_key of the same name replace each other."""
     wire.put(script, "mine")
     shown = put_key(wire, script, "mine", RAW_KEY).result
 
@@ -122,19 +122,19 @@ def test_a_secret_of_one_kind_gives_way_to_the_other(wire: Wire, script: str) ->
 
 @pytest.mark.parametrize("character", ["x", "é", "☃", "😀", "\0"])
 def test_10054_past_5120_bytes(wire: Wire, script: str, character: str) -> None:
-    """5,120 bytes of UTF-8 pass, 5,121 are 400 with 10054; characters of several bytes count as bytes."""
+    """5,120 bytes of UTF-8 are accepted; one more gives 400 with 10054. The limit counts bytes, not characters."""
     size = len(character.encode())
-    fits = character * (LIMIT // size) + "x" * (LIMIT % size)
+    largest = character * (LIMIT // size) + "x" * (LIMIT % size)
 
-    assert wire.put(script, "mine", fits).status == 200
-    too_large = wire.put(script, "mine", fits + "x")
+    assert wire.put(script, "mine", largest).status == 200
+    too_large = wire.put(script, "mine", largest + "x")
     assert too_large.refusal == (400, [10054])
     assert too_large.pointers == ["/text"]
     assert too_large.messages[0].startswith("Text binding 'mine' is too large.")
 
 
-def test_10054_for_other_values(wire: Wire, script: str) -> None:
-    """The limit holds for keys as decoded, for variables of an upload, and for items of a patch."""
+def test_10054_for_keys_variables_and_patches(wire: Wire, script: str) -> None:
+    """The limit applies to decoded keys, variables of an upload and items of a patch."""
     largest, larger = (base64.b64encode(bytes(size)).decode() for size in (LIMIT, LIMIT + 1))
     assert put_key(wire, script, "k", largest).status == 200
     assert put_key(wire, script, "k", larger).refusal == (400, [10054])
@@ -150,7 +150,7 @@ def test_10054_for_other_values(wire: Wire, script: str) -> None:
 
 
 def test_10055_past_128_variables(wire: Wire, script: str) -> None:
-    """128 secrets and variables fit, a 129th is 400 with 10055; replacing and dropping go on."""
+    """128 secrets and variables are accepted; one more gives 400 with 10055. Replacing and deleting still work."""
     variables = [{"type": "plain_text", "name": f"V{number}", "text": "x"} for number in range(28)]
     wire.upload(script, *variables, {"type": "kv_namespace", "name": "KV", "namespace_id": "0" * 32})
     hundred = {f"S{number:02}": {"type": "secret_text", "text": "x"} for number in range(100)}
@@ -160,52 +160,47 @@ def test_10055_past_128_variables(wire: Wire, script: str) -> None:
     assert refused.refusal == (400, [10055])
     assert "129" in refused.messages[0]
     assert "128" in refused.messages[0]
-    assert wire.patch(script, {"S00": None, "a": text(), "b": text()}).refusal == (400, [10055])
+    assert wire.patch(script, {"S00": None, "a": text("x"), "b": text("x")}).refusal == (400, [10055])
     assert wire.put(script, "S00").status == 200
-    assert wire.patch(script, {"S00": None, "a": text()}).status == 200
+    assert wire.patch(script, {"S00": None, "a": text("x")}).status == 200
     assert wire.names(script)[-1] == "a"
     assert wire.upload(script, *variables, {"type": "json", "name": "J", "json": 1}).refusal == (400, [10055])
-
-
-def text() -> dict[str, str]:
-    """A small secret_text of a patch."""
-    return {"type": "secret_text", "text": "x"}
 
 
 @pytest.mark.parametrize(
     "script", ["UPPER", "-dash", "with%20space", "a%2Fb", "a.b", "%C3%BC", "x" * 256, "%00", "..", "a%0A"]
 )
-def test_10016_for_names_that_no_script_may_bear(wire: Wire, script: str) -> None:
-    """An upload under such a name is 400 with 10016, and makes nothing."""
+def test_10016_for_invalid_script_names(wire: Wire, script: str) -> None:
+    """An upload with such a name gives 400 with 10016 and creates nothing."""
     assert wire.upload(script).refusal == (400, [10016])
     assert wire.ask("GET", f"{SCRIPTS}/{script}/secrets").refusal == (404, [10007])
 
 
 @pytest.mark.parametrize("script", ["a", "0", "_", "a-_0", "x" * 255])
-def test_names_that_a_script_may_bear(wire: Wire, script: str) -> None:
-    """One to 255 lower-case letters, digits, dashes and underlines, the first of them no dash."""
+def test_valid_script_names_are_accepted(wire: Wire, script: str) -> None:
+    """A name has 1 to 255 lower-case letters, digits, dashes and underscores, and does not start with a dash."""
     assert wire.upload(script).result["id"] == script
     assert wire.ask("DELETE", f"{SCRIPTS}/{script}").status == 200
 
 
 @pytest.mark.parametrize("name", ["x" * 2713, "é" * 1357, "☃" * 904 + "x"])
 def test_10100_past_2712_bytes(wire: Wire, script: str, name: str) -> None:
-    """A name of more bytes than that is 400 with 10100, wherever it stands."""
+    """A longer name gives 400 with 10100 in a put, a patch and an upload."""
     assert wire.put(script, name).refusal == (400, [10100])
-    assert wire.patch(script, {name: text()}).refusal == (400, [10100])
+    assert wire.patch(script, {name: text("x")}).refusal == (400, [10100])
     assert wire.upload(script, {"type": "plain_text", "name": name, "text": "x"}).refusal == (400, [10100])
     assert wire.names(script) == []
 
 
 @pytest.mark.parametrize("name", ["", None])
 def test_10052_without_a_name(wire: Wire, script: str, name: str | None) -> None:
-    """An empty or missing name is 400 with 10052 and the binding's place."""
-    put = wire.send("PUT", f"{SCRIPTS}/{script}/secrets", {"name": name, **text()})
-    uploaded = wire.upload(script, {**text(), "name": "a"}, {**text(), "name": name})
+    """An empty or missing name gives 400 with 10052 and the binding's index."""
+    put = wire.send("PUT", f"{SCRIPTS}/{script}/secrets", {"name": name, **text("x")})
+    uploaded = wire.upload(script, {**text("x"), "name": "a"}, {**text("x"), "name": name})
 
     assert (put.refusal, put.messages) == ((400, [10052]), ["Binding at index 0 must have a name"])
     assert (uploaded.refusal, uploaded.messages) == ((400, [10052]), ["Binding at index 1 must have a name"])
-    assert wire.patch(script, {"": text()}).refusal == (400, [10052])
+    assert wire.patch(script, {"": text("x")}).refusal == (400, [10052])
 
 
 @pytest.mark.parametrize(
@@ -230,7 +225,7 @@ def test_10052_without_a_name(wire: Wire, script: str, name: str | None) -> None
     ],
 )
 def test_10021_points_at_the_field(wire: Wire, script: str, body: object, pointer: str) -> None:
-    """A field that is missing or wrong is 400 with 10021 and a pointer to it."""
+    """A missing or invalid field gives 400 with 10021 and a pointer to it."""
     answer = wire.send("PUT", f"{SCRIPTS}/{script}/secrets", body)
 
     assert answer.refusal == (400, [10021])
@@ -256,8 +251,10 @@ def test_10021_points_at_the_field(wire: Wire, script: str, body: object, pointe
         (form({})[0], form({"metadata": b'{"main_module":"worker.js","keep_bindings":["none"]}'})[1], 10021),
     ],
 )
-def test_uploads_that_are_refused(wire: Wire, absent_script: str, content_type: str, body: bytes, code: int) -> None:
-    """Each is 400 with the code for its fault, and makes no script."""
+def test_invalid_uploads_are_refused_by_code(
+    wire: Wire, absent_script: str, content_type: str, body: bytes, code: int
+) -> None:
+    """Each gives 400 with the code of its fault and creates no script."""
     headers = [("Content-Type", content_type)] if content_type else []
 
     assert wire.ask("PUT", f"{SCRIPTS}/{absent_script}", body, headers).refusal == (400, [code])
@@ -265,7 +262,7 @@ def test_uploads_that_are_refused(wire: Wire, absent_script: str, content_type: 
 
 
 def test_10057_for_each_binding_that_cannot_be_inherited(wire: Wire, script: str) -> None:
-    """With `bindings_inherit=strict` there is one error a binding; otherwise they are dropped."""
+    """With `bindings_inherit=strict` each such binding is an error; otherwise it is dropped."""
     wire.put(script, "mine")
     inherited = [{"type": "inherit", "name": name} for name in ("mine", "one", "two")]
     metadata = {"main_module": "worker.js", "bindings": inherited}
@@ -283,9 +280,9 @@ def test_10057_for_each_binding_that_cannot_be_inherited(wire: Wire, script: str
     assert wire.names(script) == ["mine"]
 
 
-def test_more_than_100_operations(wire: Wire, script: str) -> None:
-    """100 sets and drops pass in one patch; 101 are refused whole, in both content types."""
-    most: dict[str, object] = {f"S{number}": text() for number in range(60)}
+def test_a_patch_of_more_than_100_operations_is_refused(wire: Wire, script: str) -> None:
+    """A patch of 100 operations is accepted; one of 101 is refused completely, in both content types."""
+    most: dict[str, object] = {f"S{number}": text("x") for number in range(60)}
     most |= {f"D{number}": None for number in range(40)}
     for content_type in (JSON, MERGE_PATCH):
         refused = wire.patch(script, {**most, "more": None}, content_type)

@@ -1,4 +1,4 @@
-"""Who asks: every shape of credentials, and the answer to those that do not do."""
+"""Credentials of every form, and the answers to those that are refused."""
 
 import pytest
 from tests.clients.wire.talk import SCRIPTS, Wire
@@ -67,38 +67,38 @@ TABLE: list[tuple[tuple[tuple[str, str], ...], object]] = [
 ]
 
 
-def filled(headers: tuple[tuple[str, str], ...], server: Server) -> list[tuple[str, str]]:
-    """Headers with the server's credentials in their places."""
+def with_credentials(headers: tuple[tuple[str, str], ...], server: Server) -> list[tuple[str, str]]:
+    """Return headers with the server's credentials filled in."""
     safe = server.safe
     values = {"token": safe.api_token, "key": safe.api_key, "email": safe.email, "unknown": UNKNOWN}
     return [(name, value.format(**values)) for name, value in headers]
 
 
 @pytest.mark.parametrize(("headers", "refusal"), TABLE, ids=lambda value: repr(value)[:60])
-def test_credentials(
+def test_each_form_of_credentials_gets_its_answer(
     wire: Wire, script: str, server: Server, headers: tuple[tuple[str, str], ...], refusal: object
 ) -> None:
-    """Each shape gets its status, code, message and chain, for a read that would be hot and for a write."""
+    """Each form of credentials gets its status, code, message and error chain, for cached reads and for writes."""
     wire.put(script, "mine")
-    credentials = filled(headers, server)
+    credentials = with_credentials(headers, server)
     for method, path in (("GET", "/secrets/mine"), ("GET", "/secrets"), ("DELETE", "/secrets/mine")):
         answer = wire.ask(method, f"{SCRIPTS}/{script}{path}", credentials=credentials)
         if refusal is None:
             assert answer.status == 200
             continue
         [error] = answer.envelope["errors"]
-        chain = [(one["code"], one["message"]) for one in error.get("error_chain", ())] or None
+        chain = [(cause["code"], cause["message"]) for cause in error.get("error_chain", ())] or None
         assert refusal == (answer.status, error["code"], error["message"], chain)
     assert wire.names(script) == (["mine"] if refusal else [])
 
 
 @pytest.mark.parametrize(("headers", "refusal"), TABLE[:3] + TABLE[5:8] + TABLE[23:25] + TABLE[33:34])
-def test_a_refusal_tells_nothing_of_what_is_there(
+def test_refused_credentials_reveal_nothing_that_exists(
     wire: Wire, script: str, server: Server, headers: tuple[tuple[str, str], ...], refusal: object
 ) -> None:
-    """Without good credentials a secret, a script and an account that are there look like those that are not."""
+    """Without valid credentials an existing secret, script or account gives the same answer as a missing one."""
     wire.put(script, "mine")
-    credentials = filled(headers, server)
+    credentials = with_credentials(headers, server)
     there = f"{SCRIPTS}/{script}/secrets/mine"
     targets = [there, f"{there}-not", f"{SCRIPTS}/absent/secrets/mine", there.replace("023e", "023f")]
 

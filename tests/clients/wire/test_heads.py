@@ -1,4 +1,4 @@
-"""Heads of requests that two readers might read differently, on a bare socket."""
+"""Request heads that two readers could understand differently, sent over a plain socket."""
 
 import re
 import socket
@@ -60,7 +60,7 @@ LAST = {
 
 
 def said(server: Server, head: str, *, then: str = "") -> tuple[list[int], bytes]:
-    """The statuses of all answers to these bytes, and the last answer; the connection has ended."""
+    """Return the statuses of all answers to some bytes, and all bytes of the answers."""
     sent = (head + then).replace("TOKEN", f"Authorization: Bearer {server.safe.api_token}\r\n").encode("latin-1")
     with socket.create_connection(("127.0.0.1", server.port), 20) as line:
         line.sendall(sent)
@@ -69,11 +69,11 @@ def said(server: Server, head: str, *, then: str = "") -> tuple[list[int], bytes
             read += part
             if not then and b"\r\n\r\n" in read:
                 break
-    return [int(one) for one in re.findall(rb"HTTP/1\.[01] (\d{3})", read)], read
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3})", read)], read
 
 
 def _part(line: socket.socket) -> bytes:
-    """What comes next; nothing when the other side has ended."""
+    """Return the next bytes, or nothing when the server has closed the connection."""
     try:
         return line.recv(1 << 16)
     except ConnectionError:
@@ -81,19 +81,19 @@ def _part(line: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("what", PASSES)
-def test_what_names_one(server: Server, what: str) -> None:
-    """Passes: HTTP/1.0 may leave it out. A line may end in a line feed alone (RFC 9112, 2.2)."""
+def test_a_valid_host_is_accepted(server: Server, what: str) -> None:
+    """A request with a valid Host passes; HTTP/1.0 may omit it, and lines may end in a line feed (RFC 9112, 2.2)."""
     assert [200] == said(server, PASSES[what])[0]
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_a_head_that_could_be_read_in_two_ways(server: Server, what: str) -> None:
-    """Is refused by the server itself, and what follows it on the connection is no request."""
+def test_an_ambiguous_head_is_refused(server: Server, what: str) -> None:
+    """The server itself refuses the head and does not read the following bytes as a request."""
     assert [400] == said(server, MALFORMED[what], then=NEXT)[0]
 
 
-def test_a_trailer_is_no_header(server: Server) -> None:
-    """A credential after the body authenticates nobody."""
+def test_a_credential_in_a_trailer_is_ignored(server: Server) -> None:
+    """A credential in a trailer authenticates nobody."""
     head = f"{PUT}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nTOKEN\r\n"
 
     assert [400] == said(server, head)[0]

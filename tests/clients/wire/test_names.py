@@ -1,4 +1,4 @@
-"""Names in a path: split at the slashes that were sent, then decoded once, and compared byte by byte."""
+"""Names in a path: split at literal slashes, decoded once, and compared byte by byte."""
 
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ FLAGS = ("", "?url_encoded=true", "?url_encoded=false", "?url_encoded=%FF&url_en
 
 
 def encoded(name: str) -> list[str]:
-    """A name as clients write it in a path: the SDKs, wrangler, and with hex digits in lower case."""
+    """Return the ways in which clients encode a name in a path: SDKs, wrangler, and lower-case hex digits."""
     strict = quote(name, safe="")
     low = "".join(part.lower() if index % 3 else part for index, part in enumerate(strict.split("%")))
     every_byte = "".join(f"%{byte:02x}" for byte in name.encode())
@@ -19,13 +19,13 @@ def encoded(name: str) -> list[str]:
 
 
 def at(script: str, segment: str) -> str:
-    """The path of a secret."""
+    """Return the path of a secret."""
     return f"{SCRIPTS}/{script}/secrets/{segment}"
 
 
 @pytest.mark.parametrize("name", [*NAMES, *DOTS], ids=shortened)
-def test_a_name_goes_there_and_back(wire: Wire, script: str, name: str) -> None:
-    """Put by body, a name is found in the list and by every encoding of it, whatever `url_encoded` says."""
+def test_a_name_is_found_by_every_encoding(wire: Wire, script: str, name: str) -> None:
+    """A name from a put is listed, and found by each of its encodings, whatever `url_encoded` says."""
     shown = {"name": name, "type": "secret_text"}
     assert shown == wire.put(script, name).result
     assert [shown] == wire.ask("GET", f"{SCRIPTS}/{script}/secrets").result
@@ -35,8 +35,8 @@ def test_a_name_goes_there_and_back(wire: Wire, script: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*NAMES, *DOTS], ids=shortened)
-def test_a_name_can_be_dropped(wire: Wire, script: str, name: str) -> None:
-    """DELETE by every encoding, and null in a patch, take away the secret of this name and no other."""
+def test_a_name_can_be_deleted_by_every_encoding(wire: Wire, script: str, name: str) -> None:
+    """DELETE with every encoding, and a null in a patch, delete exactly the secret of this name."""
     wire.put(script, "other")
     for segment in encoded(name):
         wire.put(script, name)
@@ -47,8 +47,8 @@ def test_a_name_can_be_dropped(wire: Wire, script: str, name: str) -> None:
     assert {"other": {"name": "other", "type": "secret_text"}} == wire.patch(script, {name: None}).result
 
 
-def test_all_names_live_side_by_side(wire: Wire, script: str) -> None:
-    """No two names are taken for one another; they are listed in the order of their code points' bytes."""
+def test_all_names_are_different_secrets(wire: Wire, script: str) -> None:
+    """All names are different secrets, listed in the order of their UTF-8 bytes."""
     names = [*NAMES, *DOTS]
     secrets = {name: {"type": "secret_text", "text": "a value"} for name in names}
 
@@ -58,20 +58,20 @@ def test_all_names_live_side_by_side(wire: Wire, script: str) -> None:
     assert {name: {"name": name, "type": "secret_text"} for name in names} == shown
 
 
-def test_look_alikes_are_apart(wire: Wire, script: str) -> None:
-    """No normalisation, no folding of case, no trimming: to drop one leaves the rest."""
+def test_names_are_not_normalised(wire: Wire, script: str) -> None:
+    """An invalid request is refused before the script is looked up, so no client creates a script for it."""
     names = ["e\u0301", "\u00e9", "E\u0301", "\u00c9", "\u00e9 ", " \u00e9", "\u00e9\0"]
     for name in names:
         wire.put(script, name)
     for name in names:
         assert wire.ask("DELETE", at(script, quote(name, safe=""))).status == 200
         assert wire.ask("GET", at(script, quote(name, safe=""))).refusal == (404, [10056])
-        names = [one for one in names if one != name]
+        names = [other for other in names if other != name]
         assert sorted(names, key=str.encode) == wire.names(script)
 
 
-def test_a_plus_is_a_plus(wire: Wire, script: str) -> None:
-    """`+` in a path is no space, and `%2B` is a plus."""
+def test_a_plus_in_a_path_is_not_a_space(wire: Wire, script: str) -> None:
+    """`+` in a path is a plus, not a space, and so is `%2B`."""
     wire.put(script, "a+b")
     wire.put(script, "a b")
 
@@ -81,8 +81,8 @@ def test_a_plus_is_a_plus(wire: Wire, script: str) -> None:
 
 
 @pytest.mark.parametrize("segment", ["%ZZ", "100%", "%", "%2", "%%", "%G1", "a%-b", "%u0041"])
-def test_a_percent_sign_that_begins_no_escape_stands_for_itself(wire: Wire, script: str, segment: str) -> None:
-    """Such a segment is the name it reads as."""
+def test_a_percent_sign_without_an_escape_is_literal(wire: Wire, script: str, segment: str) -> None:
+    """Such a segment is read literally."""
     assert wire.ask("GET", at(script, segment)).refusal == (404, [10056])
     wire.put(script, segment)
 
@@ -93,8 +93,8 @@ def test_a_percent_sign_that_begins_no_escape_stands_for_itself(wire: Wire, scri
 
 @pytest.mark.parametrize("segment", ["%FF", "%ff", "%C3", "%C3%28", "%ED%A0%80", "%F5%80%80%80", "a%80b", "%C0%AF"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_segment_that_is_no_utf_8_is_no_name(wire: Wire, script: str, method: str, segment: str) -> None:
-    """It is refused as an identifier, and nothing is touched."""
+def test_a_segment_that_is_not_utf_8_is_refused(wire: Wire, script: str, method: str, segment: str) -> None:
+    """The answer is 404 with 7003, and nothing changes."""
     wire.put(script, "kept")
 
     in_secret = wire.ask(method, at(script, segment))
@@ -105,8 +105,8 @@ def test_a_segment_that_is_no_utf_8_is_no_name(wire: Wire, script: str, method: 
     assert ["kept"] == wire.names(script)
 
 
-def test_utf_8_without_escapes_is_read_as_such(wire: Wire, script: str) -> None:
-    """Bytes above 0x7F that came raw are the bytes of the name."""
+def test_raw_utf_8_in_a_path_is_accepted(wire: Wire, script: str) -> None:
+    """Raw bytes above 0x7F in a path are the bytes of the name."""
     wire.put(script, "ünï-☃")
 
     answer = wire.ask("GET", at(script, "").encode() + "ünï-☃".encode())
@@ -114,8 +114,8 @@ def test_utf_8_without_escapes_is_read_as_such(wire: Wire, script: str) -> None:
     assert answer.result["name"] == "ünï-☃"
 
 
-def test_dots_are_segments_like_others(wire: Wire, script: str) -> None:
-    """`.` and `..` in a path are names of secrets; nothing is resolved, merged or deleted above them."""
+def test_dot_segments_are_names(wire: Wire, script: str) -> None:
+    """`.` and `..` in a path are names of secrets; no path is resolved."""
     wire.put(script, "kept")
     for segment in ("..", ".", "%2e%2E", "%2E"):
         assert wire.ask("DELETE", f"{at(script, segment)}?url_encoded=true").refusal == (404, [10056])
@@ -123,8 +123,8 @@ def test_dots_are_segments_like_others(wire: Wire, script: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["back\\slash", "a b", "tab\tbed", 'a"b<c>', "x\x7f", "\xff\xfe"])
-def test_what_is_no_request_target_is_refused(wire: Wire, script: str, target: str) -> None:
-    """A target that HTTP does not allow gets 400 or reads as the bytes it has; nothing is touched."""
+def test_an_invalid_request_target_changes_nothing(wire: Wire, script: str, target: str) -> None:
+    """A target that HTTP does not allow gives 400 or is read literally; nothing changes."""
     wire.put(script, "kept")
 
     answer: Answer = wire.ask("DELETE", at(script, target))

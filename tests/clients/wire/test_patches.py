@@ -1,4 +1,4 @@
-"""`secrets-bulk`: RFC 7396 in both content types, all or nothing, one version."""
+"""`secrets-bulk`: RFC 7396 in both content types, all or nothing, one version for each patch."""
 
 import json
 
@@ -9,22 +9,24 @@ from tests.server import ACCOUNT, Server
 
 from nightsafe.store.scripts import ScriptRef, Version
 
-BOTH = pytest.mark.parametrize("content_type", [JSON, MERGE_PATCH], ids=["json", "merge-patch"])
+BOTH_CONTENT_TYPES = pytest.mark.parametrize("content_type", [JSON, MERGE_PATCH], ids=["json", "merge-patch"])
 
 
 def versions(server: Server, script: str) -> list[Version]:
-    """Every version of a script, newest first."""
+    """Return every version of a script, newest first."""
     return in_store(server.safe, lambda store: store.versions(ScriptRef(ACCOUNT, script)))
 
 
 def shown(*names: str) -> dict[str, object]:
-    """What a patch answers when a script then has these secret_texts."""
+    """Return the answer to a patch after which a script has these secret_texts."""
     return {name: {"name": name, "type": "secret_text"} for name in names}
 
 
-@BOTH
-def test_a_merge_patch(wire: Wire, server: Server, script: str, content_type: tuple[str, str]) -> None:
-    """An object sets, null drops, what is absent stays; the answer is all there is then; it is one version."""
+@BOTH_CONTENT_TYPES
+def test_a_patch_sets_deletes_and_keeps_secrets(
+    wire: Wire, server: Server, script: str, content_type: tuple[str, str]
+) -> None:
+    """An object sets, null deletes, other secrets stay; the answer has all secrets, and one version is made."""
     for name in ("kept", "changed", "dropped"):
         wire.put(script, name)
     before = len(versions(server, script))
@@ -37,14 +39,14 @@ def test_a_merge_patch(wire: Wire, server: Server, script: str, content_type: tu
     assert len(versions(server, script)) == before + 1
 
 
-@BOTH
+@BOTH_CONTENT_TYPES
 @pytest.mark.parametrize(
     "body", [{"secrets": {}}, {"secrets": {}, "version_tags": {}}, {"secrets": {}, "version_tags": {"a": "b"}}]
 )
-def test_a_patch_of_nothing(
+def test_a_patch_without_changes_makes_no_version(
     wire: Wire, server: Server, script: str, content_type: tuple[str, str], body: dict[str, object]
 ) -> None:
-    """It answers what there is, and makes no version."""
+    """A patch without changes returns the secrets and creates no version."""
     wire.put(script, "kept")
 
     answer = wire.send("PATCH", f"{SCRIPTS}/{script}/secrets-bulk", body, content_type)
@@ -53,12 +55,12 @@ def test_a_patch_of_nothing(
     assert len(versions(server, script)) == 2
 
 
-@BOTH
+@BOTH_CONTENT_TYPES
 @pytest.mark.parametrize("body", [{}, {"version_tags": {"a": "b"}}, {"A": {"type": "secret_text", "text": "x"}}])
-def test_a_patch_without_secrets(
+def test_a_patch_without_the_member_secrets_is_refused(
     wire: Wire, server: Server, script: str, content_type: tuple[str, str], body: dict[str, object]
 ) -> None:
-    """Whoever forgets the member is told so, instead of a 200 that sets nothing."""
+    """A patch without the member `secrets` is refused; a 200 would hide that it sets nothing."""
     answer = wire.send("PATCH", f"{SCRIPTS}/{script}/secrets-bulk", body, content_type)
 
     assert ((400, [10021]), ["/secrets"]) == (answer.refusal, answer.pointers)
@@ -66,14 +68,14 @@ def test_a_patch_without_secrets(
     assert len(versions(server, script)) == 1
 
 
-@BOTH
-def test_null_for_a_name_that_is_not_there(wire: Wire, script: str, content_type: tuple[str, str]) -> None:
-    """It is no error: the name is not there afterwards either."""
+@BOTH_CONTENT_TYPES
+def test_null_for_a_missing_secret_is_not_an_error(wire: Wire, script: str, content_type: tuple[str, str]) -> None:
+    """A null for a missing name is not an error."""
     assert wire.patch(script, {"never-there": None}, content_type).result == {}
 
 
-def test_null_for_a_variable(wire: Wire, script: str) -> None:
-    """A variable is no secret: null for its name is refused, with its kind, and leaves it alone."""
+def test_null_for_a_variable_is_refused(wire: Wire, script: str) -> None:
+    """A null for a variable is refused with its kind and leaves the variable alone."""
     variable = {"type": "plain_text", "name": "VAR", "text": "x"}
     wire.upload(script, variable)
 
@@ -84,9 +86,9 @@ def test_null_for_a_variable(wire: Wire, script: str) -> None:
     assert wire.ask("GET", f"{SCRIPTS}/{script}/settings").result["bindings"] == [variable]
 
 
-@BOTH
-def test_all_or_nothing(wire: Wire, server: Server, script: str, content_type: tuple[str, str]) -> None:
-    """One bad item and nothing changes; there is one error for each bad item, in their order, with its place."""
+@BOTH_CONTENT_TYPES
+def test_a_patch_is_all_or_nothing(wire: Wire, server: Server, script: str, content_type: tuple[str, str]) -> None:
+    """One invalid item refuses the whole patch; each invalid item has an error, in order, with a pointer."""
     wire.put(script, "kept")
     before = len(versions(server, script))
     bad: dict[str, object] = {
@@ -132,8 +134,8 @@ def test_all_or_nothing(wire: Wire, server: Server, script: str, content_type: t
         {"secrets": {"a": "text"}},
     ],
 )
-def test_members_of_the_wrong_type(wire: Wire, script: str, body: object) -> None:
-    """They are 400 with 10021, and nothing is written."""
+def test_members_of_the_wrong_type_are_refused(wire: Wire, script: str, body: object) -> None:
+    """A member of the wrong type gives 400 with 10021, and nothing is written."""
     answer = wire.send("PATCH", f"{SCRIPTS}/{script}/secrets-bulk", {"secrets": {"b": text("x")}, **body})  # type: ignore[dict-item]
 
     assert answer.refusal == (400, [10021])
@@ -141,9 +143,11 @@ def test_members_of_the_wrong_type(wire: Wire, script: str, body: object) -> Non
     assert wire.names(script) == []
 
 
-@BOTH
-def test_version_tags(wire: Wire, server: Server, script: str, content_type: tuple[str, str]) -> None:
-    """They are kept with the version that the patch makes, and with no other."""
+@BOTH_CONTENT_TYPES
+def test_version_tags_are_stored_with_their_version(
+    wire: Wire, server: Server, script: str, content_type: tuple[str, str]
+) -> None:
+    """Tags are stored with the version that the patch creates, and with no other."""
     tags = {"release": "2026.11", "ünï": {"deep": [1, None]}}
     wire.patch(script, {"a": text("x")}, content_type, version_tags=tags)
     wire.put(script, "b")
@@ -154,7 +158,7 @@ def test_version_tags(wire: Wire, server: Server, script: str, content_type: tup
 
 
 def test_every_write_is_one_version(wire: Wire, server: Server, script: str) -> None:
-    """Put, delete and patch make one version each, numbered in turn, deployed at once, by whom and by what."""
+    """Put, delete and patch create and deploy one version each, numbered in sequence, with author and trigger."""
     wire.put(script, "a")
     wire.put(script, "a")
     wire.patch(script, {"a": None, "b": text("x"), "c": text("x")})
@@ -167,4 +171,4 @@ def test_every_write_is_one_version(wire: Wire, server: Server, script: str) -> 
     assert [version.number for version in made] == [5, 4, 3, 2, 1]
     assert [version.triggered_by for version in made] == ["secret"] * 4 + ["upload"]
     assert {version.author_email for version in made} == {server.safe.email}
-    assert [one.versions for one in deployments] == [((version.id, 100.0),) for version in made]
+    assert [deployment.versions for deployment in deployments] == [((version.id, 100.0),) for version in made]

@@ -1,11 +1,11 @@
-"""Paths that lead nowhere: refused as such, never as a missing script, and with nothing touched."""
+"""Paths that do not exist: their error differs from the error for a missing script, and nothing changes."""
 
 import pytest
 from tests.clients.wire.talk import JSON, SCRIPTS, Wire
 from tests.server import ACCOUNT
 
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
-ASTRAY = (
+UNKNOWN_PATHS = (
     "/{script}/",
     "/{script}/secrets/",
     "/{script}/secrets//",
@@ -28,9 +28,9 @@ ASTRAY = (
 BODY = b'{"name":"planted","text":"a value","type":"secret_text"}'
 
 
-@pytest.mark.parametrize("path", ASTRAY)
-def test_a_path_that_leads_nowhere(wire: Wire, script: str, path: str) -> None:
-    """With every method and query it is 404 with 7003 and 7000; script and secrets stay as they were."""
+@pytest.mark.parametrize("path", UNKNOWN_PATHS)
+def test_an_unknown_path_is_404_and_changes_nothing(wire: Wire, script: str, path: str) -> None:
+    """Every method and query gives 404 with 7003 and 7000; script and secrets are unchanged."""
     wire.put(script, "mine")
     before = wire.ask("GET", f"{SCRIPTS}/{script}/settings").body
     for method in METHODS:
@@ -41,9 +41,9 @@ def test_a_path_that_leads_nowhere(wire: Wire, script: str, path: str) -> None:
     assert ["mine"] == wire.names(script)
 
 
-@pytest.mark.parametrize("path", ASTRAY)
-def test_a_path_that_leads_nowhere_tells_nothing(wire: Wire, path: str, script: str) -> None:
-    """Without credentials the answer is the same, so that it does not tell who is known."""
+@pytest.mark.parametrize("path", UNKNOWN_PATHS)
+def test_an_unknown_path_reveals_no_credentials(wire: Wire, path: str, script: str) -> None:
+    """Without credentials the answer is the same, so it does not reveal which credentials are valid."""
     target = SCRIPTS + path.format(script=script)
 
     assert wire.ask("GET", target).body == wire.ask("GET", target, credentials=()).body
@@ -53,8 +53,8 @@ def test_a_path_that_leads_nowhere_tells_nothing(wire: Wire, path: str, script: 
     "path",
     ["/", "", "/client/v4", "/client/v4/", "/client/v4/users", "//client/v4/accounts", "/livez/", "/LIVEZ", "*"],
 )
-def test_outside_of_accounts(wire: Wire, path: str) -> None:
-    """What is below no account is 400 with 7000."""
+def test_a_path_outside_of_accounts_is_refused(wire: Wire, path: str) -> None:
+    """A path outside of accounts gives 400 with 7000."""
     if not path:
         path = f"?{SCRIPTS}"
         assert wire.ask("GET", f"/{path}").refusal == (400, [7000])
@@ -67,8 +67,8 @@ def test_outside_of_accounts(wire: Wire, path: str) -> None:
     ["", "12345", ACCOUNT.upper(), ACCOUNT[:-1], f"{ACCOUNT}0", f"{ACCOUNT[:-1]}g", f"%30{ACCOUNT[1:]}", "..", "%FF"],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_an_account_id_that_is_none(wire: Wire, script: str, method: str, account: str) -> None:
-    """It is 404 with 7003 first, with and without credentials, and nothing is touched."""
+def test_an_invalid_account_id_is_refused_first(wire: Wire, script: str, method: str, account: str) -> None:
+    """It gives 404 with 7003 first, with and without credentials, and nothing changes."""
     path = f"/client/v4/accounts/{account}/workers/scripts/{script}"
     for credentials in (None, ()):
         status, codes = wire.ask(method, path, credentials=credentials).refusal
@@ -87,8 +87,8 @@ def test_an_account_id_that_is_none(wire: Wire, script: str, method: str, accoun
         ("/{script}/secrets-bulk", "PATCH"),
     ],
 )
-def test_wrong_methods(wire: Wire, script: str, path: str, allow: str) -> None:
-    """A method that a path does not know is 405 with 10405, and `Allow` names those it does."""
+def test_an_unsupported_method_is_405_with_allow(wire: Wire, script: str, path: str, allow: str) -> None:
+    """A method that a path does not support gives 405 with 10405; `Allow` lists the supported ones."""
     wire.put(script, "mine")
     for method in ("GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"):
         if method in allow.split(", "):
@@ -107,8 +107,8 @@ def test_head_has_no_body(wire: Wire, script: str) -> None:
     assert [] == wire.names(script)
 
 
-def test_probes(wire: Wire) -> None:
-    """`livez` and `readyz` answer anybody, to GET and HEAD; other methods are 405."""
+def test_probes_answer_without_credentials(wire: Wire) -> None:
+    """`livez` and `readyz` answer GET and HEAD without credentials; other methods give 405."""
     for path in ("/livez", "/readyz"):
         answer = wire.ask("GET", path, credentials=()).result
         assert ("ok", path == "/readyz") == (answer["status"], "store" in answer)

@@ -1,4 +1,4 @@
-"""What a credential may do, and how soon it may do so no longer."""
+"""Permissions of credentials, and how soon a change of them takes effect."""
 
 import json
 import uuid
@@ -6,7 +6,7 @@ import uuid
 import msgspec
 import pytest
 from tests.clients.tokens import READ, TAIL, WRITE, in_store, make_account, make_token, policy, write
-from tests.clients.wire.talk import JSON, SCRIPTS, Wire
+from tests.clients.wire.talk import JSON, SCRIPTS, Wire, token_header
 from tests.server import ACCOUNT, Server
 
 from nightsafe.identity.credentials import digest, new_key
@@ -26,19 +26,16 @@ WRITES = (
 Calls = tuple[tuple[str, str, bytes], ...]
 
 
-def bearer(token: str) -> list[tuple[str, str]]:
-    """The header of a token."""
-    return [("Authorization", f"Bearer {token}")]
-
-
 def statuses(wire: Wire, script: str, token: str, calls: Calls) -> set[int]:
-    """How a token fares with some calls; a refusal is 403 with 10000."""
+    """Return the statuses that a token gets for some calls, after checking that each refusal has code 10000."""
     answers = [
-        wire.ask(method, SCRIPTS + path.format(script=script), body, [JSON] if body else [], bearer(token))
+        wire.ask(method, SCRIPTS + path.format(script=script), body, [JSON] if body else [], token_header(token))
         for method, path, body in calls
     ]
-    assert {"Authentication error"} >= {message for one in answers if one.status == 403 for message in one.messages}
-    assert {10000} >= {code for one in answers if one.status == 403 for code in one.refusal[1]}
+    assert {"Authentication error"} >= {
+        message for answer in answers if answer.status == 403 for message in answer.messages
+    }
+    assert {10000} >= {code for answer in answers if answer.status == 403 for code in answer.refusal[1]}
     return {answer.status for answer in answers}
 
 
@@ -52,8 +49,10 @@ def statuses(wire: Wire, script: str, token: str, calls: Calls) -> set[int]:
         ((), ()),
     ],
 )
-def test_a_narrow_token(wire: Wire, script: str, server: Server, groups: tuple[str, ...], allowed: Calls) -> None:
-    """It does what its groups say and is refused the rest, which leaves everything as it was."""
+def test_a_token_can_do_only_what_its_groups_allow(
+    wire: Wire, script: str, server: Server, groups: tuple[str, ...], allowed: Calls
+) -> None:
+    """A token can do what its permission groups allow; other calls are refused and change nothing."""
     wire.put(script, "mine")
     token, _ = make_token(server.safe, policy(*groups, account_id=ACCOUNT))
     refused = tuple(call for call in READ_SCRIPTS + READ_SECRETS + WRITES if call not in allowed)
@@ -64,8 +63,8 @@ def test_a_narrow_token(wire: Wire, script: str, server: Server, groups: tuple[s
 
 
 @pytest.mark.parametrize("group", [WRITE, ALL_ACCESS])
-def test_a_wide_token(wire: Wire, script: str, server: Server, group: str) -> None:
-    """Workers Scripts Write is enough for everything."""
+def test_workers_scripts_write_allows_everything(wire: Wire, script: str, server: Server, group: str) -> None:
+    """Workers Scripts Write allows everything."""
     wire.put(script, "mine")
     token, _ = make_token(server.safe, policy(group, account_id=ACCOUNT))
 
@@ -85,10 +84,10 @@ def test_a_wide_token(wire: Wire, script: str, server: Server, group: str) -> No
         [policy(ALL_ACCESS, account_id=ACCOUNT[:-1])],
     ],
 )
-def test_policies_that_come_to_nothing(
+def test_policies_without_effect_allow_nothing(
     wire: Wire, script: str, server: Server, policies: list[dict[str, object]]
 ) -> None:
-    """The default is deny, deny wins in whatever order, and only the account itself is the account."""
+    """The default is deny, deny wins in any order, and only the exact account matches."""
     wire.put(script, "mine")
     token, _ = make_token(server.safe, policies=msgspec.json.encode(policies))
 
@@ -96,11 +95,11 @@ def test_policies_that_come_to_nothing(
     assert wire.names(script) == ["mine"]
 
 
-def test_another_account_is_as_good_as_none(wire: Wire, script: str, server: Server) -> None:
-    """With a good token of account A, a script in B, an absent one in B and an account that is none look the same."""
+def test_another_account_looks_like_a_missing_one(wire: Wire, script: str, server: Server) -> None:
+    """With a token of account A, existing and missing scripts in B and a missing account give the same answer."""
     other = make_account(server.safe)
     there = f"/client/v4/accounts/{other.account_id}/workers/scripts"
-    with Wire(server.port, bearer(other.api_token)) as owner:
+    with Wire(server.port, token_header(other.api_token)) as owner:
         assert owner.ask("GET", there).result == []
         assert owner.ask("GET", f"{SCRIPTS}/{script}/secrets").refusal == (403, [10000])
 
@@ -117,16 +116,18 @@ def test_another_account_is_as_good_as_none(wire: Wire, script: str, server: Ser
     "changed",
     [{"expires_on": 1}, {"not_before": 2**60}, {"status": "disabled"}, {"status": "ACTIVE"}, {"expires_on": 0}],
 )
-def test_a_token_out_of_its_time(wire: Wire, script: str, server: Server, changed: dict[str, object]) -> None:
-    """Expired, not yet valid or disabled, it is answered like one that nobody knows."""
+def test_an_invalid_token_is_answered_like_an_unknown_one(
+    wire: Wire, script: str, server: Server, changed: dict[str, object]
+) -> None:
+    """An expired, not yet valid or disabled token is answered like an unknown one."""
     wire.put(script, "mine")
     token, _ = make_token(server.safe, **changed)
     target = f"{SCRIPTS}/{script}/secrets/mine"
 
-    refused = wire.ask("GET", target, credentials=bearer(token))
+    refused = wire.ask("GET", target, credentials=token_header(token))
 
     assert refused.refusal == (403, [10000])
-    assert refused.body == wire.ask("GET", target, credentials=bearer("unknown")).body
+    assert refused.body == wire.ask("GET", target, credentials=token_header("unknown")).body
 
 
 @pytest.mark.parametrize(
@@ -136,22 +137,22 @@ def test_a_token_out_of_its_time(wire: Wire, script: str, server: Server, change
 def test_a_revoked_token_is_refused_by_the_next_request(
     wire: Wire, script: str, server: Server, change: dict[str, object]
 ) -> None:
-    """Whatever another process takes from it, and however often the token was used just before."""
+    """Any change by another process takes effect at the next request, even if the token was used just before."""
     wire.put(script, "mine")
     token, row = make_token(server.safe)
     target = f"{SCRIPTS}/{script}/secrets/mine"
-    assert {wire.ask("GET", target, credentials=bearer(token)).status for _ in range(5)} == {200}
+    assert {wire.ask("GET", target, credentials=token_header(token)).status for _ in range(5)} == {200}
 
     write(server.safe, msgspec.structs.replace(row, **change))
 
-    assert wire.ask("GET", target, credentials=bearer(token)).refusal == (403, [10000])
-    assert wire.ask("DELETE", target, credentials=bearer(token)).refusal == (403, [10000])
+    assert wire.ask("GET", target, credentials=token_header(token)).refusal == (403, [10000])
+    assert wire.ask("DELETE", target, credentials=token_header(token)).refusal == (403, [10000])
     write(server.safe, row)
-    assert wire.ask("GET", target, credentials=bearer(token)).status == 200
+    assert wire.ask("GET", target, credentials=token_header(token)).status == 200
 
 
 def test_a_changed_key_is_refused_by_the_next_request(wire: Wire, server: Server) -> None:
-    """A Global API key that another process replaced is unknown at once, and the new one is known."""
+    """A global API key that another process replaced is unknown at once, and the new key is valid at once."""
     other = make_account(server.safe)
     target = f"/client/v4/accounts/{other.account_id}/workers/scripts"
     email = ("X-Auth-Email", other.email)

@@ -1,4 +1,4 @@
-"""Many large uploads at once, from outside: a budget of memory lets them in, and nobody keeps it from others."""
+"""Several large uploads in parallel: a memory budget admits them, and no client can occupy it."""
 
 import json
 import selectors
@@ -13,16 +13,16 @@ from tests.server import Safe, Server, make_safe
 
 _MEGABYTE = 1 << 20
 _SIZE = 6 * _MEGABYTE
-"""Of an upload: counted twice, so that two do not fit into the smallest budget, of 16 MB."""
+"""Size of an upload; it counts twice, so two uploads do not fit into the smallest budget of 16 MB."""
 
 _BUFFERED = 2 * _MEGABYTE
-"""More than lies between a sender and a server that does not read."""
+"""More than the buffers between a sender and a server that does not read can hold."""
 
 _SECONDS = 60
 
 
 class Upload:
-    """One upload on a connection of its own, sent as far as it is taken, and never its last byte before `finish`."""
+    """An upload on its own connection, sent as fast as the server reads it; `finish` sends the last byte."""
 
     def __init__(self, server: Server, script: str) -> None:
         fields = json.dumps({"main_module": "worker.js"}).encode()
@@ -39,18 +39,18 @@ class Upload:
         self.socket.setblocking(False)
 
     @property
-    def is_in(self) -> bool:
-        """Whether all but its last byte was taken."""
+    def is_almost_sent(self) -> bool:
+        """Return True if everything except the last byte is sent."""
         return len(self._left) == 1
 
     def push(self) -> None:
-        """Send what is taken now."""
+        """Send as much as the connection takes now."""
         taken = self.socket.send(self._left[: min(len(self._left) - 1, 256 * 1024)])
         self._left, self.sent = self._left[taken:], self.sent + taken
 
     def finish(self) -> tuple[int, str | None]:
-        """Send the last byte; gives the status of the answer, and its Retry-After."""
-        assert self.is_in
+        """Send the last byte; return the answer's status and its Retry-After."""
+        assert self.is_almost_sent
         self.socket.settimeout(_SECONDS)
         self.socket.sendall(self._left)
         with HTTPResponse(self.socket) as response:
@@ -61,7 +61,7 @@ class Upload:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the smallest budget and one script."""
+    """Yield a server with the smallest budget and one script."""
     safe: Safe = make_safe(tmp_path_factory.mktemp("uploads"))
     with Server(safe, "--upload-memory", "16") as running:
         with Wire.to(running) as wire:
@@ -71,32 +71,32 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def uploads(server: Server) -> Iterator[list[Upload]]:
-    """Four that have begun."""
+    """Yield four uploads that have begun."""
     begun = [Upload(server, f"large-{number}") for number in range(4)]
     yield begun
     for each in begun:
         each.socket.close()
 
 
-def push_until_one_is_in(uploads: Sequence[Upload]) -> Upload:
-    """Send of all of them what is taken, until one is in but for its last byte; gives that one."""
+def push_until_one_is_almost_sent(uploads: Sequence[Upload]) -> Upload:
+    """Send parts of all uploads until one lacks only its last byte; return that upload."""
     end = time.monotonic() + _SECONDS
     with selectors.DefaultSelector() as selector:
         for each in uploads:
             selector.register(each.socket, selectors.EVENT_WRITE, each)
-        while not (found := [each for each in uploads if each.is_in]):
+        while not (found := [each for each in uploads if each.is_almost_sent]):
             assert time.monotonic() < end, [each.sent for each in uploads]
             for key, _ in selector.select(1):
                 key.data.push()
     return found[0]
 
 
-def test_uploads_are_let_in_by_the_budget(server: Server, uploads: list[Upload]) -> None:
-    """One is read at a time and the others wait unread, a secret waits for none of them, and all succeed."""
+def test_the_memory_budget_admits_uploads_one_by_one(server: Server, uploads: list[Upload]) -> None:
+    """One upload is read while the others wait unread; a secret does not wait, and all uploads succeed."""
     waiting = list(uploads)
     with Wire.to(server) as wire:
         while waiting:
-            first = push_until_one_is_in(waiting)
+            first = push_until_one_is_almost_sent(waiting)
             waiting.remove(first)
             assert 200 == wire.put("worker", "MEANWHILE").status
             assert ["MEANWHILE"] == wire.names("worker")
@@ -104,13 +104,13 @@ def test_uploads_are_let_in_by_the_budget(server: Server, uploads: list[Upload])
             assert (200, None) == first.finish()
 
 
-def test_an_upload_that_is_broken_off_gives_its_part_back(uploads: list[Upload]) -> None:
-    """Whoever hangs up, while it is read or while it waits, leaves room for the others."""
-    read = push_until_one_is_in(uploads)
+def test_a_closed_upload_frees_its_memory_budget(uploads: list[Upload]) -> None:
+    """A client that closes the connection, during or before the reading of its upload, frees the budget."""
+    read = push_until_one_is_almost_sent(uploads)
     waiting = [each for each in uploads if each is not read]
     waiting.pop().socket.close()
     read.socket.close()
     while waiting:
-        first = push_until_one_is_in(waiting)
+        first = push_until_one_is_almost_sent(waiting)
         waiting.remove(first)
         assert (200, None) == first.finish()

@@ -1,4 +1,4 @@
-"""A project of the test's own, for each version of wrangler."""
+"""A wrangler project for each test, with each version of wrangler."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from tests.server import Server
 
 @pytest.fixture(params=last_first([OLDER, NEWER]))
 def version(request: pytest.FixtureRequest) -> str:
-    """Each version of wrangler in turn."""
+    """Return each version of wrangler in turn."""
     name: str = request.param
     return name
 
 
 @pytest.fixture
 def project(server: Server, wire: Wire, tmp_path: Path, version: str, absent_script: str) -> Project:
-    """A folder with a Worker that the server does not have yet."""
+    """Return a folder with a Worker that the server does not have yet."""
     return Project(server, wire, tmp_path, version, absent_script)

@@ -1,4 +1,4 @@
-"""A folder with a Worker in it, and wrangler at work there."""
+"""A folder with a Worker in it, and wrangler commands that run there."""
 
 import json
 from collections.abc import Callable
@@ -19,11 +19,11 @@ DATE = "2024-01-01"
 T = TypeVar("T")
 
 HUSH = "hush"
-"""What is in the value of every secret here, and in nothing that wrangler says."""
+"""Part of the value of every secret in these tests; no output of wrangler may contain it."""
 
 
-class Said(Struct, frozen=True):
-    """How a command ended, and what it said."""
+class Output(Struct, frozen=True):
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -31,28 +31,28 @@ class Said(Struct, frozen=True):
 
     @property
     def everything(self) -> str:
-        """Both outputs."""
+        """Return standard output and standard error together."""
         return self.out + self.err
 
     @property
     def json(self) -> Any:
-        """What it printed, which is JSON and nothing else."""
+        """Return standard output, which must be JSON and nothing else."""
         return json.loads(self.out)
 
 
 def together(*jobs: Callable[[], T]) -> list[T]:
-    """Commands that do not depend on one another, two at a time: each is most of all the start of Node."""
-    with ThreadPoolExecutor(2) as two:
-        return [running.result() for running in [two.submit(job) for job in jobs]]
+    """Run independent commands, two at a time, since each is mostly the start of Node."""
+    with ThreadPoolExecutor(2) as pool:
+        return [running.result() for running in [pool.submit(job) for job in jobs]]
 
 
 class Project:
-    """A Worker's folder, and what the server has of that Worker.
+    """A Worker's folder, and the state of that Worker on the server.
 
     Attributes:
-        server: whom wrangler asks.
-        folder: where it runs.
-        version: of wrangler.
+        server: the server that wrangler uses.
+        folder: wrangler's working directory.
+        version: wrangler's version.
         worker: the Worker's name.
     """
 
@@ -67,68 +67,68 @@ class Project:
 
     @property
     def wire(self) -> Wire:
-        """Asks the server past wrangler, on a connection of its own: between commands it would be idle too long."""
+        """A client beside wrangler, with a new connection each time: an open one would be idle too long."""
         self._wire.hang_up()
         return self._wire
 
     @property
     def at(self) -> str:
-        """The Worker's path."""
+        """The Worker's path in the API."""
         return f"{SCRIPTS}/{self.worker}"
 
     def write(self, name: str, content: str | bytes) -> None:
-        """Put a file into the folder."""
+        """Write a file into the folder."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
     def configure(self, **fields: object) -> None:
-        """Write the configuration anew: name, entry point, date, and these."""
+        """Replace the configuration: name, entry point, date, and these fields."""
         config = {"name": self.worker, "main": "index.js", "compatibility_date": DATE, **fields}
         self.write("wrangler.json", json.dumps({name: value for name, value in config.items() if value is not None}))
 
-    def run(self, *arguments: str, stdin: str = "", **environ: str) -> Said:
-        """One command with the owner's token, however it ends."""
+    def run(self, *arguments: str, stdin: str = "", **environ: str) -> Output:
+        """Run a command with the owner's token; return its exit code and output."""
         safe = self.server.safe
         credentials = {"CLOUDFLARE_API_TOKEN": safe.api_token, "CLOUDFLARE_ACCOUNT_ID": safe.account_id}
         environ = {name: value for name, value in (credentials | environ).items() if value}
         done = wrangler(self.server, self.folder, *arguments, version=self.version, stdin=stdin, **environ)
-        said = Said(done.returncode, done.stdout, done.stderr)
-        assert HUSH not in said.everything
-        return said
+        output = Output(done.returncode, done.stdout, done.stderr)
+        assert HUSH not in output.everything
+        return output
 
-    def ok(self, *arguments: str, stdin: str = "", **environ: str) -> Said:
-        """One command that must succeed."""
-        said = self.run(*arguments, stdin=stdin, **environ)
-        assert said.code == 0, said.everything
-        return said
+    def ok(self, *arguments: str, stdin: str = "", **environ: str) -> Output:
+        """Run a command that must succeed."""
+        output = self.run(*arguments, stdin=stdin, **environ)
+        assert output.code == 0, output.everything
+        return output
 
-    def refused(self, *arguments: str, stdin: str = "", **environ: str) -> Said:
-        """One command that must fail, with wrangler's own way to say so."""
-        said = self.run(*arguments, stdin=stdin, **environ)
-        assert said.code == 1, said.everything
-        return said
+    def refused(self, *arguments: str, stdin: str = "", **environ: str) -> Output:
+        """Run a command that must fail with exit code 1."""
+        output = self.run(*arguments, stdin=stdin, **environ)
+        assert output.code == 1, output.everything
+        return output
 
     def upload(self, *bindings: object) -> str:
-        """Put a Worker there past wrangler, for tests of something else; gives its version's id."""
+        """Upload the Worker without wrangler, for tests of something else; return its version's id."""
         assert self.wire.upload(self.worker, *bindings).status == 200
         version_id: str = self.versions()[0]["id"]
         return version_id
 
     def get(self, path: str) -> Any:
-        """The result of a GET below the Worker's path."""
+        """Return the result of a GET below the Worker's path."""
         return self.wire.ask("GET", self.at + path).result
 
     def is_there(self) -> bool:
-        """Whether the server has the Worker."""
+        """Return True if the server has the Worker."""
         return self.worker in {script["id"] for script in self.wire.ask("GET", SCRIPTS).result}
 
     def bindings(self) -> dict[str, dict[str, Any]]:
-        """The newest version's bindings by name."""
+        """Return the newest version's bindings by name."""
         return {binding["name"]: binding for binding in self.get("/settings")["bindings"]}
 
     def files(self) -> dict[str, bytes]:
-        """The newest version's files, by their type."""
+        """Return the newest version's files by content type."""
         answer = self.wire.ask("GET", f"{self.at}/content/v2?version={self.versions()[0]['id']}")
         content_type = answer.header("content-type")
         assert content_type is not None
@@ -139,19 +139,19 @@ class Project:
         return {part.get_content_type(): bytes(part.get_payload(decode=True)) for part in parts}
 
     def values(self, number: int | None = None) -> dict[str, str]:
-        """The values of the secret texts of a version, by its number; of the newest, if none is given."""
+        """Return the secret texts of a version, by default the newest."""
         return opened(self.server.safe, self.worker, version=number)
 
     def versions(self) -> list[dict[str, Any]]:
-        """Every version, newest first."""
+        """Return every version, newest first."""
         items: list[dict[str, Any]] = self.get("/versions")["items"]
         return items
 
     def deployments(self) -> list[dict[str, Any]]:
-        """Every deployment, newest first."""
-        every: list[dict[str, Any]] = self.get("/deployments")["deployments"]
-        return every
+        """Return every deployment, newest first."""
+        items: list[dict[str, Any]] = self.get("/deployments")["deployments"]
+        return items
 
     def served(self) -> dict[str, float]:
-        """The versions that are served, by id, with their percentages."""
-        return {one["version_id"]: one["percentage"] for one in self.deployments()[0]["versions"]}
+        """Return the deployed versions by id, with their percentages."""
+        return {version["version_id"]: version["percentage"] for version in self.deployments()[0]["versions"]}

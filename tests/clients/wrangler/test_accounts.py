@@ -1,11 +1,11 @@
-"""Which account and which credentials wrangler finds by itself."""
+"""The account and the credentials that wrangler finds by itself."""
 
 from tests.clients.node.tools import started_wrangler
 from tests.clients.wrangler.project import Project
 
 
-def test_the_only_account(project: Project) -> None:
-    """Without one in the environment it asks which there are, and takes the only one."""
+def test_the_only_account_is_used(project: Project) -> None:
+    """Without an account id in the environment wrangler lists the accounts and uses the only one."""
     project.upload()
 
     project.ok("secret", "put", "KEY", stdin="hush", CLOUDFLARE_ACCOUNT_ID="")
@@ -13,8 +13,8 @@ def test_the_only_account(project: Project) -> None:
     assert {"KEY": "hush"} == project.values()
 
 
-def test_a_key_and_an_email(project: Project) -> None:
-    """The Global API key does what a token does."""
+def test_a_global_api_key_works_like_a_token(project: Project) -> None:
+    """The global API key works like a token."""
     safe = project.server.safe
     project.upload()
 
@@ -26,8 +26,8 @@ def test_a_key_and_an_email(project: Project) -> None:
     assert {"KEY": "hush"} == project.values()
 
 
-def test_a_start_as_users_start_it(project: Project) -> None:
-    """A process of its own, by wrangler's own start, does what the commands of the other tests do."""
+def test_wranglers_own_start_script_works(project: Project) -> None:
+    """In a process of its own, started by wrangler's own script, a command works as in the other tests."""
     safe = project.server.safe
     project.upload()
     credentials = {"CLOUDFLARE_API_TOKEN": safe.api_token, "CLOUDFLARE_ACCOUNT_ID": safe.account_id}

@@ -1,4 +1,4 @@
-"""Bindings to what other products keep: stored as they are, and never lost over a secret."""
+"""Bindings to other products: they are stored as they are and survive changes of secrets."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ CONFIGURED: dict[str, Any] = {
     "vectorize": [{"binding": "VECTORS", "index_name": "vectors"}],
     "version_metadata": {"binding": "META"},
 }
-BOUND: dict[str, dict[str, Any]] = {
+EXPECTED: dict[str, dict[str, Any]] = {
     "AI": {"type": "ai"},
     "BROWSER": {"type": "browser"},
     "BUCKET": {"type": "r2_bucket", "bucket_name": "bucket"},
@@ -48,16 +48,16 @@ BOUND: dict[str, dict[str, Any]] = {
 }
 
 
-def test_every_binding_is_given_back(project: Project) -> None:
-    """As it was configured, after a deployment, an edit of secrets and one of a version's; R2 needs to be told."""
+def test_every_binding_survives_edits_of_secrets(project: Project) -> None:
+    """Bindings are unchanged after a deployment and edits of secrets; an R2 bucket needs `--x-provision=false`."""
     project.wire.upload("other")
     project.write("index.js", CODE)
     project.configure(**CONFIGURED, limits={"cpu_ms": 50}, placement={"mode": "smart"})
 
-    told = project.refused("deploy")
-    assert "Nightsafe does not keep R2 buckets: remove r2_buckets from the configuration file" in told.err
-    assert "The binding may stay only without delivery, or with --accept-undeliverable" in told.err
-    assert "'wrangler deploy --x-provision=false' then asks for no bucket" in told.err
+    refused = project.refused("deploy")
+    assert "Nightsafe does not keep R2 buckets: remove r2_buckets from the configuration file" in refused.err
+    assert "The binding may stay only without delivery, or with --accept-undeliverable" in refused.err
+    assert "'wrangler deploy --x-provision=false' then asks for no bucket" in refused.err
     project.ok("deploy", "--x-provision=false")
     project.ok("secret", "bulk", stdin=f'{{"A": "{HUSH}"}}')
     project.ok("versions", "secret", "put", "B", stdin=HUSH)
@@ -65,6 +65,6 @@ def test_every_binding_is_given_back(project: Project) -> None:
     kept = project.bindings()
     assert {"A": HUSH, "B": HUSH} == project.values()
     assert ["secret_text"] * 2 == [kept.pop(name)["type"] for name in ("A", "B")]
-    assert {name: {"name": name, **binding} for name, binding in BOUND.items()} == kept
+    assert {name: {"name": name, **binding} for name, binding in EXPECTED.items()} == kept
     settings = project.get("/settings")
     assert ({"cpu_ms": 50}, {"mode": "smart"}) == (settings["limits"], settings["placement"])

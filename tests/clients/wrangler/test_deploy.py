@@ -1,24 +1,24 @@
-"""`wrangler deploy`: what a Worker becomes, and what of it stays."""
+"""`wrangler deploy`: what it creates, and what of the Worker stays."""
 
 import json
 
 from tests.clients.wrangler.project import BUNDLED, DATE, Project, together
 
 VARS = {"GREETING": "hello", "OBJ": {"a": 1}}
-BOUND = {
+VAR_BINDINGS = {
     "GREETING": {"type": "plain_text", "name": "GREETING", "text": "hello"},
     "OBJ": {"type": "json", "name": "OBJ", "json": {"a": 1}},
 }
 SECRET = {"type": "secret_text", "name": "KEY"}
 
 
-def test_a_new_worker_and_the_same_again(project: Project) -> None:
-    """First a script, then a version and its deployment; secrets stay, variables are those of the configuration."""
+def test_deploy_creates_and_updates_a_worker(project: Project) -> None:
+    """The first deploy makes a script, the next deploys a version; secrets stay, variables are replaced."""
     project.configure(vars=VARS, compatibility_flags=["nodejs_compat"])
     first = project.ok("deploy")
 
     assert f"Uploaded {project.worker}" in first.out
-    assert BOUND == project.bindings()
+    assert VAR_BINDINGS == project.bindings()
     assert BUNDLED in project.wire.ask("GET", project.at).body
     settings = project.get("/settings")
     assert (DATE, ["nodejs_compat"]) == (settings["compatibility_date"], settings["compatibility_flags"])
@@ -31,30 +31,30 @@ def test_a_new_worker_and_the_same_again(project: Project) -> None:
     newest = project.versions()[0]
     assert f"Current Version ID: {newest['id']}" in again.out
     assert {newest["id"]: 100} == project.served()
-    assert {"GREETING": BOUND["GREETING"], "KEY": SECRET} == project.bindings()
+    assert {"GREETING": VAR_BINDINGS["GREETING"], "KEY": SECRET} == project.bindings()
     assert {"KEY": "hush"} == project.values()
     assert ("a message", "a-tag") == tuple(newest["annotations"][f"workers/{name}"] for name in ("message", "tag"))
     assert project.deployments()[0]["annotations"]["workers/message"] == "a message"
-    of_script = project.get("/script-settings")
-    assert (True, True) == (of_script["observability"]["enabled"], of_script["logpush"])
+    script_settings = project.get("/script-settings")
+    assert (True, True) == (script_settings["observability"]["enabled"], script_settings["logpush"])
     assert project.get("/settings")["compatibility_flags"] == []
 
 
-def test_keep_vars(project: Project) -> None:
-    """Variables that others set stay with `--keep-vars`, and go without."""
+def test_keep_vars_keeps_other_variables(project: Project) -> None:
+    """Variables that others set stay with `--keep-vars` and are removed without it."""
     other = {"type": "plain_text", "name": "OTHER", "text": "set elsewhere"}
     project.upload(other)
     project.configure(vars=VARS)
 
     project.ok("deploy", "--keep-vars")
-    assert BOUND | {"OTHER": other} == project.bindings()
+    assert VAR_BINDINGS | {"OTHER": other} == project.bindings()
 
     project.ok("deploy")
-    assert BOUND == project.bindings()
+    assert VAR_BINDINGS == project.bindings()
 
 
-def test_secrets_with_the_code(project: Project) -> None:
-    """`--secrets-file` brings secrets, those before them stay, and wrangler shows no value."""
+def test_deploy_with_a_secrets_file_keeps_other_secrets(project: Project) -> None:
+    """`--secrets-file` adds secrets and keeps earlier ones, and wrangler shows no value."""
     project.configure(vars={"GREETING": "hello"})
     project.write("secrets.json", json.dumps({"A": "hush 1", "B": ""}))
     project.write("secrets.env", "A=hush 2\nC=hush 3\n")
@@ -65,11 +65,11 @@ def test_secrets_with_the_code(project: Project) -> None:
     updated = project.ok("deploy", "--secrets-file", "secrets.env")
     assert {"A": "hush 2", "B": "", "C": "hush 3"} == project.values()
     assert {"A", "B", "C", "GREETING"} == set(project.bindings())
-    assert [True, True] == ["(hidden)" in said.out for said in (created, updated)]
+    assert [True, True] == ["(hidden)" in output.out for output in (created, updated)]
 
 
-def test_required_secrets(project: Project) -> None:
-    """A deployment or a version that lacks a required secret is refused by its name, and changes nothing."""
+def test_deploy_without_a_required_secret_is_refused(project: Project) -> None:
+    """A deployment or version without a required secret is refused with the secret's name and changes nothing."""
     project.upload()
     project.wire.put(project.worker, "HERE", "hush")
     project.configure(secrets={"required": ["HERE", "MISSING"]})
@@ -77,8 +77,8 @@ def test_required_secrets(project: Project) -> None:
 
     refusals = together(lambda: project.refused("deploy"), lambda: project.refused("versions", "upload"))
 
-    for said in refusals:
-        assert "The following required secrets have not been set: MISSING" in said.err
+    for output in refusals:
+        assert "The following required secrets have not been set: MISSING" in output.err
     assert before == project.versions()
 
     project.wire.put(project.worker, "MISSING", "hush too")
@@ -86,8 +86,8 @@ def test_required_secrets(project: Project) -> None:
     assert {"HERE": "hush", "MISSING": "hush too"} == project.values()
 
 
-def test_a_variable_named_as_a_secret(project: Project) -> None:
-    """`--strict` stops before it is replaced; without, the variable takes the secret's place."""
+def test_a_variable_replaces_a_secret_except_with_strict(project: Project) -> None:
+    """`--strict` stops the deployment; without it the variable replaces the secret."""
     project.ok("deploy")
     project.ok("secret", "put", "GREETING", stdin="hush")
     project.configure(vars={"GREETING": "hello"})
@@ -98,15 +98,15 @@ def test_a_variable_named_as_a_secret(project: Project) -> None:
     assert {"GREETING": {"type": "secret_text", "name": "GREETING"}} == project.bindings()
 
     project.ok("deploy")
-    assert {"GREETING": BOUND["GREETING"]} == project.bindings()
+    assert {"GREETING": VAR_BINDINGS["GREETING"]} == project.bindings()
     assert {} == project.values()
 
     strict = project.ok("deploy", "--strict")
     assert "Current Version ID" in strict.out
 
 
-def test_a_worker_by_its_tag(project: Project) -> None:
-    """A build system's tag must be the Worker's own."""
+def test_deploy_with_another_workers_tag_is_refused(project: Project) -> None:
+    """A deployment with `WRANGLER_CI_MATCH_TAG` needs the Worker's own tag."""
     project.upload()
     service = project.wire.ask("GET", project.at.replace("/scripts/", "/services/")).result
     tag = service["default_environment"]["script"]["tag"]

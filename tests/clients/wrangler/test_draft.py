@@ -1,4 +1,4 @@
-"""The draft that wrangler makes of a Worker it is told is not there, and that it must never make of one that is."""
+"""The draft that wrangler uploads for a missing Worker, and must never upload over an existing one."""
 
 from tests.clients.node.tools import NEWER
 from tests.clients.wire.talk import SCRIPTS
@@ -8,8 +8,8 @@ DRAFT = b"export default { fetch() {} }"
 OFFER = "Do you want to create a new Worker with that name"
 
 
-def test_a_worker_that_is_not_there(project: Project) -> None:
-    """10007 is answered with a draft that holds the secret, by `put` as by `bulk`."""
+def test_a_secret_of_a_missing_worker_makes_a_draft(project: Project) -> None:
+    """After error 10007 `put` and `bulk` make wrangler upload a draft that has the secrets."""
     put = project.ok("secret", "put", "KEY", stdin="hush")
 
     assert OFFER in put.out
@@ -24,8 +24,8 @@ def test_a_worker_that_is_not_there(project: Project) -> None:
     assert {"A": "hush 1", "B": "hush 2"} == project.values()
 
 
-def test_what_makes_no_draft(project: Project) -> None:
-    """Lists and deletions of a Worker that is not there fail, and leave nothing."""
+def test_list_and_delete_make_no_draft(project: Project) -> None:
+    """Listing and deleting secrets of a missing Worker fails and creates nothing."""
     [listed, deleted] = together(
         lambda: project.refused("secret", "list"),
         lambda: project.refused("secret", "delete", "KEY"),
@@ -38,8 +38,8 @@ def test_what_makes_no_draft(project: Project) -> None:
     assert not project.is_there()
 
 
-def test_no_refusal_destroys_a_worker(project: Project) -> None:
-    """Whatever is wrong, no refusal of a secret makes wrangler put its draft over the code of a Worker."""
+def test_no_refusal_makes_a_draft_over_a_worker(project: Project) -> None:
+    """No refusal of a secret makes wrangler upload its draft over the code of an existing Worker."""
     project.upload({"type": "plain_text", "name": "VAR", "text": "x"})
     project.wire.put(project.worker, "KEY", "hush")
     before = state(project)
@@ -59,14 +59,14 @@ def test_no_refusal_destroys_a_worker(project: Project) -> None:
         lambda: project.refused("secret", "delete", "."),
     )
     codes = [10000, 10000, 10000, 10000, 10053, 10054, 10054, 10100, 10056, 7003, 7003]
-    for code, said in zip(codes, refusals, strict=True):
-        assert f"[code: {code}]" in said.err
-        assert OFFER not in said.everything
+    for code, output in zip(codes, refusals, strict=True):
+        assert f"[code: {code}]" in output.err
+        assert OFFER not in output.everything
     assert before == state(project)
 
 
 def test_an_undeployed_version_makes_no_draft(project: Project) -> None:
-    """Nor does the refusal to edit secrets over a version that is not deployed."""
+    """The refusal to edit secrets while the newest version is not deployed makes no draft either."""
     project.upload()
     project.ok("versions", "upload")
     before = state(project)
@@ -76,14 +76,14 @@ def test_an_undeployed_version_makes_no_draft(project: Project) -> None:
         lambda: project.refused("secret", "delete", "KEY"),
     )
 
-    for said in refusals:
-        assert OFFER not in said.everything
-        assert "isn't currently deployed" in said.err
+    for output in refusals:
+        assert OFFER not in output.everything
+        assert "isn't currently deployed" in output.err
     assert before == state(project)
 
 
 def state(project: Project) -> object:
-    """All there is to tell of a Worker that is whole."""
+    """Return everything that shows that a Worker is unchanged."""
     files = project.files()
     assert DRAFT not in files.values()
     listed = [script for script in project.wire.ask("GET", SCRIPTS).result if script["id"] == project.worker]

@@ -1,12 +1,12 @@
-"""Environments: as Workers of their own, and as the older layer of services."""
+"""Environments: as Workers of their own, and as environments of a service."""
 
 import pytest
 from tests.clients.node.tools import OLDER
 from tests.clients.wrangler.project import Project, together
 
 
-def test_an_environment_is_a_worker(project: Project) -> None:
-    """`--env` goes to `<name>-<environment>`, by `deploy` as by `secret`, and never to the Worker itself."""
+def test_env_names_a_worker_of_its_own(project: Project) -> None:
+    """`deploy --env` and `secret --env` change `<name>-<environment>` and never the Worker itself."""
     project.configure(env={"staging": {"vars": {"GREETING": "hi"}}})
 
     project.ok("deploy", "--env", "staging")
@@ -21,26 +21,26 @@ def test_an_environment_is_a_worker(project: Project) -> None:
 
 
 @pytest.fixture
-def older(project: Project) -> Project:
-    """A project with environments of a service, which only the older wrangler has."""
+def service_project(project: Project) -> Project:
+    """Return a project with service environments, which only the older wrangler has."""
     project.configure(legacy_env=False, env={"staging": {}})
     return project
 
 
 @pytest.mark.parametrize("version", [OLDER])
-def test_an_environment_of_a_service(older: Project) -> None:
-    """`legacy_env: false`: secrets, bulk and code go to the service's environment."""
-    older.upload()
-    older.ok("deploy", "--env", "staging")
+def test_legacy_env_false_uses_service_environments(service_project: Project) -> None:
+    """With `legacy_env: false` secrets, bulk and code go to the service's environment."""
+    service_project.upload()
+    service_project.ok("deploy", "--env", "staging")
     together(
-        lambda: older.ok("secret", "put", "KEY", "--env", "staging", stdin="hush"),
-        lambda: older.ok("secret", "put", "OTHER", "--env", "staging", stdin="hush too"),
+        lambda: service_project.ok("secret", "put", "KEY", "--env", "staging", stdin="hush"),
+        lambda: service_project.ok("secret", "put", "OTHER", "--env", "staging", stdin="hush too"),
     )
-    older.ok("secret", "delete", "OTHER", "--env", "staging")
-    older.ok("secret", "bulk", "--env", "staging", stdin='{"A": "hush"}')
-    listed = older.ok("secret", "list", "--env", "staging")
+    service_project.ok("secret", "delete", "OTHER", "--env", "staging")
+    service_project.ok("secret", "bulk", "--env", "staging", stdin='{"A": "hush"}')
+    listed = service_project.ok("secret", "list", "--env", "staging")
 
     assert [{"name": "A", "type": "secret_text"}, {"name": "KEY", "type": "secret_text"}] == listed.json
-    assert {} == older.values()
-    older.worker += "-staging"
-    assert {"A": "hush", "KEY": "hush"} == older.values()
+    assert {} == service_project.values()
+    service_project.worker += "-staging"
+    assert {"A": "hush", "KEY": "hush"} == service_project.values()

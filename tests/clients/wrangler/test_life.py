@@ -1,4 +1,4 @@
-"""`wrangler triggers deploy`, `delete`, Workers that were last edited elsewhere, and what Nightsafe does not do."""
+"""`wrangler triggers deploy` and `delete`, Workers that were edited elsewhere, and refused features."""
 
 from hashlib import sha256
 from uuid import uuid4
@@ -17,12 +17,12 @@ CODE = b"export default {};"
 _TYPE = "application/javascript+module"
 
 
-def test_triggers(project: Project) -> None:
-    """The address below workers.dev goes on and off; schedules are kept."""
+def test_deploy_sets_address_and_schedules(project: Project) -> None:
+    """The workers.dev address is switched on and off, and schedules are stored."""
     project.configure(workers_dev=True, triggers={"crons": ["0 3 * * *"]})
     project.ok("deploy")
     assert project.get("/subdomain")["enabled"] is True
-    assert ["0 3 * * *"] == [one["cron"] for one in project.get("/schedules")["schedules"]]
+    assert ["0 3 * * *"] == [schedule["cron"] for schedule in project.get("/schedules")["schedules"]]
 
     project.configure(workers_dev=False, triggers={"crons": []})
     project.ok("triggers", "deploy")
@@ -30,22 +30,22 @@ def test_triggers(project: Project) -> None:
     assert [] == project.get("/schedules")["schedules"]
 
 
-def test_what_is_not_done(project: Project) -> None:
-    """Routes are not pretended: the refusal names them, and says what wrangler had done by then."""
+def test_routes_are_refused_with_advice(project: Project) -> None:
+    """The refusal of routes names them, and says which steps wrangler has already done."""
     project.configure(routes=["example.com/*"])
 
     refused = project.refused("deploy")
 
-    told = " ".join(refused.err.split())
-    assert "Nightsafe does not have zones, so a Worker has no routes" in told
-    assert "remove them from the configuration and deploy again; the code is already uploaded" in told
-    assert "wrangler has switched off the Worker's host name unless workers_dev is true. [code: 10015]" in told
+    message = " ".join(refused.err.split())
+    assert "Nightsafe does not have zones, so a Worker has no routes" in message
+    assert "remove them from the configuration and deploy again; the code is already uploaded" in message
+    assert "wrangler has switched off the Worker's host name unless workers_dev is true. [code: 10015]" in message
     assert project.get("/subdomain")["enabled"] is False
     assert project.is_there()
 
 
-def test_delete(project: Project) -> None:
-    """The Worker is gone with its secrets, and its name is free at once."""
+def test_delete_removes_the_worker_and_its_secrets(project: Project) -> None:
+    """`delete` removes the Worker with its secrets, and its name is free at once."""
     project.ok("deploy")
     project.ok("secret", "put", "KEY", stdin="hush")
 
@@ -62,33 +62,33 @@ def test_delete(project: Project) -> None:
     assert not project.is_there()
 
 
-def test_a_worker_edited_in_a_dashboard(project: Project) -> None:
-    """What was changed there is shown as a difference before the configuration takes its place."""
+def test_deploy_shows_changes_from_a_dashboard(project: Project) -> None:
+    """Wrangler shows a change that was made in a dashboard before it overwrites it."""
     project.configure(vars={"GREETING": "hello"})
     project.ok("deploy")
-    edited_in_a_dashboard(project)
+    edit_in_a_dashboard(project)
     service = project.wire.ask("GET", project.at.replace("/scripts/", "/services/")).result
     assert service["default_environment"]["script"]["last_deployed_from"] == "dash"
 
     project.configure(vars={"GREETING": "hi"})
-    said = project.ok("deploy")
+    output = project.ok("deploy")
 
-    assert "differs from the remote configuration" in said.everything
-    assert "GREETING" in said.everything
+    assert "differs from the remote configuration" in output.everything
+    assert "GREETING" in output.everything
     assert project.bindings()["GREETING"]["text"] == "hi"
 
 
-def test_a_worker_edited_through_the_api(project: Project) -> None:
-    """It is told, and deployed over."""
+def test_deploy_warns_about_changes_through_the_api(project: Project) -> None:
+    """Wrangler warns about the change and deploys."""
     project.upload()
 
-    said = project.ok("deploy")
+    output = project.ok("deploy")
 
-    assert "last updated via the script API" in said.everything
+    assert "last updated via the script API" in output.everything
 
 
-def edited_in_a_dashboard(project: Project) -> None:
-    """Code and settings whose source is a dashboard, which no client of these tests is."""
+def edit_in_a_dashboard(project: Project) -> None:
+    """Write code and settings with a dashboard as their source, since no client of these tests has that source."""
     safe = project.server.safe
     stamp = Stamp(
         version_id=uuid4().bytes,
@@ -98,7 +98,7 @@ def edited_in_a_dashboard(project: Project) -> None:
         author_id="0" * 32,
         author_email=safe.email,
     )
-    deed = AuditEvent(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
+    event = AuditEvent(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
     edit = ScriptEdit(
         ref=ScriptRef(safe.account_id, project.worker),
         stamp=stamp,
@@ -108,8 +108,8 @@ def edited_in_a_dashboard(project: Project) -> None:
         settings=SettingsUpdate(b'{"compatibility_date":"2024-02-02"}', merge=True),
     )
 
-    async def job(store: SqliteStore) -> Outcome:
-        """What is written."""
-        return await store.commit(Change(at=deed.at, audit=entry_for(deed), edit=edit))
+    async def commit(store: SqliteStore) -> Outcome:
+        """Commit the edit."""
+        return await store.commit(Change(at=event.at, audit=entry_for(event), edit=edit))
 
-    in_store(safe, job)
+    in_store(safe, commit)

@@ -1,4 +1,4 @@
-"""The files of a Worker: what wrangler bundles arrives byte for byte, and works on."""
+"""The files of a Worker: the server stores exactly what wrangler uploads."""
 
 from tests.clients.wrangler.project import Project
 
@@ -14,8 +14,8 @@ export default { fetch() { return new Response(text + data.byteLength + wasm); }
 CLASSIC = "addEventListener('fetch', (event) => event.respondWith(new Response(GREETING)));\n"
 
 
-def test_every_kind_of_module(project: Project) -> None:
-    """WebAssembly, text and data beside the code, also after `versions secret put` has sent them through wrangler."""
+def test_modules_of_every_kind_stay_unchanged(project: Project) -> None:
+    """WebAssembly, text and data are unchanged, also after `versions secret put` has downloaded and uploaded them."""
     project.write("index.js", SOURCE)
     project.write("add.wasm", WASM)
     project.write("words.txt", TEXT)
@@ -32,8 +32,8 @@ def test_every_kind_of_module(project: Project) -> None:
     assert {"KEY": "hush"} == project.values()
 
 
-def test_a_service_worker(project: Project) -> None:
-    """A script of the older form, with a global variable; it stays one."""
+def test_a_service_worker_stays_one(project: Project) -> None:
+    """A service worker with a global variable stays a service worker."""
     project.write("index.js", CLASSIC)
     project.configure(vars={"GREETING": "hello"})
     project.ok("deploy")

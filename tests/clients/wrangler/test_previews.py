@@ -1,4 +1,4 @@
-"""The secrets that a Worker's previews start from: `preview secret`, or `preview base-config secret` as it is now."""
+"""Secrets of a Worker's previews: `preview secret`, which the newer wrangler calls `preview base-config secret`."""
 
 import pytest
 from tests.clients.node.tools import NEWER, OLDER
@@ -12,8 +12,8 @@ COMMAND = {OLDER: ("preview", "secret"), NEWER: ("preview", "base-config", "secr
 FIELD = {OLDER: "preview_defaults", NEWER: "previews_base_config"}
 
 
-def test_secrets_of_previews(project: Project) -> None:
-    """Put, list, bulk and delete; the Worker's own secrets and versions are not touched."""
+def test_preview_secrets_leave_the_workers_own_unchanged(project: Project) -> None:
+    """Put, list, bulk and delete work and leave the Worker's own secrets and versions unchanged."""
     command = COMMAND[project.version]
     of_worker = ("--worker-name", project.worker)
     project.upload()
@@ -39,8 +39,8 @@ def test_secrets_of_previews(project: Project) -> None:
     assert [] == project.wire.names(project.worker)
 
 
-def test_previews_themselves(project: Project) -> None:
-    """There are none, and that is what is said."""
+def test_preview_deployments_are_refused(project: Project) -> None:
+    """The refusal says that Nightsafe makes no preview deployments."""
     project.configure(previews={} if project.version == NEWER else None)
     project.upload()
 
@@ -48,8 +48,8 @@ def test_previews_themselves(project: Project) -> None:
 
 
 @pytest.mark.parametrize("version", [NEWER])
-def test_secrets_of_one_preview(project: Project) -> None:
-    """Put and list by the preview's name, which no preview has to have; what others begin with is not touched."""
+def test_secrets_of_a_named_preview(project: Project) -> None:
+    """Put and list work with the name of a preview that does not exist; the base configuration is unchanged."""
     project.configure(previews={})
     project.upload()
     named = ("--name", "feature/one", "--worker-name", project.worker)

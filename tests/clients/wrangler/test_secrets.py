@@ -1,4 +1,4 @@
-"""`wrangler secret`: put, list, delete, bulk, on a Worker that is there."""
+"""`wrangler secret`: put, list, delete and bulk on an existing Worker."""
 
 import json
 
@@ -17,10 +17,10 @@ KEY = {
 }
 
 
-def test_put_list_delete(project: Project) -> None:
-    """Values arrive without the white space at their end; lists show names and types; what is gone is 10056."""
+def test_secrets_are_put_listed_and_deleted(project: Project) -> None:
+    """Values arrive without trailing white space, lists show names and types, and a deleted secret gives 10056."""
     project.upload(VAR)
-    odd = "a/b %2F ü"
+    odd_name = "a/b %2F ü"
 
     [put, _] = together(
         lambda: project.ok("secret", "put", "KEY", stdin="  hush hush \n\n"),
@@ -31,20 +31,20 @@ def test_put_list_delete(project: Project) -> None:
 
     together(
         lambda: project.ok("secret", "put", "KEY", stdin="hush again"),
-        lambda: project.ok("secret", "put", odd, stdin="hush\nhush"),
+        lambda: project.ok("secret", "put", odd_name, stdin="hush\nhush"),
     )
-    assert {"KEY": "hush again", "EMPTY": "", odd: "hush\nhush"} == project.values()
+    assert {"KEY": "hush again", "EMPTY": "", odd_name: "hush\nhush"} == project.values()
 
     [listed, pretty] = together(
         lambda: project.ok("secret", "list"),
         lambda: project.ok("secret", "list", "--format", "pretty"),
     )
-    assert [{"name": name, "type": "secret_text"} for name in ("EMPTY", "KEY", odd)] == listed.json
-    assert [True] * 3 == [f"Secret Name: {name}" in pretty.out for name in ("EMPTY", "KEY", odd)]
+    assert [{"name": name, "type": "secret_text"} for name in ("EMPTY", "KEY", odd_name)] == listed.json
+    assert [True] * 3 == [f"Secret Name: {name}" in pretty.out for name in ("EMPTY", "KEY", odd_name)]
 
     [deleted, _] = together(
         lambda: project.ok("secret", "delete", "EMPTY"),
-        lambda: project.ok("secret", "delete", odd),
+        lambda: project.ok("secret", "delete", odd_name),
     )
     gone = project.refused("secret", "delete", "EMPTY")
     assert "Success! Deleted secret EMPTY" in deleted.out
@@ -54,8 +54,8 @@ def test_put_list_delete(project: Project) -> None:
     assert ["secret"] * 6 == [version["annotations"]["workers/triggered_by"] for version in project.versions()[:-1]]
 
 
-def test_bulk(project: Project) -> None:
-    """From JSON, .env and the standard input: what is named is set, everything else stays as it was."""
+def test_bulk_sets_only_the_named_secrets(project: Project) -> None:
+    """`bulk` from JSON, `.env` and standard input sets the named secrets and leaves everything else unchanged."""
     project.upload(VAR, KV, KEY)
     assert project.wire.put(project.worker, "OLD", "old").status == 200
     project.write("more.json", json.dumps({"A": "hush 1", "B": "hush\nhush", "C": "", "OLD": "hush new"}))
@@ -86,8 +86,8 @@ def test_bulk(project: Project) -> None:
     assert {name: value for name, value in KEY.items() if name != "key_base64"} == bindings["SIGNER"]
 
 
-def test_bulk_with_nulls(project: Project) -> None:
-    """The newer one deletes what is null; the older one refuses nulls itself, and nothing is changed."""
+def test_bulk_deletes_nulls_in_the_newer_wrangler(project: Project) -> None:
+    """The newer wrangler deletes a secret that is null; the older refuses nulls itself and changes nothing."""
     project.upload()
     assert project.wire.put(project.worker, "A", "hush").status == 200
 
@@ -99,15 +99,15 @@ def test_bulk_with_nulls(project: Project) -> None:
         assert (1, {"A": "hush"}) == (done.code, project.values())
 
 
-def test_a_name_that_a_variable_holds(project: Project) -> None:
-    """A secret does not take a variable's place, by `put` or `bulk`: 10053 names it."""
+def test_a_secret_does_not_replace_a_variable(project: Project) -> None:
+    """`put` and `bulk` do not replace a variable; error 10053 names it."""
     project.upload(VAR)
     taken = "Binding name 'VAR' already in use. Please use a different name and try again."
 
-    said = project.refused("secret", "put", "VAR", stdin="hush").err
-    assert (True, True) == (taken in said, "[code: 10053]" in said)
+    output = project.refused("secret", "put", "VAR", stdin="hush").err
+    assert (True, True) == (taken in output, "[code: 10053]" in output)
     assert {"VAR": VAR} == project.bindings()
 
-    said = project.refused("secret", "bulk", stdin='{"VAR": "hush", "A": "hush"}').err
-    assert (True, True) == (taken in said, "[code: 10053]" in said)
+    output = project.refused("secret", "bulk", stdin='{"VAR": "hush", "A": "hush"}').err
+    assert (True, True) == (taken in output, "[code: 10053]" in output)
     assert {"VAR": VAR} == project.bindings()

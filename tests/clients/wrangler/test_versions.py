@@ -1,15 +1,15 @@
 """`wrangler versions`, `deployments` and `rollback`."""
 
-from tests.clients.wrangler.project import Project, Said, together
+from tests.clients.wrangler.project import Output, Project, together
 
 
-def names(said: Said) -> list[str]:
-    """The secrets that a list shows."""
-    return [line.partition("Secret Name:")[2].strip() for line in said.out.splitlines() if "Secret Name:" in line]
+def names(output: Output) -> list[str]:
+    """Return the names of the secrets in a list."""
+    return [line.partition("Secret Name:")[2].strip() for line in output.out.splitlines() if "Secret Name:" in line]
 
 
-def test_versions_and_deployments(project: Project) -> None:
-    """A version is uploaded, seen, served to some, then to all; secrets cannot be edited in between."""
+def test_a_version_is_uploaded_split_and_deployed(project: Project) -> None:
+    """A version can be uploaded, listed and deployed to a part or all; secrets cannot be edited during the split."""
     old = project.upload({"type": "plain_text", "name": "GREETING", "text": "hello"})
     project.configure(vars={"GREETING": "hi"})
     project.write("secrets.json", '{"WITH_CODE": "hush"}')
@@ -35,38 +35,40 @@ def test_versions_and_deployments(project: Project) -> None:
         lambda: project.ok("deployments", "status", "--json"),
         lambda: project.refused("secret", "put", "KEY", stdin="hush"),
     )
-    assert {old: 80, new: 20} == {one["version_id"]: one["percentage"] for one in status.json["versions"]}
+    assert {old: 80, new: 20} == {version["version_id"]: version["percentage"] for version in status.json["versions"]}
     assert "isn't currently deployed" in split.err
 
     project.ok("versions", "deploy", f"{new}@100%", "--yes")
     assert {new: 100} == project.served()
-    [now, every, told] = together(
+    [now, shown_list, listed_json] = together(
         lambda: project.ok("deployments", "status"),
         lambda: project.ok("deployments", "list"),
         lambda: project.ok("deployments", "list", "--json"),
     )
     assert new in now.out
-    assert [True] * 3 == [word in every.out for word in (old, new, "some")]
-    assert [one["id"] for one in project.deployments()] == [one["id"] for one in reversed(told.json)]
+    assert [True] * 3 == [word in shown_list.out for word in (old, new, "some")]
+    assert [deployment["id"] for deployment in project.deployments()] == [
+        deployment["id"] for deployment in reversed(listed_json.json)
+    ]
     project.ok("secret", "put", "KEY", stdin="hush")
     assert {"KEY": "hush", "WITH_CODE": "hush"} == project.values()
 
 
-def test_deploy_over_split_traffic(project: Project) -> None:
-    """A deployment ends the split, and everything goes to what it brings."""
+def test_deploy_ends_split_traffic(project: Project) -> None:
+    """A deployment ends the split and gets all traffic."""
     old = project.upload()
     project.ok("versions", "upload")
     new = project.versions()[0]["id"]
     project.ok("versions", "deploy", f"{new}@50", f"{old}@50", "--yes")
 
-    said = project.ok("deploy")
+    output = project.ok("deploy")
 
-    assert "Your last deployment has multiple versions" in said.everything
+    assert "Your last deployment has multiple versions" in output.everything
     assert {project.versions()[0]["id"]: 100} == project.served()
 
 
-def test_secrets_of_versions(project: Project) -> None:
-    """Each edit makes a version that is not deployed; what is served keeps its secrets until one is."""
+def test_version_secrets_are_not_deployed(project: Project) -> None:
+    """Each edit makes a version that is not deployed; the deployed version keeps its secrets."""
     project.upload({"type": "plain_text", "name": "GREETING", "text": "hello"})
     project.wire.put(project.worker, "KEPT", "hush kept")
     served = project.served()
@@ -96,19 +98,19 @@ def test_secrets_of_versions(project: Project) -> None:
     assert ["B", "KEPT", "KEY"] == sorted(names(project.ok("versions", "secret", "list")))
 
 
-def test_versions_of_a_worker_that_is_not_there(project: Project) -> None:
-    """No command makes one."""
+def test_versions_do_not_create_a_missing_worker(project: Project) -> None:
+    """No command creates the missing Worker."""
     refusals = together(
         lambda: project.refused("versions", "upload"),
         lambda: project.refused("versions", "secret", "put", "KEY", stdin="hush"),
     )
 
-    assert [True, True] == ["does not" in said.err for said in refusals]
+    assert [True, True] == ["does not" in output.err for output in refusals]
     assert not project.is_there()
 
 
-def test_rollback(project: Project) -> None:
-    """To a version with the same secrets at once; over a changed secret by force, and its value is as it was."""
+def test_rollback_restores_version_and_secrets(project: Project) -> None:
+    """A rollback deploys the old version; over a changed secret wrangler warns first, and the old value is back."""
     first = project.upload()
     project.ok("deploy")
 

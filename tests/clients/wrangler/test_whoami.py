@@ -18,19 +18,19 @@ NO_RIGHTS = "Unable to retrieve email for this user"
 
 @pytest.fixture
 def owner(server: Server) -> Iterator[Cloudflare]:
-    """The owner's client."""
+    """Yield the owner's SDK client."""
     safe = server.safe
     with Cloudflare(api_key=safe.api_key, api_email=safe.email, base_url=server.base_url) as made:
         yield made
 
 
 def policy(group: str, resource: str) -> list[dict[str, object]]:
-    """One policy that allows a group on a resource."""
+    """Return one policy that allows a permission group on a resource."""
     return [{"effect": "allow", "permission_groups": [{"id": group}], "resources": {resource: "*"}}]
 
 
-def of_user(owner: Cloudflare, *, with_user: bool) -> str:
-    """A user's token for the account, and for the user if so."""
+def user_token(owner: Cloudflare, *, with_user: bool) -> str:
+    """Create a user's token for the account, and optionally for the user."""
     policies = policy(READ, f"com.cloudflare.api.account.{ACCOUNT}")
     if with_user:
         user = owner.user.get()
@@ -41,27 +41,29 @@ def of_user(owner: Cloudflare, *, with_user: bool) -> str:
     return str(token.value)
 
 
-def of_account(owner: Cloudflare) -> str:
-    """An account's token."""
+def account_token(owner: Cloudflare) -> str:
+    """Create an account's token."""
     policies = policy(ALL_ACCESS, f"com.cloudflare.api.account.{ACCOUNT}")
     token = owner.accounts.tokens.create(account_id=ACCOUNT, name="whoami", policies=policies)  # type: ignore[arg-type]
     assert token is not None
     return str(token.value)
 
 
-def test_a_token_of_a_user(server: Server, owner: Cloudflare, tmp_path: Path, version: str) -> None:
-    """The e-mail and the account are told."""
-    done = wrangler(server, tmp_path, "whoami", version=version, CLOUDFLARE_API_TOKEN=of_user(owner, with_user=True))
+def test_whoami_with_a_users_token(server: Server, owner: Cloudflare, tmp_path: Path, version: str) -> None:
+    """Wrangler shows the e-mail and the account."""
+    done = wrangler(
+        server, tmp_path, "whoami", version=version, CLOUDFLARE_API_TOKEN=user_token(owner, with_user=True)
+    )
 
     assert (0, "") == (done.returncode, done.stderr)
     assert f"logged in with an User API Token, associated with the email {server.safe.email}" in done.stdout
     assert ACCOUNT in done.stdout
 
 
-def test_an_account_and_its_roles(server: Server, tmp_path: Path, version: str) -> None:
-    """`--account` tells what may be done there; `--json` is nothing but JSON."""
+def test_whoami_shows_an_accounts_permissions(server: Server, tmp_path: Path, version: str) -> None:
+    """`--account` shows the permissions there; `--json` prints only JSON."""
     token = server.safe.api_token
-    [roles, told] = together(
+    [roles, accounts] = together(
         lambda: wrangler(
             server, tmp_path, "whoami", "--account", ACCOUNT, version=version, CLOUDFLARE_API_TOKEN=token
         ),
@@ -70,12 +72,16 @@ def test_an_account_and_its_roles(server: Server, tmp_path: Path, version: str) 
 
     assert (0, "") == (roles.returncode, roles.stderr)
     assert "- Nightsafe All Access" in roles.stdout
-    assert [ACCOUNT] == [account["id"] for account in json.loads(told.stdout)["accounts"]]
+    assert [ACCOUNT] == [account["id"] for account in json.loads(accounts.stdout)["accounts"]]
 
 
-def test_a_token_without_rights_on_the_user(server: Server, owner: Cloudflare, tmp_path: Path, version: str) -> None:
-    """9109 for the user: wrangler says what is missing, and goes on to the accounts."""
-    done = wrangler(server, tmp_path, "whoami", version=version, CLOUDFLARE_API_TOKEN=of_user(owner, with_user=False))
+def test_whoami_without_permission_to_read_the_user(
+    server: Server, owner: Cloudflare, tmp_path: Path, version: str
+) -> None:
+    """After error 9109 for the user wrangler names the missing permission and lists the accounts."""
+    done = wrangler(
+        server, tmp_path, "whoami", version=version, CLOUDFLARE_API_TOKEN=user_token(owner, with_user=False)
+    )
 
     assert done.returncode == 0
     assert "User API Token" in done.stdout
@@ -83,17 +89,17 @@ def test_a_token_without_rights_on_the_user(server: Server, owner: Cloudflare, t
     assert ACCOUNT in done.stdout
 
 
-def test_a_token_of_an_account(server: Server, owner: Cloudflare, tmp_path: Path, version: str) -> None:
-    """1000 from the user's verification: wrangler takes it for what it is."""
-    done = wrangler(server, tmp_path, "whoami", version=version, CLOUDFLARE_API_TOKEN=of_account(owner))
+def test_whoami_with_an_accounts_token(server: Server, owner: Cloudflare, tmp_path: Path, version: str) -> None:
+    """After error 1000 from the user's verification wrangler recognises an account token."""
+    done = wrangler(server, tmp_path, "whoami", version=version, CLOUDFLARE_API_TOKEN=account_token(owner))
 
     assert done.returncode == 0
     assert "Account API Token" in done.stdout
     assert ACCOUNT in done.stdout
 
 
-def test_a_key_and_an_email(server: Server, tmp_path: Path, version: str) -> None:
-    """The Global API key."""
+def test_whoami_with_a_global_api_key(server: Server, tmp_path: Path, version: str) -> None:
+    """Wrangler shows the e-mail and the account of a global API key."""
     safe = server.safe
     done = wrangler(
         server, tmp_path, "whoami", version=version, CLOUDFLARE_API_KEY=safe.api_key, CLOUDFLARE_EMAIL=safe.email
@@ -104,8 +110,8 @@ def test_a_key_and_an_email(server: Server, tmp_path: Path, version: str) -> Non
     assert ACCOUNT in done.stdout
 
 
-def test_an_unknown_token(server: Server, tmp_path: Path, version: str) -> None:
-    """Taken for an account's, and then refused by 9109; it is not repeated."""
+def test_whoami_with_an_unknown_token_fails(server: Server, tmp_path: Path, version: str) -> None:
+    """Wrangler takes an unknown token for an account's, gets error 9109, and does not repeat the token."""
     done = wrangler(server, tmp_path, "whoami", version=version, CLOUDFLARE_API_TOKEN="nst_unknown")
 
     assert done.returncode == 1
@@ -113,11 +119,11 @@ def test_an_unknown_token(server: Server, tmp_path: Path, version: str) -> None:
     assert "nst_unknown" not in done.stdout + done.stderr
 
 
-def test_a_refusal_leads_to_whoami(server: Server, owner: Cloudflare, tmp_path: Path, version: str) -> None:
-    """On 10000 wrangler tells what failed, and then who asked."""
+def test_a_refused_command_shows_whoami(server: Server, owner: Cloudflare, tmp_path: Path, version: str) -> None:
+    """After error 10000 wrangler shows the error and then the user."""
     done = wrangler(
         server, tmp_path, "secret", "list", "--name", "worker", version=version,
-        CLOUDFLARE_API_TOKEN=of_user(owner, with_user=True), CLOUDFLARE_ACCOUNT_ID="0" * 32,
+        CLOUDFLARE_API_TOKEN=user_token(owner, with_user=True), CLOUDFLARE_ACCOUNT_ID="0" * 32,
     )  # fmt: skip
 
     assert done.returncode == 1

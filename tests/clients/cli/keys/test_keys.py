@@ -1,4 +1,4 @@
-"""`nightsafe keys`: a rotation from its beginning to the removal of the old key, on one machine and on two."""
+"""Key rotation with `nightsafe keys`, from `rotate` to `remove`, on one machine and on two."""
 
 import json
 import shutil
@@ -17,34 +17,34 @@ RESEALING = "Nightsafe Resealing"
 
 
 def keys(safe: Safe, *arguments: str, data: bool = True) -> tuple[int, Any]:
-    """The exit code of a command and what it prints as JSON, or its refusal."""
+    """Run a `keys` command; return its exit code, and its JSON output or its refusal."""
     where = ("--data", str(safe.path)) if data else ("--data", str(safe.path.parent / "nowhere"))
     done = run("keys", *arguments, *where, "--json", cwd=safe.path.parent)
     return done.returncode, json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
 def done(safe: Safe, *arguments: str, data: bool = True) -> Any:
-    """What a command prints that must succeed."""
-    code, told = keys(safe, *arguments, data=data)
-    assert code == 0, told
-    return told
+    """Run a command that must succeed; return its JSON output."""
+    code, answer = keys(safe, *arguments, data=data)
+    assert code == 0, answer
+    return answer
 
 
 def refused(safe: Safe, words: str, *arguments: str, data: bool = True) -> bool:
-    """Whether a command is refused in these words."""
-    code, told = keys(safe, *arguments, data=data)
-    return code == 1 and words in told
+    """Return True if a command is refused with a message that contains these words."""
+    code, answer = keys(safe, *arguments, data=data)
+    return code == 1 and words in answer
 
 
 def states(safe: Safe) -> list[tuple[str, int]]:
-    """State and number of values of each key, the newest first."""
+    """Return the state and the number of values of each key, newest first."""
     return [(key["state"], key["values"]) for key in done(safe, "status")["keys"]]
 
 
 def token_file(safe: Safe, *permissions: str) -> Path:
-    """A file of a token with these permissions."""
-    chosen = [part for one in permissions for part in ("--permission", one)]
-    made = run("token", "create", "--no-expiry", "--data", str(safe.path), *chosen, cwd=safe.path.parent)
+    """Create a token with these permissions; return the path of its file."""
+    flags = [part for permission in permissions for part in ("--permission", permission)]
+    made = run("token", "create", "--no-expiry", "--data", str(safe.path), *flags, cwd=safe.path.parent)
     assert (0, "") == (made.returncode, made.stderr)
     path = safe.path.parent / f"token-{len(permissions)}-{permissions[0].replace(' ', '-')}"
     path.touch(0o600)
@@ -53,7 +53,7 @@ def token_file(safe: Safe, *permissions: str) -> Path:
 
 
 def reseal(server: Server, *arguments: str) -> tuple[int, Any]:
-    """`keys reseal` against a server."""
+    """Run `keys reseal` against a server."""
     path = token_file(server.safe, RESEALING)
     return keys(
         server.safe, "reseal", "--api", server.base_url, "--token-file", str(path), "--rest", "0",
@@ -61,18 +61,18 @@ def reseal(server: Server, *arguments: str) -> tuple[int, Any]:
     )  # fmt: skip
 
 
-def filled(wire: Wire) -> None:
-    """Three values, one of them only in a version that was."""
+def store_three_values(wire: Wire) -> None:
+    """Store three values; a newer version has replaced one of them."""
     wire.upload("worker")
     for name, value in (("A", "old"), ("A", "new"), ("B", "other")):
         assert wire.put("worker", name, value).status == 200
 
 
-def test_a_rotation_on_one_machine(own_server: Server) -> None:
-    """The running server seals to the new key at once; all is sealed anew, and the old key can go; values stay."""
+def test_rotation_on_one_machine_keeps_all_values(own_server: Server) -> None:
+    """The server uses a new key at once; after re-encryption the old key can be removed and all values still open."""
     safe = own_server.safe
     with Wire.to(own_server) as wire:
-        filled(wire)
+        store_three_values(wire)
         assert [("primary", 3)] == states(safe)
         old = done(safe, "status")["keys"][0]["id"]
 
@@ -95,17 +95,17 @@ def test_a_rotation_on_one_machine(own_server: Server) -> None:
         assert old not in path.read_text()
 
 
-def test_a_rotation_on_two_machines(own_server: Server, tmp_path: Path) -> None:
-    """The private ring is rotated where it is, its public half handed over; no command needs both."""
+def test_rotation_on_two_machines_keeps_all_values(own_server: Server, tmp_path: Path) -> None:
+    """The private ring is rotated on its own machine and its public half handed over: no command needs both."""
     safe, elsewhere = own_server.safe, tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
     private, handed = elsewhere / "ring.json", elsewhere / "public.json"
     shutil.move(safe.private_ring, private)
     with Wire.to(own_server) as wire:
-        filled(wire)
+        store_three_values(wire)
         old = done(safe, "status")["keys"][0]["id"]
         rotated = done(safe, "rotate", "--private-ring", str(private), "--public-ring", str(handed), data=False)
-        assert wire.put("worker", "B", "before the ring came").status == 200
+        assert wire.put("worker", "B", "before the install").status == 200
         assert [("primary", 4)] == states(safe)
 
         assert rotated["primary"] == done(safe, "install", str(handed))["primary"]
@@ -119,11 +119,11 @@ def test_a_rotation_on_two_machines(own_server: Server, tmp_path: Path) -> None:
     done(safe, "remove", old, "--yes", "--private-ring", str(private), "--unchecked", data=False)
     assert old not in private.read_text()
     shutil.copy(private, safe.private_ring)
-    assert {"A": "new", "B": "before the ring came", "C": "after"} == opened(safe, "worker")
+    assert {"A": "new", "B": "before the install", "C": "after"} == opened(safe, "worker")
 
 
-def test_what_is_retired_stays_so(own_server: Server, tmp_path: Path) -> None:
-    """A ring that is handed over later does not let an older key take values again, nor make it the primary."""
+def test_a_ring_installed_later_keeps_retired_keys_retired(own_server: Server, tmp_path: Path) -> None:
+    """A ring that is installed later does not make a retired key active or primary again."""
     safe = own_server.safe
     first = tmp_path / "first.json"
     old = done(safe, "status")["keys"][0]["id"]
@@ -140,8 +140,8 @@ def test_what_is_retired_stays_so(own_server: Server, tmp_path: Path) -> None:
     assert refused(safe, "is an older ring", "install", str(first))
 
 
-def test_an_interrupted_rotation_is_finished(safe: Safe, tmp_path: Path) -> None:
-    """When only the private ring was written, the next call hands the same key over instead of making another."""
+def test_rotate_finishes_an_interrupted_rotation(safe: Safe, tmp_path: Path) -> None:
+    """When only the private ring was written, the next `rotate` installs the same key instead of making another."""
     public = tmp_path / "public.json"
     shutil.copy(safe.path / "keys" / "public-ring.json", public)
     first = done(safe, "rotate")
@@ -152,19 +152,18 @@ def test_an_interrupted_rotation_is_finished(safe: Safe, tmp_path: Path) -> None
     assert 3 == len(PrivateRing.load(safe.private_ring).keys)
 
 
-def test_another_suite(safe: Safe) -> None:
-    """The new key can be of the hybrid suite, and the next is of the same."""
-    for chosen in (("--suite", "mlkem768-x25519"), ()):
-        done(safe, "rotate", *chosen)
+def test_rotate_accepts_a_hybrid_suite(safe: Safe) -> None:
+    """The new key can be of the hybrid suite; the next rotation keeps that suite."""
+    for flags in (("--suite", "mlkem768-x25519"), ()):
+        done(safe, "rotate", *flags)
         assert "mlkem768-x25519" == done(safe, "status")["keys"][0]["suite"]
 
 
-def test_what_is_refused(safe: Safe, tmp_path: Path) -> None:
-    """Whatever would lose a value or leave the safe without a key, with the way out; nothing has changed then."""
-    primary = done(safe, "status")["keys"][0]["id"]
+def test_commands_that_would_lose_values_are_refused(safe: Safe, tmp_path: Path) -> None:
+    """A command that would lose a value or leave no usable key is refused with advice and changes nothing."""
     old = done(safe, "rotate")["before"]
     primary = done(safe, "status")["keys"][0]["id"]
-    other = make_safe(_folder(tmp_path))
+    other = make_safe(_new_folder(tmp_path))
     foreign, unknown = other.path / "keys" / "public-ring.json", "0" * 16
     before = [path.read_bytes() for path in (safe.private_ring, safe.path / "keys" / "public-ring.json")]
 
@@ -193,23 +192,23 @@ def test_what_is_refused(safe: Safe, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("permission", ["Nightsafe Delivery", "Nightsafe All Access"])
-def test_only_with_the_permission(own_server: Server, permission: str) -> None:
-    """Any other token is refused, by the name of the permission that it lacks."""
+def test_reseal_needs_its_permission(own_server: Server, permission: str) -> None:
+    """Re-encryption with another token is refused; the message names the missing permission."""
     path = token_file(own_server.safe, permission)
 
-    code, told = keys(
+    code, answer = keys(
         own_server.safe, "reseal", "--api", own_server.base_url, "--token-file", str(path),
         "--account-id", own_server.safe.account_id,
     )  # fmt: skip
 
-    assert (1, True) == (code, RESEALING in told)
+    assert (1, True) == (code, RESEALING in answer)
 
 
-def test_for_people(own_server: Server) -> None:
-    """What is printed without --json names the keys, the counts and what to keep."""
+def test_text_output_names_keys_counts_and_advice(own_server: Server) -> None:
+    """The output without `--json` names the keys and counts, and says that the private ring needs a new backup."""
     safe = own_server.safe
     with Wire.to(own_server) as wire:
-        filled(wire)
+        store_three_values(wire)
     where = ("--data", str(safe.path))
     rotated = run("keys", "rotate", *where, cwd=safe.path.parent).stdout
     shown = run("keys", "status", *where, cwd=safe.path.parent).stdout
@@ -223,8 +222,8 @@ def test_for_people(own_server: Server) -> None:
     assert "3 values wait to be resealed" in shown
 
 
-def _folder(path: Path) -> Path:
-    """A folder of its own."""
+def _new_folder(path: Path) -> Path:
+    """Create an empty folder."""
     path = path / "other"
     path.mkdir()
     return path

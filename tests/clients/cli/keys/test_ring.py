@@ -1,4 +1,4 @@
-"""A server that cannot be trusted, seen from the command line: it cannot have a value sealed to a ring of its own."""
+"""An untrusted server, seen from the command line: it cannot make a client seal a value to a foreign ring."""
 
 import json
 import threading
@@ -21,27 +21,27 @@ RING, FOREIGN = public_ring(PRIVATE), public_ring(PrivateRing.generate())
 ROTATED = public_ring(PRIVATE.rotated(), RING, PRIVATE.primary)
 
 
-class Liar(ThreadingHTTPServer):
-    """A server that offers whatever ring it likes, and keeps what it is sent."""
+class UntrustedServer(ThreadingHTTPServer):
+    """A server that offers any ring and keeps the requests that it receives."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.ring: PublicRing | None = RING
-        self.sent: list[Any] = []
+        self.received: list[Any] = []
 
     @property
     def sealed_to(self) -> list[str | None]:
-        """The key that each value was sealed to; None for one that came in the clear."""
-        return [secret.get("key_id") for body in self.sent for secret in body["secrets"].values()]
+        """Return the key that each value was sealed to, or None for a value that arrived unsealed."""
+        return [secret.get("key_id") for body in self.received for secret in body["secrets"].values()]
 
 
 class _Handler(BaseHTTPRequestHandler):
     """Answers in the envelope of the API."""
 
-    server: Liar
+    server: UntrustedServer
 
     def do_GET(self) -> None:
-        """The ring, and no other thing."""
+        """Answer with the public ring; every other path does not exist."""
         if self.path.endswith("/public-ring") and self.server.ring is not None:
             ring = self.server.ring
             self._answer(200, {"result": json.loads(ring.offered()), "result_info": json.loads(ring.proof())})
@@ -49,12 +49,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"result": None, "success": False, "errors": [{"code": 7003, "message": "no"}]})
 
     def do_PATCH(self) -> None:
-        """Keep what is sent."""
-        self.server.sent.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        """Keep the request's body."""
+        self.server.received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
         self._answer(200, {"result": {"A": {"name": "A", "type": "secret_text"}}})
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
-        """Send it."""
+        """Send an answer."""
         content = json.dumps({"success": True, "errors": [], "messages": [], **body}).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -63,21 +63,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
-def liar() -> Iterator[Liar]:
-    """Such a server."""
-    with Liar() as server:
+def untrusted() -> Iterator[UntrustedServer]:
+    """Yield an untrusted server."""
+    with UntrustedServer() as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server
         server.shutdown()
 
 
 @pytest.fixture
-def desk(liar: Liar, tmp_path: Path) -> Desk:
-    """Somebody who works with it."""
+def desk(untrusted: UntrustedServer, tmp_path: Path) -> Desk:
+    """Return a desk that is set up for the untrusted server."""
     desk = Desk.__new__(Desk)
     desk.home, desk.cwd = tmp_path / "home", tmp_path / "work"
     desk.home.mkdir()
@@ -85,7 +85,7 @@ def desk(liar: Liar, tmp_path: Path) -> Desk:
     desk.environ = {
         "HOME": str(desk.home),
         "LANG": "C.UTF-8",
-        "CLOUDFLARE_BASE_URL": f"http://127.0.0.1:{liar.server_port}/client/v4",
+        "CLOUDFLARE_BASE_URL": f"http://127.0.0.1:{untrusted.server_port}/client/v4",
         "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
         "CLOUDFLARE_API_TOKEN": "any",
         "NIGHTSAFE_SCRIPT": "s",
@@ -94,67 +94,67 @@ def desk(liar: Liar, tmp_path: Path) -> Desk:
 
 
 def put(desk: Desk, *options: str, **environ: str) -> str:
-    """Put a secret; gives what is said."""
+    """Put a secret; return the text on standard error."""
     return desk.run("secret", "put", "A", "--yes", "--no-fingerprint", *options, stdin=b"value", **environ).stderr
 
 
-def test_a_ring_is_known_from_its_first_sight(desk: Desk, liar: Liar) -> None:
-    """It is remembered in so many words; then another one, and none, is refused until it is trusted by name."""
+def test_the_first_ring_is_remembered_and_others_are_refused(desk: Desk, untrusted: UntrustedServer) -> None:
+    """The first ring is remembered, with a message; another ring, or none, is refused until the user trusts it."""
     assert f"is remembered from now on: {RING.identity.fingerprint}" in put(desk)
-    liar.ring = FOREIGN
+    untrusted.ring = FOREIGN
     refused = put(desk)
     assert f"Known: {RING.identity.fingerprint}, offered: {FOREIGN.identity.fingerprint}" in refused
     assert "nightsafe ring trust" in refused
     assert "the known ring did not sign it" in desk.json("ring", "show")["verdict"]
-    liar.ring = None
+    untrusted.ring = None
     assert "no longer offers one" in put(desk)
     assert "the server no longer offers one" == desk.json("ring", "show")["verdict"]
-    assert [RING.primary.id] == liar.sealed_to
+    assert [RING.primary.id] == untrusted.sealed_to
 
-    liar.ring = ROTATED
+    untrusted.ring = ROTATED
     assert "signed by the known ring" == desk.json("ring", "show")["verdict"]
     put(desk)
-    liar.ring = FOREIGN
+    untrusted.ring = FOREIGN
     assert "the server offers a ring with another fingerprint" in desk.refusal(
         "ring", "trust", "--fingerprint", "SHA256:x", code=1
     )
     assert "give --fingerprint, or --yes" in desk.refusal("ring", "trust", code=2)
     desk.run("ring", "trust", "--fingerprint", FOREIGN.identity.fingerprint)
     put(desk)
-    assert [RING.primary.id, ROTATED.primary.id, FOREIGN.primary.id] == liar.sealed_to
+    assert [RING.primary.id, ROTATED.primary.id, FOREIGN.primary.id] == untrusted.sealed_to
 
 
-def test_a_ring_is_forgotten_on_purpose(desk: Desk, liar: Liar) -> None:
-    """Only then a server without a ring gets values as they are, which is said each time."""
+def test_after_ring_forget_values_may_be_sent_unsealed(desk: Desk, untrusted: UntrustedServer) -> None:
+    """A server without a ring gets unsealed values only after `ring forget`, and the command says so each time."""
     put(desk)
     assert "give --yes" in desk.refusal("ring", "forget", code=2)
     assert {"forgotten": True} == desk.json("ring", "forget", "--yes")
     assert {"forgotten": False} == desk.json("ring", "forget", "--yes")
-    liar.ring = None
+    untrusted.ring = None
     assert "values are sent unsealed" in put(desk)
-    assert [RING.primary.id, None] == liar.sealed_to
+    assert [RING.primary.id, None] == untrusted.sealed_to
 
 
-def test_a_ring_brought_by_hand(desk: Desk, liar: Liar) -> None:
-    """No server is believed for it, and nothing is remembered."""
+def test_a_ring_from_a_file_replaces_the_servers_ring(desk: Desk, untrusted: UntrustedServer) -> None:
+    """With `--public-ring` the command uses that file instead of the server's ring, and remembers nothing."""
     RING.save(desk.cwd / "ring.json")
-    liar.ring = FOREIGN
+    untrusted.ring = FOREIGN
     put(desk, "--public-ring", "ring.json")
     put(desk, NIGHTSAFE_PUBLIC_RING="ring.json", NIGHTSAFE_SEAL="require")
-    assert [RING.primary.id] * 2 == liar.sealed_to
+    assert [RING.primary.id] * 2 == untrusted.sealed_to
     assert not (desk.home / ".config").exists()
 
 
-def test_no_home_to_remember_in(desk: Desk, liar: Liar) -> None:
-    """Where nothing can be remembered, that is said; a required seal is refused."""
+def test_a_home_that_cannot_be_written_gives_a_warning(desk: Desk, untrusted: UntrustedServer) -> None:
+    """Without a writable home the command warns that it cannot remember the ring; `--seal require` is refused."""
     desk.environ["HOME"] = "/proc/1"
     assert "remembered in this process only" in put(desk)
     assert "cannot be remembered" in put(desk, "--seal", "require")
-    assert [RING.primary.id] == liar.sealed_to
+    assert [RING.primary.id] == untrusted.sealed_to
 
 
-def test_a_rotation_of_a_real_safe_is_followed(own_server: Server, tmp_path: Path) -> None:
-    """A client that has missed two rotations follows what the safe's private ring has signed."""
+def test_a_client_follows_two_signed_rotations(own_server: Server, tmp_path: Path) -> None:
+    """A client that has missed two rotations follows the signatures of the safe's private ring."""
     from nightsafe.client import Nightsafe  # noqa: PLC0415 - beside the commands
 
     data, known = ("--data", str(own_server.safe.path)), tmp_path / "known-rings"
@@ -178,8 +178,8 @@ def test_a_rotation_of_a_real_safe_is_followed(own_server: Server, tmp_path: Pat
     assert f" {ACCOUNT} 3 " in known.read_text()
 
 
-def test_an_older_safe_signs_its_ring(own_server: Server, tmp_path: Path) -> None:
-    """A ring of before says so, `keys sign` mends it while the server runs, and no other ring is signed by it."""
+def test_keys_sign_signs_an_unsigned_ring_of_this_safe_only(own_server: Server, tmp_path: Path) -> None:
+    """`keys status` reports an unsigned ring; `keys sign` signs it while the server runs, but no foreign ring."""
     data, file = ("--data", str(own_server.safe.path)), own_server.safe.path / "keys" / "public-ring.json"
     signed = PublicRing.load(file)
     PublicRing(signed.keys, number=1).save(file, replace=True)

@@ -1,4 +1,4 @@
-"""Ring files that were carried, copied and left behind; and whether anybody seals anew."""
+"""Ring files that were copied or left behind; and whether any process re-encrypts."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ NOTHING: Final = RecipientKeyRecord()
 
 
 class Files:
-    """Where delivery is: a private ring, and the public one that is handed over."""
+    """The ring files of a delivery machine: a private ring, and the public ring for the API."""
 
     def __init__(self, folder: Path, ring: PrivateRing | None = None) -> None:
         self.private, self.public = folder / "private.json", folder / "public.json"
@@ -28,28 +28,28 @@ class Files:
         ring.public().save(self.public)
 
     def rotate(self) -> ring_files.Rotated:
-        """A rotation there, where there is no database."""
+        """Rotate the ring on the delivery machine, without a database."""
         return ring_files.rotate(self.private, self.public, None, NOTHING)
 
     def keys(self) -> tuple[int, int]:
-        """How many keys there are in either."""
+        """Return the number of keys in the private and in the public ring."""
         return len(PrivateRing.load(self.private).keys), len(PublicRing.load(self.public).keys)
 
 
-def _folder(path: Path) -> Path:
-    """A folder for keys."""
+def _key_folder(path: Path) -> Path:
+    """Create a folder for keys."""
     path.mkdir(mode=0o700)
     return path
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    """Of one safe."""
+    """Return the ring files of a new safe."""
     return Files(tmp_path)
 
 
 def test_an_older_copy_of_the_private_ring_is_not_rotated(files: Files) -> None:
-    """It lacks a key; two rings would come of it."""
+    """`rotate` refuses a private ring that lacks a key of the public ring, since two different rings would result."""
     copy = files.private.read_bytes()
     files.rotate()
     files.private.write_bytes(copy)
@@ -57,8 +57,8 @@ def test_an_older_copy_of_the_private_ring_is_not_rotated(files: Files) -> None:
         files.rotate()
 
 
-def test_a_key_goes_from_both_files(files: Files) -> None:
-    """Also when it was interrupted between the two; a copy that was left behind does not stop the next rotation."""
+def test_remove_deletes_a_key_from_both_ring_files(files: Files) -> None:
+    """An interrupted `remove` can be repeated; a public ring that still has the key does not stop a rotation."""
     old = files.rotate().before
     stale = files.public.read_bytes()
     ring_files.remove_private(files.private, None, old)
@@ -74,24 +74,26 @@ def test_a_key_goes_from_both_files(files: Files) -> None:
     assert (2, 2) == files.keys()
 
 
-def test_a_ring_that_was_rotated_apart_is_not_taken(
+def test_a_ring_from_a_diverging_rotation_is_refused(
     own_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """However often: neither installed nor taken up by the server that runs. The way out that is told is one."""
+    """Such a ring is neither installed nor used by the running server; the advice in the refusal works."""
     typist, safe, public = Typist(monkeypatch), own_server.safe, own_server.safe.path / "keys" / "public-ring.json"
 
     def keys(*arguments: str) -> tuple[int, str, str]:
-        """A command at the data directory."""
+        """Run a `keys` command with the data directory."""
         return typist.command("keys", *arguments, cwd=safe.path, environ={"NIGHTSAFE_DATA": str(safe.path)})
 
-    first, apart = (Files(_folder(tmp_path / name), PrivateRing.load(safe.private_ring)) for name in ("1", "2"))
+    first, diverging = (
+        Files(_key_folder(tmp_path / name), PrivateRing.load(safe.private_ring)) for name in ("1", "2")
+    )
     in_use = first.rotate().primary
     assert 0 == keys("install", str(first.public))[0]
     for _ in range(3):
-        apart.rotate()
+        diverging.rotate()
 
-    code, _, told = keys("install", str(apart.public))
-    assert (1, True) == (code, f"lacks the key {in_use}, the primary of the ring in use" in told)
+    code, _, message = keys("install", str(diverging.public))
+    assert (1, True) == (code, f"lacks the key {in_use}, the primary of the ring in use" in message)
     assert in_use == PublicRing.load(public).primary.id
 
     whole = public.read_bytes()
@@ -99,18 +101,18 @@ def test_a_ring_that_was_rotated_apart_is_not_taken(
         wire.upload("worker")
         for name in ("BEFORE", "AFTER"):
             assert 200 == wire.put("worker", name).status
-            public.write_bytes(apart.public.read_bytes())
+            public.write_bytes(diverging.public.read_bytes())
     public.write_bytes(whole)
     assert f"lacks the key {in_use}" in own_server.stderr.read_text()
-    assert {in_use: 2} == {one["id"]: one["values"] for one in json.loads(keys("status", "--json")[1])["keys"][:1]}
+    assert {in_use: 2} == {key["id"]: key["values"] for key in json.loads(keys("status", "--json")[1])["keys"][:1]}
 
     newer = first.rotate().primary
     assert 0 == keys("install", str(first.public))[0]
     assert newer == PublicRing.load(public).primary.id
 
 
-def test_a_key_that_the_ring_in_use_has_is_not_dropped_by_a_rotation(files: Files) -> None:
-    """A server that runs would not take up a ring without it: it is retired first."""
+def test_rotate_does_not_drop_a_key_of_the_ring_in_use(files: Files) -> None:
+    """A running server would refuse a ring without that key, so the key must be retired first."""
     old = files.rotate().before
     ring_files.remove_private(files.private, None, old)
     with pytest.raises(NightsafeError, match=f"has no key {old}"):
@@ -120,12 +122,12 @@ def test_a_key_that_the_ring_in_use_has_is_not_dropped_by_a_rotation(files: File
     ).resumed
 
 
-def test_status_says_whether_anybody_seals_anew(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the token of the delivery page nobody does; one that may is named, and when it was last done."""
+def test_keys_status_names_the_tokens_that_may_reseal(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`keys status` names the tokens that may re-encrypt and the last time; a delivery token does not count."""
     typist, safe = Typist(monkeypatch), own_server.safe
 
     def nightsafe(*arguments: str) -> str:
-        """A command at the data directory, which must end well."""
+        """Run a command with the data directory; it must succeed."""
         environ: dict[str, str | None] = {"NIGHTSAFE_DATA": str(safe.path)}
         code, stdout, stderr = typist.command(*arguments, cwd=safe.path.parent, environ=environ)
         assert code == 0, stderr

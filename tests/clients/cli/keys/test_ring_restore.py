@@ -1,4 +1,4 @@
-"""A backup of before a rotation, restored after it: no key that was given up since takes new values again."""
+"""A backup from before a rotation, restored after it: keys that were removed since do not take new values."""
 
 from pathlib import Path
 from typing import Any
@@ -15,42 +15,46 @@ from nightsafe.sealing.rings.public_ring import PublicRing
 
 
 class Nightsafe:
-    """Commands at a data directory, in this process."""
+    """Runs commands with a data directory, in this process."""
 
     def __init__(self, safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
         self._safe = safe
         self._typist = Typist(monkeypatch)
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
-        """One of them: its exit code and what it says."""
+        """Run a command; return its exit code and its output."""
         environ: dict[str, str | None] = {"NIGHTSAFE_DATA": str(self._safe.path)}
         code, stdout, stderr = self._typist.command(*arguments, cwd=self._safe.path.parent, environ=environ)
         return code, stdout + stderr
 
 
-def ring_of(safe: Safe) -> Any:
-    """State of each key of the public ring."""
+def key_states(safe: Safe) -> Any:
+    """Return the state of each key of the public ring."""
     return {key.id: str(key.state) for key in PublicRing.load(safe.path / "keys" / "public-ring.json").keys}
 
 
-@pytest.mark.parametrize("with_ring", [True, False])
-def test_a_backup_of_before_a_rotation(own_server: Server, monkeypatch: pytest.MonkeyPatch, with_ring: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """The newer ring stays, the removed key is retired; what the backup has opens if its private ring is in it."""
+@pytest.mark.parametrize("with_ring", [True, False], ids=["with the private ring", "without the private ring"])
+def test_restoring_an_old_backup_keeps_removed_keys_retired(
+    own_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    with_ring: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """The newer ring stays and the removed key is retired; old values open if the backup has the private ring."""
     safe, backup = own_server.safe, "backup.tar"
     nightsafe = Nightsafe(safe, monkeypatch)
     with Wire.to(own_server) as wire:
         wire.upload("worker")
         wire.put("worker", "TOKEN", "value")
     assert 0 == nightsafe("backup", backup, *(["--with-private-ring"] if with_ring else []))[0]
-    [old] = ring_of(safe)
+    [old] = key_states(safe)
     for arguments in (("rotate",), ("reseal",), ("retire", old), ("remove", old)):
         assert 0 == nightsafe("keys", *arguments)[0]
-    [primary] = ring_of(safe)
+    [primary] = key_states(safe)
     own_server.stop()
 
     assert 0 == nightsafe("restore", backup, "--force")[0]
 
-    assert {primary: "primary", old: "retired"} == ring_of(safe)
+    assert {primary: "primary", old: "retired"} == key_states(safe)
     assert {primary} | ({old} if with_ring else set()) == {key.id for key in PrivateRing.load(safe.private_ring).keys}
     assert "ok" == examined(safe, code=0 if with_ring else 1)["given-up keys"]["state"]
     own_server.start()
@@ -60,12 +64,14 @@ def test_a_backup_of_before_a_rotation(own_server: Server, monkeypatch: pytest.M
         assert {"TOKEN": "value", "NEW": "newer"} == opened(safe, "worker")
         for arguments in (("reseal",), ("remove", old)):
             assert 0 == nightsafe("keys", *arguments)[0]
-        assert {primary: "primary"} == ring_of(safe)
+        assert {primary: "primary"} == key_states(safe)
         assert {"TOKEN": "value", "NEW": "newer"} == opened(safe, "worker")
 
 
-def test_an_older_ring_is_not_served(safe: Safe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """When its file was put back while no server ran, none starts; the way out works."""
+def test_a_server_does_not_start_with_an_older_ring(
+    safe: Safe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No server starts after the ring file was replaced by an older one; the advice in the refusal works."""
     nightsafe, public = Nightsafe(safe, monkeypatch), safe.path / "keys" / "public-ring.json"
     first = public.read_bytes()
     assert 0 == nightsafe("keys", "rotate")[0]
@@ -73,9 +79,11 @@ def test_an_older_ring_is_not_served(safe: Safe, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "newest.json").chmod(0o644)
     public.write_bytes(first)
 
-    done = run("serve", "--port", "0", "--data", str(safe.path), cwd=tmp_path)  # it would confine this process
-    said = "is an older ring: its number is 1, but a ring with the number 2 has been used here"
-    assert (1, True) == (done.returncode, said in done.stderr)
+    done = run(
+        "serve", "--port", "0", "--data", str(safe.path), cwd=tmp_path
+    )  # not in this process, since `serve` would sandbox it
+    refusal = "is an older ring: its number is 1, but a ring with the number 2 has been used here"
+    assert (1, True) == (done.returncode, refusal in done.stderr)
 
     assert 0 == nightsafe("keys", "install", str(tmp_path / "newest.json"))[0]
     with Server(safe) as server:

@@ -1,4 +1,4 @@
-"""`docs/rotation.md` word by word, three rotations long: what it tells an operator to type is typed."""
+"""Three rotations with exactly the commands of `docs/rotation.md`."""
 
 import json
 import re
@@ -20,7 +20,7 @@ API, DELIVERY = "API", "delivery"
 
 
 def steps(section: str) -> Iterator[tuple[str, str]]:
-    """Each line of the first block under a heading: at which machine it is typed, and what."""
+    """Yield each command line of the first block under a heading, with the machine on which it is typed."""
     found = BLOCK.search(PAGE.read_text().partition(f"\n## {section}\n")[2])
     assert found is not None
     place = API
@@ -32,13 +32,13 @@ def steps(section: str) -> Iterator[tuple[str, str]]:
 
 
 class Operator:
-    """Types what the page says, at one machine or the other.
+    """Types the page's commands on either machine.
 
     Args:
-        typist: who types.
-        server: of the API's machine.
-        api: the folder where commands are typed there.
-        delivery: the folder where commands are typed on the other.
+        typist: types the commands.
+        server: the server on the API's machine.
+        api: the working directory on the API's machine.
+        delivery: the working directory on the delivery machine.
     """
 
     def __init__(self, typist: Typist, server: Server, api: Path, delivery: Path) -> None:
@@ -48,50 +48,50 @@ class Operator:
         self.key = ""
 
     def type(self, place: str, line: str) -> str:
-        """One line, which must end well; gives what is shown."""
+        """Type one line, which must succeed; return the text on the screen."""
         line = line.replace("https://safe.example/client/v4", self._server.base_url).replace("KEY", self.key)
         return self._typist.line(line, self._folders[place], self._environ(place))
 
     def refusal(self, *arguments: str) -> str:
-        """What a command beside the API says that must not end well."""
+        """Run a command on the API's machine that must fail; return its message."""
         code, _, told = self._typist.command(*arguments, cwd=self._folders[API], environ=self._environ(API))
         assert code == 1
         return told
 
     def _environ(self, place: str) -> dict[str, str | None]:
-        """The data directory is beside the API only."""
+        """Return the environment of a machine; only the API's machine has the data directory."""
         return {"NIGHTSAFE_DATA": str(self._server.safe.path) if place == API else None}
 
     def status(self) -> Any:
-        """What `keys status` tells."""
+        """Return the output of `keys status`."""
         return json.loads(self.type(API, "nightsafe keys status --json"))
 
     def check(self) -> None:
-        """One key is left, a new one, which everything is sealed to; the doctor finds nothing wrong."""
+        """Check that only one, new key is left and that the doctor finds nothing wrong."""
         [key] = self.status()["keys"]
         assert ("primary", True) == (key["state"], key["id"] != self.key)
         self.type(API, "nightsafe doctor --quick")
 
     def rotate(self, section: str) -> None:
-        """All that the page says for one rotation; files are brought over when it says so."""
+        """Type all commands of one rotation, and copy the files when the page says so."""
         last = API
         for place, line in steps(section):
             if place != last:
-                self.bring(last, place)
+                self.copy_files(last, place)
                 last = place
             shown = self.type(place, line)
             if "keys rotate" in line:
                 [self.key] = re.findall(r"otated from (\w+) to", shown)
 
-    def bring(self, here: str, there: str) -> None:
-        """What is handed over between the machines."""
+    def copy_files(self, here: str, there: str) -> None:
+        """Copy the token or the public ring to the other machine."""
         name = "token" if here == API else "public-ring.json"
         if (self._folders[here] / name).exists():
             shutil.copy(self._folders[here] / name, self._folders[there] / name)
 
 
-def put(server: Server, number: int) -> None:
-    """A value of its own before each rotation, and a newer one of another."""
+def put_values(server: Server, number: int) -> None:
+    """Put a new secret and change the value of another."""
     with Wire.to(server) as wire:
         for name in (f"S{number}", "SAME"):
             assert wire.put("worker", name, f"value-{number}").status == 200
@@ -99,24 +99,24 @@ def put(server: Server, number: int) -> None:
 
 @pytest.fixture
 def server(own_server: Server) -> Server:
-    """A server with a script."""
+    """Return a server with a script."""
     with Wire.to(own_server) as wire:
         wire.upload("worker")
     return own_server
 
 
-def everything() -> dict[str, str]:
-    """The values after all rotations."""
+def all_values() -> dict[str, str]:
+    """Return the values after all rotations."""
     return {f"S{number}": f"value-{number}" for number in range(ROTATIONS)} | {"SAME": f"value-{ROTATIONS - 1}"}
 
 
-def test_on_one_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rotation leaves the new key alone, and all values open; an older ring in the file's place is not used."""
+def test_the_page_rotates_on_one_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rotation leaves only the new key and all values open; an older ring in the file's place is not used."""
     safe = server.safe
     operator = Operator(Typist(monkeypatch), server, safe.path.parent, safe.path.parent)
     public = safe.path / "keys" / "public-ring.json"
     for number in range(ROTATIONS):
-        put(server, number)
+        put_values(server, number)
         before = public.read_bytes()
         operator.rotate("On one machine")
         assert number + 2 == operator.status()["number"]
@@ -124,15 +124,15 @@ def test_on_one_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None
 
     newest = public.read_bytes()
     public.write_bytes(before)
-    put(server, ROTATIONS - 1)
+    put_values(server, ROTATIONS - 1)
     public.write_bytes(newest)
     operator.check()
     assert "ring.not_taken_up" in server.stderr.read_text()
-    assert everything() == opened(safe, "worker")
+    assert all_values() == opened(safe, "worker")
 
 
-def test_on_two_machines(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same; and the ring of a rotation before, or of before a removal, is refused and changes nothing."""
+def test_the_page_rotates_on_two_machines(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same on two machines; rings from before a rotation or a removal are refused and change nothing."""
     safe = server.safe
     api, delivery = tmp_path / "api", tmp_path / "delivery"
     for folder in (api, delivery):
@@ -141,7 +141,7 @@ def test_on_two_machines(server: Server, tmp_path: Path, monkeypatch: pytest.Mon
     shutil.copy(safe.path / "keys" / "verify-keys.json", delivery)
     operator = Operator(Typist(monkeypatch), server, api, delivery)
     for number in range(ROTATIONS):
-        put(server, number)
+        put_values(server, number)
         operator.rotate("On two machines")
         shutil.copy(api / "public-ring.json", tmp_path / f"handed-{number}.json")
         assert operator.key not in (delivery / "public-ring.json").read_text()
@@ -151,4 +151,4 @@ def test_on_two_machines(server: Server, tmp_path: Path, monkeypatch: pytest.Mon
         assert "is an older ring" in operator.refusal("keys", "install", str(tmp_path / f"handed-{number}.json"))
     operator.check()
     shutil.copy(delivery / "private-ring.json", safe.private_ring)
-    assert everything() == opened(safe, "worker")
+    assert all_values() == opened(safe, "worker")

@@ -1,4 +1,4 @@
-"""`nightsafe backup` and `restore`: what is restored is served as before, and what is damaged is not restored."""
+"""`nightsafe backup` and `restore`: a restored safe works as before, and a damaged backup is not restored."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ NAMES = ("nightsafe.db", "keys/public-ring.json", "keys/signing-key.json", "keys
 
 @pytest.fixture
 def filled(own_server: Server) -> Server:
-    """A server with a script and a secret."""
+    """Return a server with a script and a secret."""
     with Wire.to(own_server) as wire:
         wire.upload("worker")
         assert wire.put("worker", "TOKEN", "canary of the backup").status == 200
@@ -30,7 +30,7 @@ def filled(own_server: Server) -> Server:
 
 
 def backed_up(safe: Safe, *options: str, name: str = "backup.tar") -> Path:
-    """A backup of a safe."""
+    """Back a safe up; return the path of the backup."""
     path = safe.path.parent / name
     done = run("backup", str(path), "--data", str(safe.path), *options, cwd=safe.path.parent)
     assert 0 == done.returncode, done.stderr
@@ -38,17 +38,17 @@ def backed_up(safe: Safe, *options: str, name: str = "backup.tar") -> Path:
 
 
 def restored(safe: Safe, file: Path, name: str = "again", *options: str) -> Safe:
-    """The safe that a backup makes, with the credentials of the old one."""
+    """Restore a backup; return the new safe with the credentials of the old one."""
     path = safe.path.parent / name
     done = run("restore", str(file), "--data", str(path), *options, cwd=safe.path.parent)
     assert 0 == done.returncode, done.stderr
     return msgspec.structs.replace(safe, path=path)
 
 
-def altered(file: Path, change: Callable[[dict[str, bytes]], None], *, keep_manifest: bool = False) -> Path:
-    """A copy of a backup whose files were changed; the manifest fits them unless it is kept."""
+def with_changes(file: Path, change: Callable[[dict[str, bytes]], None], *, keep_manifest: bool = False) -> Path:
+    """Write a copy of a backup with changed files, and with a manifest that fits them unless it is kept."""
     with tarfile.open(file) as archive:
-        held = {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
+        held = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
     change(held)
     manifest = json.loads(held.pop("manifest.json"))
     if not keep_manifest:
@@ -65,8 +65,8 @@ def altered(file: Path, change: Callable[[dict[str, bytes]], None], *, keep_mani
     return made
 
 
-def test_a_backup_of_a_server_under_load_is_served_again(filled: Server) -> None:
-    """Every write that was answered before it began is in it; it is whole; what is in it can be opened."""
+def test_a_backup_of_a_busy_server_is_complete(filled: Server) -> None:
+    """The backup of a busy server is consistent, has all writes answered before it began, and its values open."""
     stop, written = threading.Event(), [0]
 
     def write() -> None:
@@ -89,34 +89,34 @@ def test_a_backup_of_a_server_under_load_is_served_again(filled: Server) -> None
         safe = restored(filled.safe, file, file.stem)
         shutil.copy(filled.safe.private_ring, safe.private_ring)
         with Server(safe) as again, Wire.to(again) as wire:
-            names = {one["name"] for one in wire.ask("GET", f"{SCRIPTS}/worker/secrets").result}
+            names = {secret["name"] for secret in wire.ask("GET", f"{SCRIPTS}/worker/secrets").result}
             assert wire.put("worker", "NEW", "after").status == 200
         values = opened(safe, "worker")
         assert {"TOKEN", *(f"S{number % 50}" for number in range(1, at_least))} <= names
         assert ("canary of the backup", "after") == (values["TOKEN"], values["NEW"])
 
 
-def test_what_is_in_a_backup(filled: Server) -> None:
-    """What serving needs, for its owner's eyes; the private ring only if asked for; no value in the clear."""
-    plain_one, with_ring = backed_up(filled.safe), backed_up(filled.safe, "--with-private-ring", name="ring.tar")
+def test_a_backup_contains_no_plaintext_and_no_private_ring(filled: Server) -> None:
+    """A backup has mode 0600, has no plaintext, and contains the private ring only if the user asks for it."""
+    plain_backup, with_ring = backed_up(filled.safe), backed_up(filled.safe, "--with-private-ring", name="ring.tar")
 
-    with tarfile.open(plain_one) as archive:
+    with tarfile.open(plain_backup) as archive:
         assert ["manifest.json", *NAMES] == archive.getnames()
-        assert {0o600} == {one.mode for one in archive}
+        assert {0o600} == {member.mode for member in archive}
     with tarfile.open(with_ring) as archive:
         assert ["manifest.json", *NAMES, "delivery/private-ring.json"] == archive.getnames()
-    for file in (plain_one, with_ring):
+    for file in (plain_backup, with_ring):
         assert 0o600 == file.stat().st_mode & 0o777
         assert b"canary of the backup" not in file.read_bytes()
-    assert filled.safe.private_ring.read_bytes() not in plain_one.read_bytes()
-    assert [] == [one.name for one in filled.safe.path.parent.iterdir() if one.name.startswith(".")]
+    assert filled.safe.private_ring.read_bytes() not in plain_backup.read_bytes()
+    assert [] == [path.name for path in filled.safe.path.parent.iterdir() if path.name.startswith(".")]
 
 
-def test_restore_makes_the_modes(filled: Server) -> None:
-    """Files that only the owner may read are so, whatever the umask."""
+def test_restore_sets_private_file_modes(filled: Server) -> None:
+    """After a restore only the owner can read private files."""
     safe = restored(filled.safe, backed_up(filled.safe, "--with-private-ring"))
 
-    modes = {str(one.relative_to(safe.path)): one.stat().st_mode & 0o777 for one in safe.path.rglob("*")}
+    modes = {str(path.relative_to(safe.path)): path.stat().st_mode & 0o777 for path in safe.path.rglob("*")}
     assert {0o700} == {safe.path.stat().st_mode & 0o777, modes.pop("keys"), modes.pop("delivery")}
     assert {0o644} == {modes.pop("keys/public-ring.json"), modes.pop("keys/verify-keys.json")}
     assert {0o600} == set(modes.values())
@@ -124,13 +124,13 @@ def test_restore_makes_the_modes(filled: Server) -> None:
 
 
 def at_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
-    """A command at a terminal to its end."""
+    """Run a command in a terminal to its end; return its exit code and the text on the screen."""
     with Terminal([*NIGHTSAFE, *arguments], folder, clean_environ()) as terminal:
         return terminal.end(), plain(terminal.shown)
 
 
-def test_at_a_terminal(filled: Server) -> None:
-    """It is said what is in it, what is missing, and how far it is."""
+def test_backup_and_restore_report_contents_and_progress(filled: Server) -> None:
+    """In a terminal the commands print the backup's contents, the missing private ring, and progress."""
     folder, data = filled.safe.path.parent, str(filled.safe.path)
 
     code, shown = at_terminal(folder, "backup", "b.tar", "--data", data)
@@ -150,8 +150,8 @@ def test_at_a_terminal(filled: Server) -> None:
     assert "100%" in shown
 
 
-def test_nothing_is_overwritten(filled: Server) -> None:
-    """Not a file, nor a safe, unless that is wanted; and a safe is put aside then, never while it is served."""
+def test_files_and_safes_are_replaced_only_with_force(filled: Server) -> None:
+    """Files and safes are replaced only with `--force`; a safe is renamed then, but never while a server uses it."""
     safe, folder = filled.safe, filled.safe.path.parent
     file = backed_up(safe)
     at = ("--data", str(safe.path))
@@ -175,16 +175,16 @@ def test_nothing_is_overwritten(filled: Server) -> None:
     assert {"TOKEN": "canary of the backup"} == opened(safe, "worker")
 
 
-def test_into_an_empty_directory(filled: Server) -> None:
-    """As a volume is that was just mounted."""
+def test_restore_accepts_an_empty_directory(filled: Server) -> None:
+    """`restore` accepts an empty directory, such as a new volume."""
     empty = filled.safe.path.parent / "empty"
     empty.mkdir(mode=0o755)
 
     assert 0o700 == restored(filled.safe, backed_up(filled.safe), "empty").path.stat().st_mode & 0o777
 
 
-def damage(name: str) -> Callable[[dict[str, bytes]], None]:
-    """Flip a bit in the middle of a file."""
+def flipped_bit(name: str) -> Callable[[dict[str, bytes]], None]:
+    """Return a change that flips a bit in the middle of a file."""
 
     def change(held: dict[str, bytes]) -> None:
         middle = len(held[name]) // 2
@@ -193,59 +193,59 @@ def damage(name: str) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
-def other_schema(held: dict[str, bytes]) -> None:
-    """A database of a newer program."""
+def newer_schema(held: dict[str, bytes]) -> None:
+    """Set the schema version of a newer program."""
     with sqlite3.connect(":memory:") as db:
         db.execute("PRAGMA user_version = 999")
         db.execute("CREATE TABLE bindings (key_id TEXT)")
         held["nightsafe.db"] = db.serialize()
 
 
-def no_database(held: dict[str, bytes]) -> None:
-    """Something else in its place."""
+def not_a_database(held: dict[str, bytes]) -> None:
+    """Put other bytes in place of the database."""
     held["nightsafe.db"] = b"no database " * 1000
 
 
 def no_signing_key(held: dict[str, bytes]) -> None:
-    """A file is missing."""
+    """Remove a file."""
     del held["keys/signing-key.json"]
 
 
-def one_more(held: dict[str, bytes]) -> None:
-    """A file that no safe has."""
+def foreign_file(held: dict[str, bytes]) -> None:
+    """Add a file that does not belong to a safe."""
     held["../../etc/passwd"] = b"x"
 
 
 @pytest.mark.parametrize(
     ("change", "keep_manifest", "words"),
     [
-        (damage("nightsafe.db"), True, "nightsafe.db is damaged: its size or SHA-256 differs from the manifest"),
-        (damage("keys/public-ring.json"), False, "a key file in"),
-        (damage("keys/signing-key.json"), True, "keys/signing-key.json is damaged"),
-        (no_database, False, "cannot be read: file is not a database"),
-        (other_schema, False, "has schema version 999"),
+        (flipped_bit("nightsafe.db"), True, "nightsafe.db is damaged: its size or SHA-256 differs from the manifest"),
+        (flipped_bit("keys/public-ring.json"), False, "a key file in"),
+        (flipped_bit("keys/signing-key.json"), True, "keys/signing-key.json is damaged"),
+        (not_a_database, False, "cannot be read: file is not a database"),
+        (newer_schema, False, "has schema version 999"),
         (no_signing_key, False, "lacks a file that a safe needs"),
         (no_signing_key, True, "is not at its place in the archive"),
-        (one_more, False, "or contains a file that does not belong to a safe"),
-        (one_more, True, "contains more than its manifest names"),
+        (foreign_file, False, "or contains a file that does not belong to a safe"),
+        (foreign_file, True, "contains more than its manifest names"),
     ],
 )
-def test_what_is_not_restored(
+def test_an_altered_backup_is_not_restored(
     filled: Server, change: Callable[[dict[str, bytes]], None], words: str, *, keep_manifest: bool
 ) -> None:
-    """What was altered or is incomplete is refused, and leaves nothing behind."""
-    file = altered(backed_up(filled.safe), change, keep_manifest=keep_manifest)
+    """A changed or incomplete backup is refused and leaves nothing behind."""
+    file = with_changes(backed_up(filled.safe), change, keep_manifest=keep_manifest)
     folder = filled.safe.path.parent
-    before = sorted(one.name for one in folder.iterdir())
+    before = sorted(path.name for path in folder.iterdir())
 
     done = run("restore", str(file), "--data", "again", cwd=folder)
 
     assert (1, "", True) == (done.returncode, done.stdout, words in done.stderr), done.stderr
-    assert before == sorted(one.name for one in folder.iterdir())
+    assert before == sorted(path.name for path in folder.iterdir())
 
 
-def test_files_that_are_no_backup(filled: Server) -> None:
-    """Text, nothing, an archive of another kind, and one that ends early."""
+def test_restore_refuses_files_that_are_not_backups(filled: Server) -> None:
+    """Text, an empty file, another kind of archive and a truncated backup are refused."""
     folder, whole = filled.safe.path.parent, backed_up(filled.safe).read_bytes()
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -259,12 +259,12 @@ def test_files_that_are_no_backup(filled: Server) -> None:
     assert "cannot be unpacked: No such file" in run("restore", "absent", "--data", "again", cwd=folder).stderr
 
 
-def test_what_cannot_be_backed_up(safe: Safe) -> None:
-    """No safe, a damaged one, a private ring that is not there, a place that cannot be written."""
+def test_backup_refuses_a_missing_or_damaged_safe(safe: Safe) -> None:
+    """`backup` refuses a missing or damaged safe, a missing private ring, and a target that cannot be written."""
     folder, data = safe.path.parent, str(safe.path)
 
     def words(*arguments: str) -> str:
-        """What is said."""
+        """Return the message of a refused `backup`."""
         done = run("backup", *arguments, cwd=folder)
         assert (1, "") == (done.returncode, done.stdout)
         return done.stderr

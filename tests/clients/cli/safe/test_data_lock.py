@@ -1,4 +1,4 @@
-"""A data directory that is being restored, or is served, from outside: who has to wait, and what a kill leaves."""
+"""Locks on a data directory during `restore` and `serve`, and the state after a kill."""
 
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from nightsafe.errors import NightsafeError
 
 @contextmanager
 def half_restored(safe: Safe, content: bytes) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """`restore -` that has unpacked half of its backup and waits for the rest, and the folder that it works in."""
+    """Yield a `restore -` that waits for the second half of its backup, and its temporary directory."""
     command = [*NIGHTSAFE, "restore", "-", "--force", "--data", str(safe.path)]
     with subprocess.Popen(
         command, cwd=safe.path.parent, env=clean_environ(), stdin=subprocess.PIPE, stderr=subprocess.PIPE
@@ -24,18 +24,18 @@ def half_restored(safe: Safe, content: bytes) -> Iterator[tuple[subprocess.Popen
         assert process.stdin is not None
         process.stdin.write(content[: len(content) // 2])
         process.stdin.flush()
-        yield process, until(lambda: [one.parent for one in safe.path.parent.glob(f"{PREFIX}*/nightsafe.db")])[0]
+        yield process, until(lambda: [path.parent for path in safe.path.parent.glob(f"{PREFIX}*/nightsafe.db")])[0]
 
 
 def refusal(*command: str) -> str:
-    """What a command in this process is refused with."""
+    """Run a command in this process; return its refusal."""
     done = CliRunner().invoke(cli, command)
     assert isinstance(done.exception, NightsafeError), done.output
     return done.exception.problems[0].detail
 
 
-def test_nobody_serves_what_is_being_restored(safe: Safe) -> None:
-    """No server begins and no command writes meanwhile, for that would be put aside; afterwards all is as it was."""
+def test_nothing_uses_a_safe_during_its_restore(safe: Safe) -> None:
+    """Until `restore` ends, no server starts and no command writes, since their work would be lost."""
     folder, at = safe.path.parent, ("--data", str(safe.path))
     assert 0 == run("backup", "backup.tar", *at, cwd=folder).returncode
     content = (folder / "backup.tar").read_bytes()
@@ -46,10 +46,10 @@ def test_nobody_serves_what_is_being_restored(safe: Safe) -> None:
         server = run("serve", "--port", "0", *at, cwd=folder)
         assert (1, "", f"nightsafe: {restores}\n") == (server.returncode, server.stdout, server.stderr)
         assert [restores] * 2 == [
-            refusal(*one, *at) for one in (["keys", "rotate"], ["backup", str(folder / "b.tar")])
+            refusal(*words, *at) for words in (["keys", "rotate"], ["backup", str(folder / "b.tar")])
         ]
         assert [used] * 2 == [
-            refusal(*one, *at) for one in (["init"], ["restore", str(folder / "backup.tar"), "--force"])
+            refusal(*words, *at) for words in (["init"], ["restore", str(folder / "backup.tar"), "--force"])
         ]
         assert process.stdin is not None
         process.stdin.write(content[len(content) // 2 :])
@@ -59,8 +59,8 @@ def test_nobody_serves_what_is_being_restored(safe: Safe) -> None:
         pass
 
 
-def test_a_restore_that_was_killed(safe: Safe) -> None:
-    """Its folder is named and removed by the next command, whatever that is; the safe was never touched."""
+def test_the_next_command_cleans_up_after_a_killed_restore(safe: Safe) -> None:
+    """The next command removes the temporary directory and says so; the safe was never touched."""
     folder, at = safe.path.parent, ("--data", str(safe.path))
     assert 0 == run("backup", "backup.tar", "--with-private-ring", *at, cwd=folder).returncode
     before = safe.database.stat()
@@ -79,8 +79,8 @@ def test_a_restore_that_was_killed(safe: Safe) -> None:
     assert before.st_ino == safe.database.stat().st_ino
 
 
-def test_a_server_that_was_killed(safe: Safe) -> None:
-    """While it is there its safe stays, also when its address was deleted; its lock ends with it."""
+def test_the_lock_of_a_killed_server_is_released(safe: Safe) -> None:
+    """A running server protects its safe even if its `address` file is gone; the lock ends with the process."""
     folder, at = safe.path.parent, ("--data", str(safe.path))
     server = Server(safe)
     server.start()

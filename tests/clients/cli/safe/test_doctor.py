@@ -1,4 +1,4 @@
-"""`nightsafe doctor`: a sound safe passes, and each thing that can be wrong is found, named, and has a way out."""
+"""`nightsafe doctor`: a healthy safe passes, and each fault is found, named and has advice."""
 
 import datetime as dt
 import json
@@ -25,24 +25,26 @@ ORDER = ("ok", "warning", "failed")
 
 
 def examined(safe: Safe, *options: str, code: int, **environ: str) -> dict[str, dict[str, Any]]:
-    """What is found, by what was looked at; of several the worst."""
+    """Return the worst finding of each check."""
     done = run("doctor", "--json", "--data", str(safe.path), *options, cwd=safe.path.parent, environ=environ)
     assert code == done.returncode, done.stdout + done.stderr
     said = json.loads(done.stdout)
     assert said["healthy"] == (code == 0)
-    return {one["what"]: one for one in sorted(said["findings"], key=lambda one: ORDER.index(one["state"]))}
+    return {
+        finding["what"]: finding for finding in sorted(said["findings"], key=lambda each: ORDER.index(each["state"]))
+    }
 
 
 def change(safe: Safe, statement: str) -> None:
-    """Alter the database by hand, with nobody serving it."""
+    """Change the database by hand while no server uses it."""
     db = sqlite3.connect(safe.database)
     db.execute(statement)
     db.commit()
     db.close()
 
 
-def test_a_sound_safe(own_server: Server) -> None:
-    """While it is served everything is found in order, whatever is put meanwhile; nothing is changed."""
+def test_a_healthy_safe_passes(own_server: Server) -> None:
+    """All checks of a running server pass, also while values are written."""
     with Wire.to(own_server) as wire:
         wire.upload("worker")
         assert wire.put("worker", "TOKEN", "value").status == 200
@@ -50,15 +52,15 @@ def test_a_sound_safe(own_server: Server) -> None:
         quick = examined(own_server.safe, "--quick", code=0)
 
     expected = {"file modes", "database", "schema", "public ring", "signing key", "sealed values", "server"}
-    assert expected <= {what for what, one in found.items() if one["state"] == "ok"}
+    assert expected <= {what for what, finding in found.items() if finding["state"] == "ok"}
     assert "1 accounts, 1 scripts, 1 secrets" == found["database"]["found"]
     assert own_server.base_url == found["server"]["found"]
     assert found.keys() == quick.keys()
     assert "warning" == found["private ring"]["state"]
 
 
-def test_for_people(safe: Safe) -> None:
-    """At a terminal it is a table in colours, and below it what to do."""
+def test_findings_are_a_coloured_table_in_a_terminal(safe: Safe) -> None:
+    """In a terminal the findings are a coloured table, with advice below it."""
     safe.database.chmod(0o644)
     with Terminal([*NIGHTSAFE, "doctor", "--data", str(safe.path)], safe.path.parent, clean_environ()) as terminal:
         code = terminal.end()
@@ -68,28 +70,28 @@ def test_for_people(safe: Safe) -> None:
 
 
 def open_to_others(safe: Safe) -> None:
-    """A key file that others may read."""
+    """Let others read a key file."""
     (safe.path / "keys" / "signing-key.json").chmod(0o640)
 
 
 def open_directory(safe: Safe) -> None:
-    """A directory that others may enter."""
+    """Let others enter the data directory."""
     safe.path.chmod(0o755)
 
 
 def no_ring(safe: Safe) -> None:
-    """A key file is missing."""
+    """Remove a key file."""
     (safe.path / "keys" / "public-ring.json").unlink()
 
 
 def broken_ring(safe: Safe) -> None:
-    """A key file is cut."""
+    """Truncate a key file."""
     path = safe.path / "keys" / "public-ring.json"
     path.write_bytes(path.read_bytes()[:-10])
 
 
 def keys_of_another(*names: str) -> Callable[[Safe], None]:
-    """Key files of another safe in place of its own."""
+    """Return a change that replaces key files by those of another safe."""
 
     def exchange(safe: Safe) -> None:
         folder = safe.path.parent / "another"
@@ -102,34 +104,34 @@ def keys_of_another(*names: str) -> Callable[[Safe], None]:
 
 
 def older_ring(safe: Safe) -> None:
-    """A public ring of an earlier rotation."""
+    """Make the public ring older than the last one in use."""
     change(safe, "UPDATE ring SET number = 7")
 
 
 def retired_primary(safe: Safe) -> None:
-    """A public ring whose primary key was given up."""
+    """Retire the primary key of the public ring."""
     primary = PublicRing.load(safe.path / "keys" / "public-ring.json").primary.id
-    change(safe, f"INSERT INTO retired_keys VALUES ('{primary}', 1)")  # noqa: S608 - an id of ours
+    change(safe, f"INSERT INTO retired_keys VALUES ('{primary}', 1)")  # noqa: S608 - our own id
 
 
 def newer(safe: Safe) -> None:
-    """A schema of a newer program."""
+    """Set the schema version of a newer program."""
     change(safe, "PRAGMA user_version = 999")
 
 
 def damaged(safe: Safe) -> None:
-    """Pages of the database are gone."""
+    """Overwrite pages of the database."""
     with safe.database.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 8192)
 
 
-def from_tomorrow(safe: Safe) -> None:
-    """A version made later than now."""
+def version_from_tomorrow(safe: Safe) -> None:
+    """Add a version with a later time than now."""
     tomorrow = int((dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).timestamp() * 1_000_000)
     columns = [row[1] for row in sqlite3.connect(safe.database).execute("PRAGMA table_info(versions)")]
-    values = ", ".join(str(tomorrow) if one == "created_on" else "0" for one in columns)
-    change(safe, f"INSERT INTO versions VALUES ({values})")  # noqa: S608 - figures
+    values = ", ".join(str(tomorrow) if column == "created_on" else "0" for column in columns)
+    change(safe, f"INSERT INTO versions VALUES ({values})")  # noqa: S608 - numbers
 
 
 @pytest.mark.parametrize(
@@ -147,8 +149,8 @@ def from_tomorrow(safe: Safe) -> None:
         (damaged, "database", ""),
     ],
 )
-def test_what_is_wrong_is_found(safe: Safe, harm: Callable[[Safe], None], what: str, words: str) -> None:
-    """It ends with 1, names what is wrong and says what to do."""
+def test_a_fault_is_found(safe: Safe, harm: Callable[[Safe], None], what: str, words: str) -> None:
+    """`doctor` exits with 1 and names the fault."""
     harm(safe)
 
     found = examined(safe, code=1)
@@ -157,9 +159,9 @@ def test_what_is_wrong_is_found(safe: Safe, harm: Callable[[Safe], None], what: 
     assert words in found[what]["found"]
 
 
-def test_after_a_clock_that_was_ahead(safe: Safe) -> None:
-    """Versions from then stay newer than now: that is told, and the safe is healthy all the same."""
-    from_tomorrow(safe)
+def test_a_version_from_the_future_gets_a_warning(safe: Safe) -> None:
+    """A version with a later time than now gets a warning; the safe is still healthy."""
+    version_from_tomorrow(safe)
 
     found = examined(safe, code=0)["clock"]
 
@@ -167,24 +169,24 @@ def test_after_a_clock_that_was_ahead(safe: Safe) -> None:
     assert "behind the newest version in the safe: the clock is behind now, or was ahead then" in found["found"]
 
 
-def test_what_was_left_behind(safe: Safe) -> None:
-    """What an interrupted command has left is named and not touched, and so is one that is at work."""
+def test_unfinished_work_is_named_and_left_alone(safe: Safe) -> None:
+    """The temporary directory of an interrupted command is named and left alone, and so is one in use."""
     working, left = (Workshop.begin(new_path(safe.path.parent), "restore") for _ in range(2))
     left.release()
 
     done = run("doctor", "--json", "--quick", "--data", str(safe.path), cwd=safe.path.parent)
 
-    told = {one["found"] for one in json.loads(done.stdout)["findings"] if one["what"] == "unfinished"}
+    findings = json.loads(done.stdout)["findings"]
     assert {
         f"{left.path}: left behind by an interrupted command",
         f"{working.path}: a command is working in it",
-    } == told
+    } == {finding["found"] for finding in findings if finding["what"] == "unfinished"}
     assert left.path.exists()
     working.remove()
 
 
-def test_values_that_nobody_could_open(own_server: Server) -> None:
-    """When values are sealed to keys that the ring does not have, it is found."""
+def test_values_sealed_to_unknown_keys_are_found(own_server: Server) -> None:
+    """Values that are sealed to keys outside the ring are found."""
     safe = own_server.safe
     with Wire.to(own_server) as wire:
         wire.upload("worker")
@@ -198,8 +200,8 @@ def test_values_that_nobody_could_open(own_server: Server) -> None:
     own_server.start()
 
 
-def test_no_safe(tmp_path: Path) -> None:
-    """It says how to make one."""
+def test_a_missing_safe_gets_advice(tmp_path: Path) -> None:
+    """The message names the command that creates a safe."""
     done = run("doctor", "--data", "none", cwd=tmp_path)
 
     assert 1 == done.returncode
@@ -207,8 +209,8 @@ def test_no_safe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("days", "state"), [(-1, "failed"), (10, "warning"), (100, "ok")])
-def test_certificates_run_out(safe: Safe, tmp_path: Path, days: int, state: str) -> None:
-    """One that has is found, and one that soon will; the settings are those of `serve`."""
+def test_certificates_that_expire_are_found(safe: Safe, tmp_path: Path, days: int, state: str) -> None:
+    """Expired certificates fail, those that expire soon get a warning; the settings are those of `serve`."""
     certificate, key = certificate_for(tmp_path, days)
 
     found = examined(
@@ -218,8 +220,8 @@ def test_certificates_run_out(safe: Safe, tmp_path: Path, days: int, state: str)
     assert state == found["TLS"]["state"], found["TLS"]
 
 
-def test_tokens_that_end_soon(safe: Safe) -> None:
-    """Each is named while there is time to renew it, and is no failure."""
+def test_tokens_that_expire_soon_get_a_warning(safe: Safe) -> None:
+    """A token that expires soon gets a warning with its name and the remaining days."""
     assert "ok" == examined(safe, code=0)["tokens"]["state"]
     soon = ("--name", "of-ci", "--expires-in", "700000", "--permission", "Workers Scripts Read")
     made = json.loads(run("token", "create", *soon, "--json", "--data", str(safe.path), cwd=safe.path.parent).stdout)
@@ -230,8 +232,8 @@ def test_tokens_that_end_soon(safe: Safe) -> None:
     assert "nightsafe token create" in found["advice"]
 
 
-def test_tls_as_it_is_served(safe: Safe, tmp_path: Path) -> None:
-    """What the server shows is told without any option; a file that it has not taken up is told beside it."""
+def test_the_certificate_in_use_is_checked(safe: Safe, tmp_path: Path) -> None:
+    """`doctor` checks the certificate in use without any option, and warns if the file has a newer one."""
     certificate, key = certificate_for(tmp_path, 100)
     options = ("--tls-cert", str(certificate), "--tls-key", str(key))
     with Server(safe, *options):
@@ -247,8 +249,8 @@ def test_tls_as_it_is_served(safe: Safe, tmp_path: Path) -> None:
     )
 
 
-def test_a_certificate_that_runs_out_is_served(safe: Safe, tmp_path: Path) -> None:
-    """It fails, although the command was told of no file; so does a server without TLS where a file is named."""
+def test_an_expired_or_unused_certificate_fails(safe: Safe, tmp_path: Path) -> None:
+    """A server's expired certificate fails without any option; so does a certificate that a server does not use."""
     certificate, key = certificate_for(tmp_path, -1)
     options = ("--tls-cert", str(certificate), "--tls-key", str(key))
     with Server(safe, *options):
@@ -260,8 +262,8 @@ def test_a_certificate_that_runs_out_is_served(safe: Safe, tmp_path: Path) -> No
     assert "is plain HTTP, and a certificate is named here" in unused["found"]
 
 
-def test_a_runtime_of_the_pinned_build(safe: Safe, tmp_path: Path) -> None:
-    """It is known by its hash; where there is none, or another build, the way out is told."""
+def test_only_the_pinned_build_of_workerd_passes(safe: Safe, tmp_path: Path) -> None:
+    """The build is identified by its hash; a missing or different build gets advice."""
     other = tmp_path / "workerd"
     other.write_text("#!/bin/sh\necho workerd 2026-11-17\n")
     other.chmod(0o755)
@@ -269,13 +271,13 @@ def test_a_runtime_of_the_pinned_build(safe: Safe, tmp_path: Path) -> None:
     wrong = examined(safe, code=1, WORKERD_BIN=str(other))["workerd"]
     right = examined(safe, code=0, WORKERD_BIN=str(find(ROOT / ".workerd")))["workerd"]
 
-    assert ["warning", "failed", "ok"] == [one["state"] for one in (absent, wrong, right)]
+    assert ["warning", "failed", "ok"] == [finding["state"] for finding in (absent, wrong, right)]
     assert VERSION in right["found"]
-    assert all("make workerd" in one["advice"] for one in (absent, wrong))
+    assert all("make workerd" in finding["advice"] for finding in (absent, wrong))
 
 
 def certificate_for(folder: Path, days: int) -> tuple[Path, Path]:
-    """A certificate that is good for so many days, and its key."""
+    """Make a certificate that expires after this many days; return its file and its key's file."""
     key = ed25519.Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
     now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)

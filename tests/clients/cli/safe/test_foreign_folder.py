@@ -1,4 +1,4 @@
-"""A directory that somebody else has filled: nothing in it leads a command, a token or a value to them."""
+"""Settings files in a directory that another user controls: they cannot redirect a command, a token or a value."""
 
 import socket
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ LINES = "seal = 'never'\nplain_http = true\naccount_id = '{account}'\nscript = '
 
 
 @contextmanager
-def listening() -> Iterator[tuple[str, socket.socket]]:
-    """Somebody's server, which answers nobody; gives its URL."""
+def unanswering_server() -> Iterator[tuple[str, socket.socket]]:
+    """Yield the URL and the socket of a server that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/client/v4", listener
 
 
 def was_called(listener: socket.socket) -> bool:
-    """Whether anybody has come."""
+    """Return True if a client has connected."""
     try:
         listener.accept()[0].close()
     except BlockingIOError:
@@ -27,14 +27,14 @@ def was_called(listener: socket.socket) -> bool:
     return True
 
 
-def test_no_server_is_taken_from_a_folder(desk: Desk) -> None:
-    """Neither token nor value goes where a file in the working directory says, and the file is named."""
+def test_a_file_in_the_working_directory_cannot_name_the_server(desk: Desk) -> None:
+    """A settings file in the working directory cannot name the server; the message names its settings."""
     del desk.environ["CLOUDFLARE_BASE_URL"]
     token = desk.write("token", "nst_kept")
     (desk.cwd / "token").chmod(0o600)
-    with listening() as (url, listener):
-        said = LINES.format(account="0" * 32, token=token)
-        desk.write("nightsafe.toml", f"url = '{url}'\n{said}")
+    with unanswering_server() as (url, listener):
+        other_settings = LINES.format(account="0" * 32, token=token)
+        desk.write("nightsafe.toml", f"url = '{url}'\n{other_settings}")
         desk.write("wrangler.json", f'{{"name": "worker", "account_id": "{"0" * 32}", "url": "{url}"}}')
         refused = desk.refusal("secret", "put", "A", "--account", "0" * 32, code=1, stdin=b"value")
         assert not was_called(listener)
@@ -46,10 +46,10 @@ def test_no_server_is_taken_from_a_folder(desk: Desk) -> None:
     assert "no server is named, and there is no safe in .nightsafe" in refused
 
 
-def test_the_environment_wins_over_a_named_file(desk: Desk) -> None:
-    """A file that is named says where to, unless a variable does; and then stderr says which server it is."""
+def test_the_environment_overrides_a_named_settings_file(desk: Desk) -> None:
+    """An environment variable overrides the file of `--config`; otherwise standard error names the file's server."""
     url = desk.environ["CLOUDFLARE_BASE_URL"]
-    with listening() as (elsewhere, listener):
+    with unanswering_server() as (elsewhere, listener):
         desk.write("mine.toml", f"url = '{elsewhere}'\n")
         assert 0 == (done := desk.run("--config", "mine.toml", "secret", "put", "A", stdin=b"value")).returncode
         assert "the server is" not in done.stderr
@@ -61,8 +61,8 @@ def test_the_environment_wins_over_a_named_file(desk: Desk) -> None:
     assert f"nightsafe: the server is {url} (named by the settings file)\n" == done.stderr
 
 
-def test_serving_in_a_foreign_folder(safe: Safe) -> None:
-    """`serve`, `run` and `deliver` take neither data nor ring nor address from a file that lies there."""
+def test_serving_ignores_settings_of_the_working_directory(safe: Safe) -> None:
+    """`serve`, `run` and `deliver` ignore data, host and other settings of a file in the working directory."""
     folder = safe.path.parent
     (folder / "nightsafe.toml").write_text(f"data = '{safe.path}'\nhost = '0.0.0.0'\nplain_http = true\n")
     for command in ("serve", "run", "deliver"):

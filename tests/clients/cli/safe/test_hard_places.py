@@ -1,4 +1,4 @@
-"""Commands in places where things go wrong: empty folders that are there, deaf outputs, names that do not resolve."""
+"""Commands under bad conditions: existing folders, outputs that fail, host names that do not resolve."""
 
 import os
 import signal
@@ -13,15 +13,15 @@ from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import Safe, Server, make_safe, run
 
 
-def a_safe(folder: Path, name: str) -> Safe:
-    """A new safe in a folder of its own."""
+def new_safe_in(folder: Path, name: str) -> Safe:
+    """Create a new safe in a folder of its own."""
     (folder / name).mkdir()
     return make_safe(folder / name)
 
 
 @pytest.mark.parametrize("entry", [None, "lost+found"])
 def test_init_fills_an_empty_folder(tmp_path: Path, entry: str | None) -> None:
-    """A folder that is there and empty, as a volume is, gets the safe in it; nothing else is left there."""
+    """`init` creates the safe in an existing empty folder, such as a volume, and leaves nothing else there."""
     folder = tmp_path / "volume"
     folder.mkdir()
     if entry:
@@ -34,8 +34,8 @@ def test_init_fills_an_empty_folder(tmp_path: Path, entry: str | None) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_init_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
-    """SIGTERM while it works removes what was begun: no private ring lies about."""
+def test_init_leaves_nothing_after_sigterm(tmp_path: Path) -> None:
+    """After SIGTERM `init` removes everything that it created, including the private ring."""
     for _ in range(5):
         code = "import os, signal, runpy, sys; from nightsafe.sealing.signing_key import SigningKey as K;"
         code += "K.save = lambda *a, **k: os.kill(os.getpid(), signal.SIGTERM); sys.argv = ['nightsafe', 'init'];"
@@ -45,8 +45,8 @@ def test_init_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
         assert (128 + signal.SIGTERM, []) == (done.returncode, list(tmp_path.iterdir()))
 
 
-def test_init_that_cannot_show_its_credentials_makes_nothing(tmp_path: Path) -> None:
-    """They are shown once: there is no safe whose credentials nobody has, nor any part of it."""
+def test_init_creates_nothing_if_it_cannot_print_credentials(tmp_path: Path) -> None:
+    """If `init` cannot print the credentials, it creates nothing."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "nightsafe", "init"],
@@ -70,16 +70,16 @@ def test_init_that_cannot_show_its_credentials_makes_nothing(tmp_path: Path) -> 
         ("init", "--data", "other", "--email", os.fsdecode(b"\xff@b")),
     ],
 )
-def test_arguments_that_no_store_could_hold(safe: Safe, arguments: tuple[str, ...]) -> None:
-    """They are refused as a wrong command line, not by a traceback."""
+def test_arguments_that_cannot_be_stored_are_usage_errors(safe: Safe, arguments: tuple[str, ...]) -> None:
+    """Such arguments are refused as usage errors, without a traceback."""
     done = run(*arguments, cwd=safe.path.parent)
 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
-def test_a_setting_that_is_not_known(safe: Safe) -> None:
-    """A misspelt setting in the file is named, not passed over."""
+def test_an_unknown_setting_is_an_error(safe: Safe) -> None:
+    """An unknown setting in the file is an error that names it."""
     (safe.path.parent / "nightsafe.toml").write_text('dta = "elsewhere"\n')
     done = run("token", "create", "--all-access", cwd=safe.path.parent)
     (safe.path.parent / "nightsafe.toml").unlink()
@@ -87,9 +87,9 @@ def test_a_setting_that_is_not_known(safe: Safe) -> None:
     assert (1, "Error: nightsafe.toml has unknown settings: dta\n") == (done.returncode, done.stderr)
 
 
-def test_a_database_that_others_can_read(tmp_path: Path) -> None:
-    """Serving refuses it as it refuses such a key file, and says what to run."""
-    safe = a_safe(tmp_path, "open")
+def test_serve_refuses_a_database_that_others_can_read(tmp_path: Path) -> None:
+    """`serve` refuses such a database, as it refuses such a key file, and names the command that fixes it."""
+    safe = new_safe_in(tmp_path, "open")
     (safe.path / "nightsafe.db").chmod(0o644)
     done = run("serve", "--data", str(safe.path), "--port", "0", cwd=tmp_path)
 
@@ -97,9 +97,9 @@ def test_a_database_that_others_can_read(tmp_path: Path) -> None:
     assert f"chmod 600 {safe.path}/nightsafe.db" in done.stderr
 
 
-def test_a_signing_key_of_another_safe(tmp_path: Path) -> None:
-    """What it signs no delivery side would open, so serving does not begin."""
-    ours, theirs = a_safe(tmp_path, "ours"), a_safe(tmp_path, "theirs")
+def test_serve_refuses_the_signing_key_of_another_safe(tmp_path: Path) -> None:
+    """`serve` does not start, since no delivery process would accept its signatures."""
+    ours, theirs = new_safe_in(tmp_path, "ours"), new_safe_in(tmp_path, "theirs")
     (ours.path / "keys" / "signing-key.json").write_bytes((theirs.path / "keys" / "signing-key.json").read_bytes())
     done = run("serve", "--data", str(ours.path), "--port", "0", cwd=tmp_path)
 
@@ -107,9 +107,9 @@ def test_a_signing_key_of_another_safe(tmp_path: Path) -> None:
     assert "delivery would refuse every value" in done.stderr
 
 
-def test_serving_by_name(tmp_path: Path) -> None:
-    """A host name is resolved; one that means nothing is refused in one line."""
-    safe = a_safe(tmp_path, "safe")
+def test_serve_resolves_host_names(tmp_path: Path) -> None:
+    """`serve --host` resolves a name; an unknown name is refused in one line."""
+    safe = new_safe_in(tmp_path, "safe")
     done = run(
         "serve", "--data", str(safe.path), "--host", "no such host", "--plain-http", "--port", "0", cwd=tmp_path
     )
@@ -120,9 +120,9 @@ def test_serving_by_name(tmp_path: Path) -> None:
         assert wire.ask("GET", "/livez").status == 200
 
 
-def test_a_log_that_nobody_reads_hinders_nobody(tmp_path: Path) -> None:
-    """Refusals are answered although stderr is a pipe that is full, and then one that is broken."""
-    safe = a_safe(tmp_path, "safe")
+def test_an_unread_log_does_not_block_the_server(tmp_path: Path) -> None:
+    """The server answers even if its standard error is a full pipe, or a broken one."""
+    safe = new_safe_in(tmp_path, "safe")
     reader, writer = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "nightsafe", "serve", "--data", str(safe.path), "--port", "0", "--auth-failures", "0"],
@@ -146,8 +146,8 @@ def test_a_log_that_nobody_reads_hinders_nobody(tmp_path: Path) -> None:
 
 
 def test_two_servers_never_share_a_port(tmp_path: Path) -> None:
-    """Of servers that are started at the same time for one port, one serves and the others say why not."""
-    safes = [a_safe(tmp_path, name) for name in ("a", "b", "c")]
+    """When several servers start at once for one port, one serves and the others report that it is in use."""
+    safes = [new_safe_in(tmp_path, name) for name in ("a", "b", "c")]
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "nightsafe", "serve", "--port", str(port), "--data"]

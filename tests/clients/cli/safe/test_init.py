@@ -14,8 +14,8 @@ TOKEN = re.compile(r"nst_[0-9A-Za-z]{38}")
 KEY = re.compile(r"nsk_[0-9A-Za-z]{38}")
 
 
-def state(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file below a folder, with its mode."""
+def files_below(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return the mode and content of every file below a folder."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes())
         for path in folder.rglob("*")
@@ -24,13 +24,13 @@ def state(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def scripts_status(server: Server, token: str, account_id: str = ACCOUNT) -> int:
-    """How a token fares with a read."""
+    """Return the status of a read with a token."""
     with Wire(server.port, [("Authorization", f"Bearer {token}")]) as wire:
         return wire.ask("GET", SCRIPTS.replace(ACCOUNT, account_id)).status
 
 
-def test_text(tmp_path: Path) -> None:
-    """Without --json every credential stands on a line of its own, and where the private ring is."""
+def test_init_prints_each_credential_on_its_line(tmp_path: Path) -> None:
+    """`init` prints each credential on a line of its own, and the path of the private ring."""
     done = run("init", cwd=tmp_path)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -41,8 +41,8 @@ def test_text(tmp_path: Path) -> None:
     assert ".nightsafe/delivery/private-ring.json" in done.stdout
 
 
-def test_json(tmp_path: Path) -> None:
-    """--json prints one object; account and e-mail are those that were asked for."""
+def test_init_prints_json(tmp_path: Path) -> None:
+    """`init --json` prints one object; the account and e-mail are those of the options."""
     done = run("init", "--json", "--account-id", "0" * 32, "--email", "Me@example.com", cwd=tmp_path)
 
     printed = json.loads(done.stdout)
@@ -52,8 +52,8 @@ def test_json(tmp_path: Path) -> None:
     assert KEY.fullmatch(printed["api_key"])
 
 
-def test_two_safes_share_nothing(tmp_path: Path) -> None:
-    """Keys and credentials are new each time, the account's id too unless it is given."""
+def test_two_safes_share_no_keys_or_credentials(tmp_path: Path) -> None:
+    """Keys and credentials are new each time, and so is the account's id unless it is given."""
     made = []
     for name in ("one", "two"):
         printed = json.loads(run("init", "--json", "--data", name, cwd=tmp_path).stdout)
@@ -62,13 +62,13 @@ def test_two_safes_share_nothing(tmp_path: Path) -> None:
         ]
         made.append({printed["account_id"], printed["api_token"], printed["api_key"], *keys})
 
-    assert [len(one) for one in made] == [5, 5]
+    assert [len(items) for items in made] == [5, 5]
     assert not made[0] & made[1]
 
 
 def test_a_safe_is_never_overwritten(safe: Safe) -> None:
-    """A second init says so, exits with 1, prints no credential, and changes no byte."""
-    before = state(safe.path.parent)
+    """A second `init` exits with 1, prints no credential, and changes no byte."""
+    before = files_below(safe.path.parent)
 
     done = run("init", "--data", str(safe.path), cwd=safe.path.parent)
 
@@ -77,12 +77,12 @@ def test_a_safe_is_never_overwritten(safe: Safe) -> None:
         done.stderr
         == f"nightsafe: {safe.path} already exists and will not be overwritten; name another directory with --data\n"
     )
-    assert before == state(safe.path.parent)
+    assert before == files_below(safe.path.parent)
 
 
 @pytest.mark.parametrize("content", ["file", "folder"])
-def test_nor_is_anything_else(tmp_path: Path, content: str) -> None:
-    """A file, and a folder with something in it, are left as they are."""
+def test_init_leaves_other_files_unchanged(tmp_path: Path, content: str) -> None:
+    """`init` leaves an existing file, or a folder that is not empty, unchanged."""
     place = tmp_path / "safe"
     if content == "folder":
         place.mkdir()
@@ -93,19 +93,19 @@ def test_nor_is_anything_else(tmp_path: Path, content: str) -> None:
 
     assert done.returncode in {1, 2}
     assert "Traceback" not in done.stderr
-    assert state(tmp_path) == {str(place.relative_to(tmp_path)): (place.stat().st_mode, b"kept")}
+    assert files_below(tmp_path) == {str(place.relative_to(tmp_path)): (place.stat().st_mode, b"kept")}
 
 
-def test_an_empty_folder_will_do(tmp_path: Path) -> None:
-    """It becomes the safe."""
+def test_init_accepts_an_empty_folder(tmp_path: Path) -> None:
+    """`init` creates the safe in an empty folder."""
     (tmp_path / "safe").mkdir()
 
     assert run("init", "--data", "safe", cwd=tmp_path).returncode == 0
     assert (tmp_path / "safe" / "nightsafe.db").exists()
 
 
-def test_a_place_where_nothing_can_be_made(tmp_path: Path) -> None:
-    """It is one line on stderr and exit code 1."""
+def test_init_reports_a_path_that_cannot_be_created(tmp_path: Path) -> None:
+    """The refusal is one line on standard error, with exit code 1."""
     (tmp_path / "file").write_text("")
 
     done = run("init", "--data", "file/safe", cwd=tmp_path)
@@ -125,8 +125,8 @@ def test_a_place_where_nothing_can_be_made(tmp_path: Path) -> None:
         ("--email", "a b@c"),
     ],
 )
-def test_bad_options(tmp_path: Path, option: str, value: str) -> None:
-    """They are named on stderr, exit code 2, and nothing is made."""
+def test_init_refuses_bad_options(tmp_path: Path, option: str, value: str) -> None:
+    """The message names the option; the exit code is 2 and nothing is created."""
     done = run("init", option, value, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")
@@ -134,8 +134,8 @@ def test_bad_options(tmp_path: Path, option: str, value: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tokens_of_the_command_line(own_server: Server) -> None:
-    """Made while the server runs, a token works at once; --json says for which account."""
+def test_a_new_token_works_on_a_running_server(own_server: Server) -> None:
+    """A token that is created while the server runs works at once; `--json` names its account."""
     data = str(own_server.safe.path)
     make = ("token", "create", "--all-access", "--data", data)
     plain = run(*make, cwd=own_server.safe.path.parent)
@@ -147,15 +147,15 @@ def test_tokens_of_the_command_line(own_server: Server) -> None:
     assert [scripts_status(own_server, token) for token in (plain.stdout.strip(), printed["api_token"])] == [200, 200]
 
 
-def test_tokens_are_not_kept(safe: Safe) -> None:
-    """Their expiry and name are in the database, they themselves are not."""
+def test_a_new_token_is_in_no_file(safe: Safe) -> None:
+    """The database has a token's expiry and name, but no file has the token itself."""
     options = ("--all-access", "--name", "of-the-night", "--expires-in", "3600", "--account-id", ACCOUNT)
     token = run("token", "create", "--data", str(safe.path), *options, cwd=safe.path.parent).stdout.strip()
 
     with closing(sqlite3.connect(safe.database)) as db:
         [(issued, expires)] = db.execute("SELECT issued_on, expires_on FROM tokens WHERE name = 'of-the-night'")
     assert 3540 * 1_000_000 < expires - issued <= 3600 * 1_000_000
-    assert not [name for name, (_, content) in state(safe.path).items() if token.encode() in content]
+    assert not [name for name, (_, content) in files_below(safe.path).items() if token.encode() in content]
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_tokens_are_not_kept(safe: Safe) -> None:
         (("--data", "nowhere"), 1, "there is no safe in nowhere; create one with: nightsafe init"),
     ],
 )
-def test_tokens_that_are_not_made(safe: Safe, arguments: tuple[str, ...], code: int, words: str) -> None:
-    """The reason is on stderr, and no token on stdout."""
+def test_token_create_refuses_bad_options(safe: Safe, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """The reason is on standard error, and no token is on standard output."""
     done = run("token", "create", "--all-access", "--data", str(safe.path), *arguments, cwd=safe.path.parent)
 
     assert (done.returncode, done.stdout) == (code, "")
@@ -175,8 +175,8 @@ def test_tokens_that_are_not_made(safe: Safe, arguments: tuple[str, ...], code: 
     assert "Traceback" not in done.stderr
 
 
-def test_another_account_id(tmp_path: Path) -> None:
-    """The safe serves the account it was made for and no other."""
+def test_a_safe_serves_only_its_account(tmp_path: Path) -> None:
+    """The safe serves only the account for which it was created."""
     with Server(make_safe(tmp_path, "0" * 32)) as server:
         token = server.safe.api_token
         assert [scripts_status(server, token, account) for account in ("0" * 32, ACCOUNT)] == [200, 403]

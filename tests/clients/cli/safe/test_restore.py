@@ -1,4 +1,4 @@
-"""`nightsafe restore` replaces no directory that it should not, and loses nothing."""
+"""Targets that `nightsafe backup` and `restore` must not replace, and restores that fail."""
 
 import errno
 import os
@@ -19,48 +19,48 @@ import nightsafe.cli.safe.restore
 from nightsafe.cli.main import cli
 
 
-def test_what_was_put_aside_comes_back(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the new safe cannot take its place the old one is there as before, and nothing beside it."""
+def test_a_failed_restore_leaves_the_old_safe_in_place(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the new safe cannot be put in place, the old one is still there and nothing is left beside it."""
     folder, file = safe.path.parent, backed_up(safe)
-    before = sorted(one.name for one in folder.iterdir())
+    before = sorted(path.name for path in folder.iterdir())
 
-    def fail(one: Path, other: Path) -> None:
-        """In place of the last step."""
-        raise OSError(errno.ENOSPC, f"{one} and {other}")
+    def fail(source: Path, target: Path) -> None:
+        """Fail in the last step."""
+        raise OSError(errno.ENOSPC, f"{source} and {target}")
 
     monkeypatch.setattr(nightsafe.cli.data_directory.placing, "exchange", fail)
     done = CliRunner().invoke(nightsafe.cli.safe.restore.command, [str(file), "--data", str(safe.path), "--force"])
 
     assert (1, True) == (done.exit_code, "cannot be created" in done.output), done.output
-    assert before == sorted(one.name for one in folder.iterdir())
+    assert before == sorted(path.name for path in folder.iterdir())
     assert safe.database.exists()
 
 
-def make_link(path: Path) -> None:
-    """A link to a file with something in it."""
+def make_symlink(path: Path) -> None:
+    """Make a link to a file with content."""
     path.with_name("kept").write_text("kept")
     path.symlink_to("kept")
 
 
-def make_dangling(path: Path) -> None:
-    """A link to where nothing is."""
+def make_dangling_symlink(path: Path) -> None:
+    """Make a link to a path that does not exist."""
     path.symlink_to("nothing")
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (make_link, "is a symbolic link: name its target"),
-        (make_dangling, "is a symbolic link: name its target"),
+        (make_symlink, "is a symbolic link: name its target"),
+        (make_dangling_symlink, "is a symbolic link: name its target"),
         (os.mkfifo, "is not a regular file: to write into it, use: nightsafe backup - > FILE"),
         (Path.mkdir, "is a directory"),
     ],
 )
 @pytest.mark.parametrize("force", [(), ("--force",)])
-def test_what_is_never_replaced(
+def test_links_pipes_and_directories_are_never_replaced(
     new_safe: Safe, tmp_path: Path, make: Callable[[Path], None], words: str, force: tuple[str, ...]
 ) -> None:
-    """A link, a named pipe, a directory, whatever is forced; nothing has changed then, and nothing is beside it."""
+    """A link, a named pipe or a directory is not replaced, even with `--force`; nothing changes."""
     target = tmp_path / "target"
     make(target)
     before = state(tmp_path)
@@ -72,28 +72,28 @@ def test_what_is_never_replaced(
 
 
 def state(folder: Path) -> dict[Path, tuple[int, ...]]:
-    """Everything below a folder, with what changes when it is written to or replaced."""
+    """Return everything below a folder, with the fields that change when it is written to or replaced."""
     found = {path: path.lstat() for path in folder.rglob("*")}
-    return {path: (one.st_ino, one.st_mode, one.st_size, one.st_mtime_ns) for path, one in found.items()}
+    return {path: (kept.st_ino, kept.st_mode, kept.st_size, kept.st_mtime_ns) for path, kept in found.items()}
 
 
 def in_process(command: str, *arguments: object) -> Result:
-    """A command in this process."""
+    """Run a command in this process."""
     return CliRunner().invoke(cli, [command, *map(str, arguments)])
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
-def test_a_device_stays_one(new_safe: Safe, device: str) -> None:
-    """It would be a file from then on, for everybody."""
+def test_a_device_is_never_replaced(new_safe: Safe, device: str) -> None:
+    """`backup --force` refuses a device, since it would become a file for every program."""
     done = in_process("backup", device, "--data", new_safe.path, "--force")
 
     assert (1, True) == (done.exit_code, "is not a regular file" in done.output), done.output
-    assert stat.S_ISCHR(os.stat(device).st_mode)  # noqa: PTH116 - of a device
+    assert stat.S_ISCHR(os.stat(device).st_mode)  # noqa: PTH116 - a device
 
 
 @pytest.mark.parametrize("name", ["nightsafe.db", "keys/signing-key.json", "backup.tar"])
-def test_the_safe_itself_is_never_replaced(safe: Safe, tmp_path: Path, name: str) -> None:
-    """A backup in the data directory would be lost with it, or take a key's place; by a link, too."""
+def test_a_backup_into_its_own_data_directory_is_refused(safe: Safe, tmp_path: Path, name: str) -> None:
+    """A backup in the data directory, or through a link to it, is refused: it could replace a key or be lost."""
     (tmp_path / "link").symlink_to(safe.path)
     before = state(safe.path)
 
@@ -104,12 +104,14 @@ def test_the_safe_itself_is_never_replaced(safe: Safe, tmp_path: Path, name: str
     assert before == state(safe.path)
 
 
-def test_what_came_into_its_place_meanwhile(safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is not replaced either."""
+def test_a_pipe_that_appears_during_the_backup_is_kept(
+    safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that appears at the target during the backup is not replaced."""
     target, pack = tmp_path / "backup.tar", nightsafe.cli.safe.backup._pack
 
     def slow(*arguments: Any) -> None:
-        """Somebody is quicker."""
+        """Put a named pipe at the target first."""
         pack(*arguments)
         os.mkfifo(target)
 
@@ -121,10 +123,10 @@ def test_what_came_into_its_place_meanwhile(safe: Safe, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("force", [(), ("--force",)])
-def test_a_backup_lasts(
+def test_a_backup_is_synced_before_it_is_reported(
     new_safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: tuple[str, ...]
 ) -> None:
-    """Its directory is synced, once the file has its name and before it is said to be there."""
+    """The directory is synced after the file has its name and before `backup` reports success."""
     synced, seen = tmp_path / "backup.tar", []
     monkeypatch.setattr(nightsafe.cli.safe.backup, "sync", lambda folder: seen.append((folder, synced.exists())))
     monkeypatch.setattr(nightsafe.cli.safe.backup, "say", seen.append)
@@ -135,8 +137,8 @@ def test_a_backup_lasts(
     assert "Copied " in str(seen[1])
 
 
-def test_through_a_pipe(new_safe: Safe, tmp_path: Path) -> None:
-    """What `-` writes is a backup like any other, and `restore -` reads it; a full disk behind it is said."""
+def test_backup_and_restore_work_through_pipes(new_safe: Safe, tmp_path: Path) -> None:
+    """`backup -` writes a normal backup, which `restore -` reads; a full disk behind the pipe is reported."""
     data = ("--data", str(new_safe.path))
     before = set(new_safe.path.iterdir())
     written = subprocess.run([*NIGHTSAFE, "backup", "-", *data], capture_output=True, check=False, cwd=tmp_path)
@@ -157,8 +159,8 @@ def test_through_a_pipe(new_safe: Safe, tmp_path: Path) -> None:
     assert before == set(new_safe.path.iterdir())
 
 
-def test_a_backup_is_no_text(new_safe: Safe, tmp_path: Path) -> None:
-    """It does not go to a terminal, nor come from one, nor beside a JSON object."""
+def test_backups_are_refused_at_terminals(new_safe: Safe, tmp_path: Path) -> None:
+    """A backup is not written to a terminal, read from one, or mixed with JSON output."""
     code, shown = at_terminal(tmp_path, "backup", "-", "--data", str(new_safe.path))
     assert (1, True) == (code, "standard output is a terminal" in shown)
     code, shown = at_terminal(tmp_path, "restore", "-", "--data", "again")
@@ -168,10 +170,8 @@ def test_a_backup_is_no_text(new_safe: Safe, tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-def test_into_a_directory_that_cannot_be_exchanged(
-    safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a volume is: its parts go aside within it, the kept private ring fits, and a second time finds room, too."""
+def test_restore_works_within_a_volume(safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a volume old files move to a subdirectory, the private ring stays usable, and a second restore works."""
     archive = backed_up(safe)
     ring = safe.private_ring.read_bytes()
     monkeypatch.setattr(nightsafe.cli.safe.restore, "must_be_inside", lambda _: True)

@@ -11,23 +11,23 @@ from tests.clients.cli.tools.terminal import Terminal
 from tests.server import ACCOUNT, Server, run
 
 
-def test_script_list(desk: Desk) -> None:
-    """Every script of the account, by name."""
+def test_script_list_is_sorted_by_name(desk: Desk) -> None:
+    """The list has every script of the account, sorted by name."""
     code, shown = desk.at_terminal("script", "list")
 
     names = [line.split()[0] for line in shown.splitlines()]
     assert (0, "name") == (code, names[0])
     assert desk.script in names[1:]
-    assert sorted(names[1:]) == names[1:] == [one["id"] for one in desk.json("script", "list")["scripts"]]
+    assert sorted(names[1:]) == names[1:] == [script["id"] for script in desk.json("script", "list")["scripts"]]
 
 
-def test_script_list_of_nothing(own_server: Server, tmp_path: Path) -> None:
-    """It says that there are none."""
+def test_script_list_of_an_empty_account(own_server: Server, tmp_path: Path) -> None:
+    """The command says that the account has no scripts."""
     assert (0, "the account has no scripts\n") == Desk(own_server, "x", tmp_path).at_terminal("script", "list")
 
 
-def test_script_show(desk: Desk) -> None:
-    """One script with its secrets, named by argument or option."""
+def test_script_show_includes_secrets(desk: Desk) -> None:
+    """The script is named by argument or option, and shown with its secrets."""
     desk.run("secret", "put", "TOKEN", stdin=b"value")
 
     code, shown = desk.at_terminal("script", "show", desk.script)
@@ -39,8 +39,8 @@ def test_script_show(desk: Desk) -> None:
     assert "[10007]" in desk.refusal("script", "show", "absent", code=4)
 
 
-def test_whoami(desk: Desk) -> None:
-    """The user, the token and the accounts, by token and by key."""
+def test_whoami_shows_user_token_and_accounts(desk: Desk) -> None:
+    """`whoami` shows the user, the token and the accounts, with a token and with a global API key."""
     code, shown = desk.at_terminal("whoami")
     safe = desk.server.safe
 
@@ -59,12 +59,12 @@ def test_whoami(desk: Desk) -> None:
     assert (safe.email, None, [ACCOUNT]) == (
         by_key["email"],
         by_key["token"],
-        [one["id"] for one in by_key["accounts"]],
+        [account["id"] for account in by_key["accounts"]],
     )
 
 
 def test_whoami_of_an_account_token(desk: Desk) -> None:
-    """A token of the account, which no user owns, is known as such."""
+    """`whoami` shows a token that the account owns, not a user."""
     safe = desk.server.safe
     made = run(
         *("token", "create", "--all-access", "--owner", "account", "--expires-in", "3600"),
@@ -80,8 +80,8 @@ def test_whoami_of_an_account_token(desk: Desk) -> None:
     assert desk.at_terminal("whoami")[0] == 0
 
 
-def test_bash_completes(desk: Desk) -> None:
-    """In a real bash, Tab completes commands and options of what the shell was told."""
+def test_bash_completes_commands_and_options(desk: Desk) -> None:
+    """In a real bash, Tab completes commands and options after the shell has evaluated our completion script."""
     if shutil.which("bash") is None:
         pytest.fail("bash is not installed", pytrace=False)
     desk.environ |= {"PS1": "ready> ", "HISTFILE": "/dev/null"}
@@ -93,13 +93,13 @@ def test_bash_completes(desk: Desk) -> None:
         shell.wait_for("secret get ")
         shell.type("--scr\t")
         shell.wait_for("--script ")
-        shell.type("\x15exit\n")  # Ctrl-U takes the line away
+        shell.type("\x15exit\n")  # Ctrl-U deletes the line
         shell.end()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts(desk: Desk, shell: str) -> None:
-    """Each shell gets a script, which a shell that is here takes."""
+def test_completion_scripts_have_valid_syntax(desk: Desk, shell: str) -> None:
+    """Each shell has a completion script with valid syntax."""
     done = desk.run("completion", shell)
 
     assert (0, True) == (done.returncode, "_NIGHTSAFE_COMPLETE" in done.stdout)
@@ -108,8 +108,8 @@ def test_completion_scripts(desk: Desk, shell: str) -> None:
         assert (0, "") == (checked.returncode, checked.stderr)
 
 
-def test_completion_loads_nothing(desk: Desk) -> None:
-    """Completing a command's name needs no module of any command."""
+def test_completion_imports_no_command(desk: Desk) -> None:
+    """Completing a command's name imports no command's module."""
     desk.environ |= {"_NIGHTSAFE_COMPLETE": "bash_complete", "COMP_WORDS": "nightsafe s", "COMP_CWORD": "1"}
 
     done = desk.run()
@@ -117,6 +117,6 @@ def test_completion_loads_nothing(desk: Desk) -> None:
     assert ["plain,serve", "plain,secret", "plain,script", "plain,status"] == done.stdout.split()
 
 
-def test_the_wrong_shell(desk: Desk) -> None:
-    """Is refused with those that are known."""
+def test_completion_of_an_unknown_shell_is_refused(desk: Desk) -> None:
+    """An unknown shell is refused with the list of known ones."""
     assert "'bash', 'zsh', 'fish'" in desk.refusal("completion", "tcsh", code=2)

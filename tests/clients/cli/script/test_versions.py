@@ -9,39 +9,41 @@ from tests.clients.wire.talk import SCRIPTS
 
 
 @pytest.fixture
-def four(desk: Desk) -> list[dict[str, Any]]:
-    """A script with four versions: an upload, and three secrets. The newest first."""
+def four_versions(desk: Desk) -> list[dict[str, Any]]:
+    """Return the four versions of a script, newest first: an upload, and three changes of a secret."""
     for value in (b"one", b"two", b"three"):
         desk.run("secret", "put", "TOKEN", stdin=value)
     versions: list[dict[str, Any]] = desk.json("version", "list")["versions"]
-    assert [4, 3, 2, 1] == [one["number"] for one in versions]
+    assert [4, 3, 2, 1] == [version["number"] for version in versions]
     return versions
 
 
 def served(desk: Desk) -> list[str]:
-    """The versions that are served."""
+    """Return the ids of the versions in the newest deployment."""
     with desk.wire as wire:
         newest = wire.ask("GET", f"{SCRIPTS}/{desk.script}/deployments").result["deployments"][0]
-    return [one["version_id"] for one in newest["versions"]]
+    return [version["version_id"] for version in newest["versions"]]
 
 
-def test_version_list(desk: Desk, four: list[dict[str, Any]]) -> None:
-    """The newest first, and no more than are wanted."""
+def test_version_list_has_the_newest_first(desk: Desk, four_versions: list[dict[str, Any]]) -> None:
+    """The list has the newest version first and at most `--limit` lines."""
     code, shown = desk.at_terminal("version", "list", "--limit", "3")
     head, *lines = shown.splitlines()
 
     assert (0, ["number", "id", "created_on", "by", "author", "note"]) == (code, head.split())
-    assert [["4", four[0]["id"][:8]], ["3", four[1]["id"][:8]], ["2", four[2]["id"][:8]]] == [
-        line.split()[:2] for line in lines
-    ]
+    assert [
+        ["4", four_versions[0]["id"][:8]],
+        ["3", four_versions[1]["id"][:8]],
+        ["2", four_versions[2]["id"][:8]],
+    ] == [line.split()[:2] for line in lines]
     assert "secret, api" in lines[0]
     assert desk.server.safe.email in lines[0]
-    assert [4, 3] == [one["number"] for one in desk.json("version", "list", "--limit", "2")["versions"]]
+    assert [4, 3] == [version["number"] for version in desk.json("version", "list", "--limit", "2")["versions"]]
 
 
-def test_version_show(desk: Desk, four: list[dict[str, Any]]) -> None:
-    """By number, id, or the first letters of the id."""
-    third = four[1]["id"]
+def test_version_show_accepts_numbers_and_ids(desk: Desk, four_versions: list[dict[str, Any]]) -> None:
+    """A version is named by its number, its id or the first letters of its id."""
+    third = four_versions[1]["id"]
 
     for named in ("3", third, third.upper(), third[:8]):
         assert (third, 3) == (
@@ -63,35 +65,38 @@ def test_version_show(desk: Desk, four: list[dict[str, Any]]) -> None:
         ("00000000-0000-4000-8000-000000000000", 4, "[100146]"),
     ],
 )
-def test_version_show_of_what_is_not_there(
-    desk: Desk, four: list[dict[str, Any]], named: str, code: int, words: str
+def test_version_show_refuses_an_unknown_version(
+    desk: Desk, four_versions: list[dict[str, Any]], named: str, code: int, words: str
 ) -> None:
-    """It is said which there are."""
-    assert four
+    """The message names the command that lists the versions."""
+    assert four_versions
     assert words in desk.refusal("version", "show", named, code=code)
 
 
-def test_deployments(desk: Desk, four: list[dict[str, Any]]) -> None:
-    """The first of the list is served, and is what `show` shows; another is shown by its id or its start."""
+def test_deployment_list_and_show(desk: Desk, four_versions: list[dict[str, Any]]) -> None:
+    """The first deployment of the list is served and is the default of `show`, which also takes an id prefix."""
     code, shown = desk.at_terminal("deployment", "list", "--limit", "2")
     head, first, second = shown.splitlines()
 
     assert (0, "id") == (code, head.split()[0])
-    assert (f"{four[0]['id'][:8]} 100 %" in first, f"{four[1]['id'][:8]} 100 %" in second) == (True, True)
+    assert (f"{four_versions[0]['id'][:8]} 100 %" in first, f"{four_versions[1]['id'][:8]} 100 %" in second) == (
+        True,
+        True,
+    )
     assert first.split()[0] == desk.json("deployment", "show")["id"][:8]
     whole = desk.json("deployment", "show", second.split()[0].upper())["id"]
     assert (second.split()[0], whole) == (whole[:8], desk.json("deployment", "show", whole)["id"])
-    assert f"{four[0]['id']} (100 %)" in desk.at_terminal("deployment", "show")[1]
+    assert f"{four_versions[0]['id']} (100 %)" in desk.at_terminal("deployment", "show")[1]
     assert 4 == desk.run("deployment", "show", "00000000-0000-4000-8000-000000000000").returncode
     assert "has no deployment ffffffff" in desk.refusal("deployment", "show", "ffffffff", code=4)
     assert "'xyz' is not a deployment ID" in desk.refusal("deployment", "show", "xyz", code=1)
 
 
-def test_lists_fit_eighty_columns(desk: Desk, four: list[dict[str, Any]]) -> None:
-    """Where there is no terminal that is wider, also with two versions served and a note that is long."""
+def test_lists_fit_eighty_columns(desk: Desk, four_versions: list[dict[str, Any]]) -> None:
+    """Without a terminal, lists fit 80 columns, even with two versions served and a long note."""
     split = [
-        {"version_id": four[1]["id"], "percentage": 12.5},
-        {"version_id": four[0]["id"], "percentage": 87.5},
+        {"version_id": four_versions[1]["id"], "percentage": 12.5},
+        {"version_id": four_versions[0]["id"], "percentage": 87.5},
     ]
     body = {"strategy": "percentage", "versions": split, "annotations": {"workers/message": "long " * 15}}
     with desk.wire as wire:
@@ -101,31 +106,31 @@ def test_lists_fit_eighty_columns(desk: Desk, four: list[dict[str, Any]]) -> Non
 
     assert [6, 5, 2] == [len(lines) for lines in lists.values()]
     assert 80 >= max(len(line) for lines in lists.values() for line in lines)
-    for version, share in ((four[0]["id"], "87.5 %"), (four[1]["id"], "12.5 %")):
+    for version, share in ((four_versions[0]["id"], "87.5 %"), (four_versions[1]["id"], "12.5 %")):
         assert f"{version[:8]} {share}" in lists["deployment"][1]
     assert "\N{HORIZONTAL ELLIPSIS}" in lists["deployment"][1]
     assert desk.server.safe.email in desk.at_terminal("deployment", "list")[1]
 
 
-def test_rollback_asks_and_brings_secrets_back(desk: Desk, four: list[dict[str, Any]]) -> None:
-    """To what was served before, once it is agreed to, and agreed that secrets have changed."""
+def test_rollback_asks_and_restores_secrets(desk: Desk, four_versions: list[dict[str, Any]]) -> None:
+    """`rollback` asks first, and asks again if secrets have changed since that version."""
     no, _ = desk.at_terminal("rollback", replies=[("Deploy version 3", "n")])
     no_secrets, _ = desk.at_terminal(
         "rollback", replies=[("Deploy version 3", "y"), ("changed since then: TOKEN", "n")]
     )
-    assert (1, 1, [four[0]["id"]]) == (no, no_secrets, served(desk))
+    assert (1, 1, [four_versions[0]["id"]]) == (no, no_secrets, served(desk))
 
     code, shown = desk.at_terminal(
         "rollback", replies=[("Deploy version 3", "y"), ("changed since then: TOKEN", "y")]
     )
 
-    assert (0, [four[1]["id"]]) == (code, served(desk))
+    assert (0, [four_versions[1]["id"]]) == (code, served(desk))
     assert "version 3" in shown
     assert {"TOKEN": "two"} == opened(desk.server.safe, desk.script, version=3)
 
 
-def test_rollback_without_anybody_to_ask(desk: Desk, four: list[dict[str, Any]]) -> None:
-    """It is refused with the names of what has changed unless it is forced; then it says what it did."""
+def test_rollback_without_a_terminal_needs_force(desk: Desk, four_versions: list[dict[str, Any]]) -> None:
+    """Without a terminal `rollback` needs `--force` if secrets have changed, and names them."""
     words = desk.refusal("rollback", "2", "--yes", code=5)
     assert "[10220]" in words
     assert "TOKEN" in words
@@ -133,18 +138,18 @@ def test_rollback_without_anybody_to_ask(desk: Desk, four: list[dict[str, Any]])
 
     made = desk.json("rollback", "2", "--yes", "--force", "--message", "it was better")
 
-    assert ([four[2]["id"]], four[2]["id"]) == (served(desk), made["version_id"])
+    assert ([four_versions[2]["id"]], four_versions[2]["id"]) == (served(desk), made["version_id"])
     shown = desk.json("deployment", "show")
     assert (made["deployment_id"], "it was better") == (shown["id"], shown["annotations"]["workers/message"])
 
 
-def test_rollback_of_what_was_never_otherwise(desk: Desk) -> None:
-    """There is nothing to go back to."""
+def test_rollback_of_the_only_deployment_is_refused(desk: Desk) -> None:
+    """`rollback` without a version is refused if the script was deployed once only."""
     assert "was deployed before; name a version" in desk.refusal("rollback", code=4)
 
 
-def test_secrets_wait_for_the_newest(desk: Desk, four: list[dict[str, Any]]) -> None:
-    """After going back, a secret is refused until the newest version is served again; the way out works."""
+def test_after_a_rollback_secrets_need_the_newest_version(desk: Desk, four_versions: list[dict[str, Any]]) -> None:
+    """After a rollback a secret is refused until the newest version is deployed again; the advice works."""
     desk.json("rollback", "1", "--yes", "--force")
     words = desk.refusal("secret", "put", "NEW", code=5, stdin=b"value")
     assert "[10215]" in words
@@ -153,5 +158,5 @@ def test_secrets_wait_for_the_newest(desk: Desk, four: list[dict[str, Any]]) -> 
     desk.json("rollback", "4", "--yes")
     desk.json("secret", "put", "NEW", stdin=b"value")
 
-    assert {"NEW": "value", "TOKEN": "three"} == opened(desk.server.safe, desk.script)
-    assert four
+    assert {"NEW": "value", "TOKEN": "three"} == desk.values()
+    assert four_versions

@@ -1,13 +1,12 @@
-"""`.env` files are read as wrangler reads them: the same file through both puts the same values."""
+"""`.env` files are parsed exactly as wrangler parses them."""
 
 from pathlib import Path
 from typing import Final
 
 from tests.clients.cli.tools.desk import Desk
 from tests.clients.node.tools import NEWER, wrangler
-from tests.clients.opened import opened
 
-EVERYTHING: Final = r"""
+ALL_FORMS: Final = r"""
 # a comment
 PLAIN=value
   INDENTED = padded value   # and a comment
@@ -40,13 +39,13 @@ not an assignment
 """
 
 
-def test_the_same_values(desk: Desk, tmp_path: Path) -> None:
-    """Quotes of all kinds, several lines, comments, escapes, oddities: nothing differs."""
+def test_dotenv_files_are_read_as_wrangler_reads_them(desk: Desk, tmp_path: Path) -> None:
+    """Both give the same values for quotes, several lines, comments, escapes and malformed lines."""
     file = desk.cwd / "secrets.env"
-    for content in (EVERYTHING, EVERYTHING.replace("\n", "\r\n"), "A=1\nB='x", 'A="1\n2"'):
+    for content in (ALL_FORMS, ALL_FORMS.replace("\n", "\r\n"), "A=1\nB='x", 'A="1\n2"'):
         file.write_bytes(content.encode())
         desk.run("secret", "apply", str(file), "--prune", "--yes")
-        ours = opened(desk.server.safe, desk.script)
+        ours = desk.values()
         desk.run("secret", "apply", "-", "--prune", "--yes", stdin=b"{}")
 
         done = wrangler(
@@ -63,5 +62,5 @@ def test_the_same_values(desk: Desk, tmp_path: Path) -> None:
         )
 
         assert 0 == done.returncode, done.stdout + done.stderr
-        assert opened(desk.server.safe, desk.script) == ours
+        assert desk.values() == ours
         assert ours

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from tests.clients.cli.tools.desk import Desk
-from tests.clients.opened import opened
 from tests.clients.wire.talk import SCRIPTS
 
 MULTI_LINE = """PLAIN=one
@@ -24,26 +23,15 @@ PARSED = {
 }
 
 
-def values(desk: Desk) -> dict[str, str]:
-    """What the script would get."""
-    return opened(desk.server.safe, desk.script)
-
-
-def versions(desk: Desk) -> int:
-    """How many versions the script has."""
-    with desk.wire as wire:
-        return int(wire.ask("GET", f"{SCRIPTS}/{desk.script}/versions").result["items"][0]["number"])
-
-
 def states(desk: Desk, file: str, *options: str, code: int = 7) -> dict[str, str]:
-    """What `diff` says of each secret."""
+    """Return the state that `diff` shows for each secret."""
     found = desk.json("secret", "diff", file, *options, code=code)
     assert found["differs"] == (code == 7)
-    return {one["name"]: one["state"] for one in found["secrets"]}
+    return {secret["name"]: secret["state"] for secret in found["secrets"]}
 
 
-def put_by_another(desk: Desk, name: str, value: str) -> None:
-    """Somebody puts a secret with another client."""
+def put_with_another_client(desk: Desk, name: str, value: str) -> None:
+    """Put a secret with another client."""
     with desk.wire as wire:
         assert wire.put(desk.script, name, value).status == 200
 
@@ -52,20 +40,20 @@ def put_by_another(desk: Desk, name: str, value: str) -> None:
 @pytest.mark.parametrize("by", ["file", "standard input"])
 @pytest.mark.parametrize("form", ["json", "env"])
 def test_a_file_becomes_secrets_in_one_version(desk: Desk, command: str, by: str, form: str) -> None:
-    """JSON or `.env` with values of several lines, from a file or standard input, arrives whole, as one version."""
+    """JSON or `.env` with values of several lines, from a file or standard input, becomes one version."""
     content = json.dumps(PARSED) if form == "json" else MULTI_LINE
-    before = versions(desk)
+    before = desk.version_number()
 
     if by == "file":
         code, _ = desk.at_terminal("secret", command, desk.write("secrets", content))
     else:
         code = desk.run("secret", command, "-", stdin=content.encode()).returncode
 
-    assert (0, PARSED, before + 1) == (code, values(desk), versions(desk))
+    assert (0, PARSED, before + 1) == (code, desk.values(), desk.version_number())
 
 
 def test_bulk_deletes_by_null(desk: Desk) -> None:
-    """A null deletes what is there and passes over what is not; a secret as the API has it is taken as it is."""
+    """A null deletes an existing secret and ignores others; a secret in the API's own form is accepted."""
     desk.run("secret", "put", "OLD", stdin=b"value")
     key = {
         "type": "secret_key",
@@ -78,7 +66,7 @@ def test_bulk_deletes_by_null(desk: Desk) -> None:
     said = desk.json("secret", "bulk", "-", "--yes", stdin=json.dumps(content).encode())
 
     assert {"script": desk.script, "put": ["NEW", "KEY"], "deleted": ["OLD", "NEVER"]} == said
-    assert ["KEY", "NEW"] == [one["name"] for one in desk.json("secret", "list")["secrets"]]
+    assert ["KEY", "NEW"] == [secret["name"] for secret in desk.json("secret", "list")["secrets"]]
 
 
 @pytest.mark.parametrize(
@@ -104,24 +92,24 @@ def test_bulk_deletes_by_null(desk: Desk) -> None:
         ),
     ],
 )
-def test_bulk_refuses_as_a_whole(desk: Desk, content: str, words: str) -> None:
-    """What cannot be is named, and nothing else is put either."""
+def test_bulk_refuses_a_file_with_any_invalid_entry(desk: Desk, content: str, words: str) -> None:
+    """One invalid entry refuses the whole file; the message names it."""
     assert words in desk.refusal("secret", "bulk", desk.write("secrets", content), code=1)
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 @pytest.mark.parametrize("value", ["A=canary", '{"A": "canary"}'])
 @pytest.mark.parametrize("command", ["bulk", "import", "diff", "apply"])
 def test_a_value_in_place_of_a_file_is_not_repeated(desk: Desk, command: str, value: str) -> None:
-    """It is told what to do instead."""
+    """The refusal explains that a value is never an argument, and does not repeat it."""
     words = desk.refusal("secret", command, value, code=1)
 
     assert "a value is never an argument" in words
     assert "canary" not in words
 
 
-def test_what_is_probably_not_meant_is_told(desk: Desk) -> None:
-    """A name twice, a quote that nothing closes and a line that is no assignment are told by line, without values."""
+def test_suspicious_lines_are_reported(desk: Desk) -> None:
+    """Duplicate names, unclosed quotes and lines without an assignment are reported by number, without values."""
     file = desk.write(".env", "A=canary1\nA=canary2\nB='canary3\nwhat is this\n")
 
     done = desk.run("secret", "bulk", file)
@@ -131,39 +119,39 @@ def test_what_is_probably_not_meant_is_told(desk: Desk) -> None:
     assert ".env:3: B begins with an unclosed quote" in done.stderr
     assert ".env:4: not an assignment; ignored" in done.stderr
     assert "canary" not in done.stderr
-    assert {"A": "canary2", "B": "'canary3"} == values(desk)
+    assert {"A": "canary2", "B": "'canary3"} == desk.values()
 
 
-def test_import_keeps_what_is_there(desk: Desk) -> None:
-    """Secrets that are there stay unless they are to be replaced; a glob chooses; a dry run sends nothing."""
+def test_import_keeps_existing_secrets(desk: Desk) -> None:
+    """`import` keeps existing secrets without `--overwrite`; a glob selects names; a dry run sends nothing."""
     desk.run("secret", "put", "A", stdin=b"old")
     file = desk.write(".dev.vars", "A=new\nB=new\nC=new\n")
 
     dry = desk.json("secret", "import", file, "--dry-run", "--only", "[AB]")
-    assert ({"A": "old"}, ["B"], ["A"]) == (values(desk), dry["put"], dry["kept"])
+    assert ({"A": "old"}, ["B"], ["A"]) == (desk.values(), dry["put"], dry["kept"])
     code, shown = desk.at_terminal("secret", "import", file, "--only", "[AB]")
-    assert (0, {"A": "old", "B": "new"}) == (code, values(desk))
+    assert (0, {"A": "old", "B": "new"}) == (code, desk.values())
     assert "Kept the existing A; --overwrite replaces it" in shown
     desk.json("secret", "import", file, "--overwrite")
-    assert {"A": "new", "B": "new", "C": "new"} == values(desk)
+    assert {"A": "new", "B": "new", "C": "new"} == desk.values()
 
 
-def test_import_of_more_than_a_version_takes(desk: Desk) -> None:
-    """More than a hundred secrets arrive in two versions; at a terminal a bar shows how far it is."""
+def test_import_of_many_secrets_takes_two_versions(desk: Desk) -> None:
+    """More than a hundred secrets are written in two versions; in a terminal there is a progress bar."""
     many = {f"SECRET_{number:03}": str(number) for number in range(120)}
-    before = versions(desk)
+    before = desk.version_number()
 
     code, shown = desk.at_terminal("secret", "import", desk.write("many.json", json.dumps(many)))
 
-    assert (0, many, before + 2) == (code, values(desk), versions(desk))
+    assert (0, many, before + 2) == (code, desk.values(), desk.version_number())
     assert "Writing" in shown
     assert "100%" in shown
 
 
-def test_diff_by_fingerprint(desk: Desk) -> None:
-    """What was put from here is told from what is to change, and what others put is not guessed at."""
+def test_diff_compares_fingerprints(desk: Desk) -> None:
+    """`diff` recognises values that were put from here; a value that another client put is unknown."""
     desk.run("secret", "bulk", "-", stdin=b"SAME=1\nCHANGED=1\nOTHERS=1\nEXTRA=1\n")
-    put_by_another(desk, "OTHERS", "1")
+    put_with_another_client(desk, "OTHERS", "1")
     file = desk.write("secrets.env", "SAME=1\nCHANGED=2\nOTHERS=1\nNEW=1\n")
 
     found = states(desk, file)
@@ -173,8 +161,8 @@ def test_diff_by_fingerprint(desk: Desk) -> None:
     assert (7, ["CHANGED", "changed", "another", "value"]) == (code, shown.splitlines()[1].split())
 
 
-def test_diff_without_a_difference(desk: Desk) -> None:
-    """It ends with 0, also when there are more secrets than the file has, unless those count."""
+def test_diff_exits_with_0_without_differences(desk: Desk) -> None:
+    """`diff` exits with 0 if nothing differs; secrets outside the file count only with `--prune`."""
     desk.run("secret", "bulk", "-", stdin=b"A=1\nB=1\n")
     file = desk.write("secrets.env", "A=1\n")
 
@@ -186,8 +174,8 @@ def test_diff_without_a_difference(desk: Desk) -> None:
     )
 
 
-def test_diff_across_deploys_and_desks(desk: Desk) -> None:
-    """A deploy that keeps secrets leaves them known; another key knows nothing, and says so; the same key does."""
+def test_fingerprints_survive_deploys_and_need_the_same_key(desk: Desk) -> None:
+    """A deploy that keeps secrets keeps their fingerprints; only the key that made these can verify them."""
     desk.run("secret", "bulk", "-", stdin=b"A=1\n")
     file = desk.write("secrets.env", "A=1\n")
     with desk.wire as wire:
@@ -206,8 +194,8 @@ def test_diff_across_deploys_and_desks(desk: Desk) -> None:
     assert "can be read by others; run: chmod 600" in words
 
 
-def test_a_fingerprint_is_of_one_place(desk: Desk) -> None:
-    """Without a fingerprint, and after a change of type, nothing is taken for the same."""
+def test_a_secret_without_a_fingerprint_is_unknown(desk: Desk) -> None:
+    """A secret without a fingerprint is unknown, and a change of type is a change."""
     desk.run("secret", "put", "A", "--no-fingerprint", stdin=b"1")
     desk.run("secret", "put", "B", stdin=b"1")
 
@@ -222,61 +210,61 @@ def test_a_fingerprint_is_of_one_place(desk: Desk) -> None:
     assert {"A": "extra", "B": "changed"} == states(desk, desk.write("f", changed))
 
 
-def test_fingerprints_on_the_server_tell_nothing(desk: Desk) -> None:
-    """The same value put twice under two names leaves no two equal fingerprints, and no name or value."""
+def test_fingerprints_reveal_no_name_or_equal_values(desk: Desk) -> None:
+    """The same value under two names, or put twice, never has equal fingerprints; they contain no name or value."""
     desk.run("secret", "bulk", "-", stdin=b"FIRST_NAME=canary\nSECOND_NAME=canary\n")
     desk.run("secret", "bulk", "-", stdin=b"FIRST_NAME=canary\n")
 
     with desk.wire as wire:
         tags = [
-            one.get("version_tags", {})
-            for one in wire.ask("GET", f"{SCRIPTS}/{desk.script}/versions").result["items"]
+            version.get("version_tags", {})
+            for version in wire.ask("GET", f"{SCRIPTS}/{desk.script}/versions").result["items"]
         ]
 
-    kept = [one["nightsafe/fingerprints"] for one in tags if one]
-    every = [fingerprint for one in kept for fingerprint in one.split(".")[3].split(",")]
+    kept = [tag["nightsafe/fingerprints"] for tag in tags if tag]
+    every = [fingerprint for tag in kept for fingerprint in tag.split(".")[3].split(",")]
     assert (2, 3, 3) == (len(kept), len(every), len(set(every)))
     assert "NAME" not in str(kept)
     assert "canary" not in str(kept)
 
 
-def test_apply_makes_it_exactly_this_set(desk: Desk) -> None:
-    """One version sets what is new, changed or unknown and deletes what is extra; a second run does nothing."""
+def test_apply_with_prune_makes_exactly_this_set(desk: Desk) -> None:
+    """One version sets new, changed and unknown secrets and deletes extra ones; a second run does nothing."""
     desk.run("secret", "bulk", "-", stdin=b"SAME=1\nCHANGED=1\nEXTRA=1\n")
-    put_by_another(desk, "OTHERS", "9")
+    put_with_another_client(desk, "OTHERS", "9")
     file = desk.write("secrets.env", "SAME=1\nCHANGED=2\nOTHERS=1\nNEW=1\n")
-    before = versions(desk)
+    before = desk.version_number()
 
     dry = desk.run("secret", "apply", file, "--prune", "--dry-run")
-    assert (0, before) == (dry.returncode, versions(desk))
+    assert (0, before) == (dry.returncode, desk.version_number())
     assert "3 put, 1 deleted" in dry.stderr
     assert "(dry run)" in dry.stderr
     code, shown = desk.at_terminal("secret", "apply", file, "--prune", replies=[("Delete EXTRA of", "y")])
 
-    assert (0, before + 1) == (code, versions(desk))
+    assert (0, before + 1) == (code, desk.version_number())
     assert f"{desk.script}: 3 put, 1 deleted" in shown
-    assert {"SAME": "1", "CHANGED": "2", "OTHERS": "1", "NEW": "1"} == values(desk)
+    assert {"SAME": "1", "CHANGED": "2", "OTHERS": "1", "NEW": "1"} == desk.values()
     assert {"differs": False, "applied": False} == {
-        name: shown
-        for name, shown in desk.json("secret", "apply", file, "--prune").items()
+        name: field
+        for name, field in desk.json("secret", "apply", file, "--prune").items()
         if name in {"differs", "applied"}
     }
-    assert before + 1 == versions(desk)
+    assert before + 1 == desk.version_number()
 
 
 def test_apply_without_prune_keeps_the_rest(desk: Desk) -> None:
-    """What is not in the file stays, but for what the file says null of; a no at the terminal changes nothing."""
+    """Without `--prune` only a null in the file deletes a secret; the answer "n" changes nothing."""
     desk.run("secret", "bulk", "-", stdin=b"A=1\nB=1\nC=1\n")
     file = desk.write("secrets.json", '{"A": "2", "B": null}')
 
     refused, _ = desk.at_terminal("secret", "apply", file, replies=[("Delete B of", "n")])
-    assert (1, {"A": "1", "B": "1", "C": "1"}) == (refused, values(desk))
+    assert (1, {"A": "1", "B": "1", "C": "1"}) == (refused, desk.values())
     desk.json("secret", "apply", file, "--yes")
-    assert {"A": "2", "C": "1"} == values(desk)
+    assert {"A": "2", "C": "1"} == desk.values()
 
 
 def test_apply_is_all_or_nothing(desk: Desk) -> None:
-    """When the server refuses one, none is put, and the one is named."""
+    """If the server refuses one secret, none is put, and the message names it."""
     with desk.wire as wire:
         wire.upload(desk.script, {"type": "plain_text", "name": "VAR", "text": "x"})
 
@@ -284,14 +272,14 @@ def test_apply_is_all_or_nothing(desk: Desk) -> None:
 
     assert "[10053]" in words
     assert "VAR" in words
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
-def test_apply_everything_puts_again(desk: Desk) -> None:
-    """`--everything` puts also what is the same: a new version with the same values."""
+def test_apply_everything_puts_unchanged_secrets(desk: Desk) -> None:
+    """`--everything` also puts unchanged secrets: a new version with the same values."""
     desk.run("secret", "bulk", "-", stdin=b"A=1\n")
-    before = versions(desk)
+    before = desk.version_number()
 
     desk.json("secret", "apply", desk.write("f", "A=1\n"), "--everything")
 
-    assert (before + 1, {"A": "1"}) == (versions(desk), values(desk))
+    assert (before + 1, {"A": "1"}) == (desk.version_number(), desk.values())

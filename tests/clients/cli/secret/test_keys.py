@@ -1,4 +1,4 @@
-"""`nightsafe secret key`: keys from every form they lie in, and new ones, with algorithm and usages worked out."""
+"""`nightsafe secret key`: import from every form and generation, with algorithm and usages inferred."""
 
 import base64
 import datetime as dt
@@ -23,26 +23,26 @@ PASSWORD = serialization.BestAvailableEncryption(b"a password")
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP384R1())
 ED = ed25519.Ed25519PrivateKey.generate()
-X = x25519.X25519PrivateKey.generate()
+X25519 = x25519.X25519PrivateKey.generate()
 
 RS256 = {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}
 ES384 = {"name": "ECDSA", "namedCurve": "P-384"}
 
 
 def pkcs8(key: Any) -> bytes:
-    """What is put of a private key."""
+    """Return the stored form of a private key."""
     made: bytes = key.private_bytes(DER, PKCS8, OPEN)
     return made
 
 
 def spki(key: Any) -> bytes:
-    """What is put of a public key."""
+    """Return the stored form of a public key."""
     made: bytes = key.public_key().public_bytes(DER, SPKI)
     return made
 
 
 def certificate(key: Any, encoding: serialization.Encoding) -> bytes:
-    """A certificate of a key."""
+    """Return a certificate for a key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
     now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
@@ -50,7 +50,7 @@ def certificate(key: Any, encoding: serialization.Encoding) -> bytes:
 
 
 def b64(raw: bytes) -> str:
-    """Base64 for URLs, as a JWK has it."""
+    """Encode bytes as in a JWK: in base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -69,7 +69,13 @@ def b64(raw: bytes) -> str:
         (EC.public_key().public_bytes(DER, SPKI), ES384, "spki", ["verify"], spki(EC)),
         (ED.private_bytes(PEM, OPENSSH, OPEN), {"name": "Ed25519"}, "pkcs8", ["sign"], pkcs8(ED)),
         (ED.private_bytes(DER, PKCS8, OPEN), {"name": "Ed25519"}, "pkcs8", ["sign"], pkcs8(ED)),
-        (X.private_bytes(PEM, PKCS8, OPEN), {"name": "X25519"}, "pkcs8", ["deriveKey", "deriveBits"], pkcs8(X)),
+        (
+            X25519.private_bytes(PEM, PKCS8, OPEN),
+            {"name": "X25519"},
+            "pkcs8",
+            ["deriveKey", "deriveBits"],
+            pkcs8(X25519),
+        ),
         (b"# a comment\n" + ED.private_bytes(PEM, PKCS8, OPEN), {"name": "Ed25519"}, "pkcs8", ["sign"], pkcs8(ED)),
     ],
     ids=[
@@ -89,10 +95,10 @@ def b64(raw: bytes) -> str:
         "after a comment",
     ],
 )
-def test_import(  # noqa: PLR0913, PLR0917 - a key has many sides
+def test_import_recognises_key_formats(  # noqa: PLR0913, PLR0917 - the columns of the table
     desk: Desk, content: bytes, algorithm: dict[str, str], key_format: str, usages: list[str], held: bytes
 ) -> None:
-    """PEM, DER, certificates and OpenSSH's form are told apart, and the key arrives as the runtime imports it."""
+    """PEM, DER, certificates and OpenSSH's form are recognised, and the key is stored as the runtime imports it."""
     code, shown = desk.at_terminal("secret", "key", "import", "KEY", desk.write("key", content))
 
     assert (0, True) == (code, f"Put KEY of {desk.script}: " in shown), shown
@@ -128,8 +134,8 @@ def test_import(  # noqa: PLR0913, PLR0917 - a key has many sides
         ),
     ],
 )
-def test_import_jwk(desk: Desk, jwk: dict[str, Any], algorithm: dict[str, str], usages: list[str]) -> None:
-    """A JWK says itself what it is for; one alone in a set is taken out of it."""
+def test_import_accepts_a_jwk(desk: Desk, jwk: dict[str, Any], algorithm: dict[str, str], usages: list[str]) -> None:
+    """A JWK names its own algorithm and usages; a set with one JWK is accepted too."""
     for content in (jwk, {"keys": [jwk]}):
         shown = desk.json("secret", "key", "import", "KEY", "-", stdin=json.dumps(content).encode())
 
@@ -147,16 +153,16 @@ def test_import_jwk(desk: Desk, jwk: dict[str, Any], algorithm: dict[str, str], 
         (b"password", ("--algorithm", "PBKDF2", "--usage", "deriveBits"), b"password"),
     ],
 )
-def test_import_raw(desk: Desk, content: bytes, options: tuple[str, ...], held: bytes) -> None:
-    """Raw bytes are taken for what is said that they are, binary or as text."""
+def test_import_accepts_raw_bytes(desk: Desk, content: bytes, options: tuple[str, ...], held: bytes) -> None:
+    """Raw bytes need `--algorithm` and may be binary, hex or base64."""
     shown = desk.json("secret", "key", "import", "KEY", "-", *options, stdin=content)
 
     assert ("raw", options[1]) == (shown["format"], shown["algorithm"]["name"])
     assert held == opened_key(desk.server.safe, desk.script, "KEY")[1]
 
 
-def test_explicit_options_win(desk: Desk) -> None:
-    """What is said overrides what would be worked out."""
+def test_explicit_options_override_inference(desk: Desk) -> None:
+    """Options override the inferred algorithm and usages."""
     file = desk.write("key", RSA.private_bytes(PEM, PKCS8, OPEN))
 
     shown = desk.json(
@@ -169,7 +175,7 @@ def test_explicit_options_win(desk: Desk) -> None:
 
 @pytest.mark.parametrize("form", [PKCS8, TRADITIONAL])
 def test_an_encrypted_key_asks_for_its_password(desk: Desk, form: serialization.PrivateFormat) -> None:
-    """At a terminal it is typed unseen, else it comes from a file; a wrong one is refused."""
+    """The password is typed unseen in a terminal or read from a file; a wrong one is refused."""
     file = desk.write("key", EC.private_bytes(PEM, form, PASSWORD))
     ask = ("secret", "key", "import", "KEY", file)
 
@@ -210,8 +216,8 @@ def test_an_encrypted_key_asks_for_its_password(desk: Desk, form: serialization.
         (b"x", ("--format", "raw"), "the algorithm cannot be inferred from raw bytes; give --algorithm"),
     ],
 )
-def test_import_refuses(desk: Desk, content: bytes, options: tuple[str, ...], words: str) -> None:
-    """What is no key, or none that the runtime could use, is refused before anything is sent, and not shown."""
+def test_import_refuses_unusable_keys(desk: Desk, content: bytes, options: tuple[str, ...], words: str) -> None:
+    """Input that the runtime could not use is refused before anything is sent, and is not repeated."""
     said = desk.refusal("secret", "key", "import", "KEY", "-", *options, code=1, stdin=content)
 
     assert words in said
@@ -234,10 +240,10 @@ def test_import_refuses(desk: Desk, content: bytes, options: tuple[str, ...], wo
         (("RSA-OAEP", "--length", "2048"), {"name": "RSA-OAEP", "hash": "SHA-256"}, "pkcs8", None),
     ],
 )
-def test_generate(
+def test_generate_puts_a_key_and_prints_its_public_half(
     desk: Desk, options: tuple[str, ...], algorithm: dict[str, str], key_format: str, size: int | None
 ) -> None:
-    """A new key of the kind asked for is put; of a pair the public half is printed, and it is the key's own."""
+    """`generate` puts a key of the given algorithm and prints the public half of a pair."""
     code, shown = desk.at_terminal("secret", "key", "generate", "KEY", "--algorithm", *options)
 
     assert 0 == code, shown
@@ -250,14 +256,14 @@ def test_generate(
     assert public.decode() in shown
 
 
-def test_generate_writes_the_public_half(desk: Desk) -> None:
-    """Into a file when one is named; two runs make two keys."""
+def test_generate_writes_the_public_half_to_a_file(desk: Desk) -> None:
+    """`--public-out` names a file for the public half; two runs make two keys."""
     made = [
         desk.json("secret", "key", "generate", "KEY", "--algorithm", "Ed25519", "--public-out", f"public{number}")
         for number in range(2)
     ]
 
-    assert [one["public_key"] for one in made] == [(desk.cwd / f"public{n}").read_text() for n in range(2)]
+    assert [key["public_key"] for key in made] == [(desk.cwd / f"public{n}").read_text() for n in range(2)]
     assert made[0]["public_key"] != made[1]["public_key"]
 
 
@@ -270,6 +276,6 @@ def test_generate_writes_the_public_half(desk: Desk) -> None:
         (("Ed25519", "--length", "256"), "Ed25519 has no --length"),
     ],
 )
-def test_generate_refuses(desk: Desk, options: tuple[str, ...], words: str) -> None:
-    """A length that the algorithm does not have."""
+def test_generate_refuses_unsupported_lengths(desk: Desk, options: tuple[str, ...], words: str) -> None:
+    """A length that the algorithm does not support is refused."""
     assert words in desk.refusal("secret", "key", "generate", "KEY", "--algorithm", *options, code=1)

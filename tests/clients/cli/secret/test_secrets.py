@@ -1,24 +1,18 @@
-"""`nightsafe secret put`, `get`, `list` and `delete`, at a terminal and through pipes."""
+"""`nightsafe secret put`, `get`, `list` and `delete`, in a terminal and through pipes."""
 
 import pytest
 from tests.clients.cli.tools.desk import Desk
-from tests.clients.opened import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import ACCOUNT, run
 
 
-def values(desk: Desk) -> dict[str, str]:
-    """What the script would get."""
-    return opened(desk.server.safe, desk.script)
-
-
-def test_put_asks_and_shows_nothing(desk: Desk) -> None:
-    """At a terminal the value is asked for, and what is typed does not appear."""
+def test_put_asks_without_echo(desk: Desk) -> None:
+    """In a terminal `put` asks for the value and does not echo it."""
     code, shown = desk.at_terminal("secret", "put", "TOKEN", replies=[("Value of TOKEN:", "typed unseen")])
 
     assert (0, True) == (code, shown.endswith(f"Put TOKEN of {desk.script}\n"))
     assert "typed" not in shown
-    assert {"TOKEN": "typed unseen"} == values(desk)
+    assert {"TOKEN": "typed unseen"} == desk.values()
 
 
 @pytest.mark.parametrize(
@@ -34,33 +28,33 @@ def test_put_asks_and_shows_nothing(desk: Desk) -> None:
     ],
 )
 def test_put_from_standard_input(desk: Desk, given: bytes, options: tuple[str, ...], kept: str) -> None:
-    """The value is what came in, without the line breaks at its end unless they are wanted."""
+    """The value is the input without its final line breaks, or the exact input with `--exact`."""
     done = desk.run("secret", "put", "TOKEN", *options, stdin=given)
 
     assert (0, "") == (done.returncode, done.stdout), done.stderr
-    assert {"TOKEN": kept} == values(desk)
+    assert {"TOKEN": kept} == desk.values()
 
 
 def test_put_from_a_file(desk: Desk) -> None:
-    """A file's content is the value; at a terminal nothing is asked."""
+    """The value is the file's content; in a terminal `put` asks nothing."""
     file = desk.write("value.pem", "-----BEGIN\nmiddle\n-----END\n")
 
     code, _ = desk.at_terminal("secret", "put", "PEM", "--from-file", file)
 
-    assert (0, {"PEM": "-----BEGIN\nmiddle\n-----END"}) == (code, values(desk))
+    assert (0, {"PEM": "-----BEGIN\nmiddle\n-----END"}) == (code, desk.values())
 
 
 @pytest.mark.parametrize(
     "arguments", [("TOKEN", "canary-value"), ("TOKEN=canary-value",), ("TOKEN", "a", "canary-value")]
 )
 def test_put_takes_no_value_as_an_argument(desk: Desk, arguments: tuple[str, ...]) -> None:
-    """It is refused before anything is read or sent, with the reason and the other ways, and is not repeated."""
+    """A value as an argument is refused before anything is read or sent, and is not repeated."""
     words = desk.refusal("secret", "put", *arguments, code=2, stdin=b"value")
 
     assert "a value is never an argument" in words
     assert "--from-file" in words
     assert "canary" not in words
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 @pytest.mark.parametrize(
@@ -76,17 +70,17 @@ def test_put_takes_no_value_as_an_argument(desk: Desk, arguments: tuple[str, ...
         (b"x", ("--script", ".."), "this cannot be a name"),
     ],
 )
-def test_put_refuses(desk: Desk, given: bytes, options: tuple[str, ...], words: str) -> None:
-    """What cannot be a value is refused here, with what is wrong."""
+def test_put_refuses_invalid_values(desk: Desk, given: bytes, options: tuple[str, ...], words: str) -> None:
+    """Input that cannot be a value is refused with the reason, and nothing is put."""
     done = desk.run("secret", "put", "TOKEN", *options, stdin=given)
 
     assert done.returncode in {1, 2}
     assert words in done.stderr
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
-def test_get_and_list(desk: Desk) -> None:
-    """They show what is known, in a table for people and as JSON for programs."""
+def test_get_and_list_show_names_and_types(desk: Desk) -> None:
+    """`get` and `list` show names and metadata as a table or as JSON."""
     assert desk.json("secret", "list") == {"script": desk.script, "secrets": []}
     assert (0, f"{desk.script} has no secrets\n") == desk.at_terminal("secret", "list")
     desk.run("secret", "put", "B", stdin=b"value")
@@ -103,16 +97,16 @@ def test_get_and_list(desk: Desk) -> None:
     assert "[10056]" in desk.refusal("secret", "get", "C", code=4)
 
 
-def test_list_tells_when_and_by_whom(desk: Desk) -> None:
-    """Of each secret it is the version that last set it, whoever has made others since; programs are told too."""
+def test_list_shows_when_and_by_whom_each_secret_was_set(desk: Desk) -> None:
+    """`list` shows the version that last set each secret and its author, as text and JSON."""
     desk.run("secret", "put", "FIRST", stdin=b"value")
     desk.run("secret", "key", "generate", "KEY", "--algorithm", "HMAC")
     with desk.wire as wire:
         third = wire.put(desk.script, "SECOND")
         assert wire.upload(desk.script, keep_bindings=["secret_text", "secret_key"]).status == third.status == 200
-    versions = {one["number"]: one for one in desk.json("version", "list")["versions"]}
+    versions = {version["number"]: version for version in desk.json("version", "list")["versions"]}
 
-    found = {one["name"]: one for one in desk.json("secret", "list")["secrets"]}
+    found = {secret["name"]: secret for secret in desk.json("secret", "list")["secrets"]}
     lines = desk.run("secret", "list").stdout.splitlines()[1:]
 
     for number, name in ((2, "FIRST"), (3, "KEY"), (4, "SECOND")):
@@ -124,8 +118,8 @@ def test_list_tells_when_and_by_whom(desk: Desk) -> None:
     assert "HMAC" in lines[1]
 
 
-def test_who_may_read_names_is_told_who_put_them(desk: Desk) -> None:
-    """A token for secrets alone sees it, one without is refused; what the official clients ask for is as it was."""
+def test_a_token_that_may_list_secrets_sees_who_set_them(desk: Desk) -> None:
+    """Another token is refused. The list that the official clients read is unchanged."""
     desk.run("secret", "put", "A", stdin=b"value")
     at = ("--data", str(desk.server.safe.path))
     made = run("token", "create", *at, "--permission", "Workers Tail Read", "--expires-in", "600", cwd=desk.cwd)
@@ -143,8 +137,8 @@ def test_who_may_read_names_is_told_who_put_them(desk: Desk) -> None:
     assert [{"name": "A", "type": "secret_text"}] == wanted
 
 
-def test_delete_asks_at_a_terminal(desk: Desk) -> None:
-    """No is no, yes is yes, and through pipes nobody is asked."""
+def test_delete_asks_in_a_terminal(desk: Desk) -> None:
+    """In a terminal `delete` asks and obeys the answer; `--yes` skips the question."""
     for name in ("A", "B", "C", "D"):
         desk.run("secret", "put", name, stdin=b"value")
 
@@ -154,20 +148,20 @@ def test_delete_asks_at_a_terminal(desk: Desk) -> None:
 
     assert (1, 0, 0) == (refused, agreed, silent)
     assert {"script": desk.script, "deleted": ["C", "D"]} == desk.json("secret", "delete", "C", "D", "--yes")
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 def test_delete_is_all_or_nothing(desk: Desk) -> None:
-    """When one of several is not there, none is deleted; one alone is refused in the API's words."""
+    """If one of several secrets is missing, none is deleted; a single missing one gets the API's error."""
     desk.run("secret", "put", "A", stdin=b"value")
 
     assert "no secret B, C; nothing was deleted" in desk.refusal("secret", "delete", "B", "A", "C", "--yes", code=4)
     assert "[10056]" in desk.refusal("secret", "delete", "B", "--yes", code=4)
-    assert {"A": "value"} == values(desk)
+    assert {"A": "value"} == desk.values()
 
 
 def test_values_are_sealed_before_they_are_sent(desk: Desk) -> None:
-    """With `--seal require` a value goes only to a server that takes it sealed, and arrives whole."""
+    """With `--seal require` the value is sent sealed and arrives unchanged."""
     done = desk.run("secret", "put", "TOKEN", "--seal", "require", stdin=b"value")
 
-    assert (0, {"TOKEN": "value"}) == (done.returncode, values(desk)), done.stderr
+    assert (0, {"TOKEN": "value"}) == (done.returncode, desk.values()), done.stderr

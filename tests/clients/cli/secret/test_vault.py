@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from tests.clients.cli.tools.bao import Bao, running_bao
 from tests.clients.cli.tools.desk import Desk
-from tests.clients.opened import opened
 
 
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
-    """A server with secrets in mounts of both versions."""
+    """Yield a server with secrets in mounts of both versions."""
     with running_bao(tmp_path_factory.mktemp("bao")) as running:
         secrets: dict[str, dict[str, Any]] = {
             "my-app": {"API_KEY": "one", "PEM": "a\nb\n", "PORT": 8080, "NESTED": {"a": [True, None, "ż"]}},
@@ -26,54 +25,49 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
         yield running
 
 
-def values(desk: Desk) -> dict[str, str]:
-    """What the script would get."""
-    return opened(desk.server.safe, desk.script)
-
-
-WHOLE = {"API_KEY": "one", "PEM": "a\nb\n", "PORT": "8080", "NESTED": '{"a": [true, null, "ż"]}'}
-BELOW = {"team_a_KEY": "1", "team_deep_er_KEY": "2", "team_deep_er_OTHER": "3"}
+MY_APP = {"API_KEY": "one", "PEM": "a\nb\n", "PORT": "8080", "NESTED": '{"a": [true, null, "ż"]}'}
+TEAM = {"team_a_KEY": "1", "team_deep_er_KEY": "2", "team_deep_er_OTHER": "3"}
 
 
 @pytest.mark.parametrize("mount", ["secret", "old/kv"])
-def test_one_secret(desk: Desk, bao: Bao, mount: str) -> None:
-    """The members of a secret of either version are secrets of the script: strings as they are, the rest as JSON."""
+def test_import_of_one_vault_secret(desk: Desk, bao: Bao, mount: str) -> None:
+    """Each member of a secret, of either KV version, becomes a secret: strings unchanged, other types as JSON."""
     desk.environ |= bao.environ
 
     code, _ = desk.at_terminal("secret", "import", f"bao:{mount}/my-app")
 
-    assert (0, WHOLE) == (code, values(desk))
+    assert (0, MY_APP) == (code, desk.values())
 
 
 @pytest.mark.parametrize("mount", ["secret", "old/kv"])
-def test_all_below(desk: Desk, bao: Bao, mount: str) -> None:
-    """With a slash at the end everything below is taken over, named by its path; a bar shows how far it is."""
+def test_import_of_all_vault_secrets_below_a_path(desk: Desk, bao: Bao, mount: str) -> None:
+    """A path that ends with a slash imports everything below it, named by path, with a progress bar."""
     desk.environ |= {"VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.environ["BAO_TOKEN"]}
 
     code, shown = desk.at_terminal("secret", "import", f"vault:{mount}/team/")
 
-    assert (0, BELOW) == (code, values(desk))
+    assert (0, TEAM) == (code, desk.values())
     assert "Reading" in shown
 
 
-def test_a_whole_mount(desk: Desk, bao: Bao) -> None:
-    """A mount alone is all that is in it; what is not wanted is left out by name."""
+def test_import_of_a_whole_vault_mount(desk: Desk, bao: Bao) -> None:
+    """A mount alone imports everything in it; `--only` selects names."""
     desk.environ |= bao.environ
 
     found = desk.json("secret", "import", "bao:old/kv/", "--only", "my-app_*", "--dry-run")
 
     assert ["my-app_API_KEY", "my-app_NESTED", "my-app_PEM", "my-app_PORT"] == found["put"]
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
-    """A token that may read the one secret, and no more, takes it over; its file stands in for the variable."""
+    """A token that may read only this secret is enough; `.vault-token` may contain it instead of a variable."""
     (desk.home / ".vault-token").write_text(bao.token("secret/data/my-app") + "\n")
     desk.environ |= {"VAULT_ADDR": bao.address}
 
     desk.json("secret", "import", "vault:secret/my-app")
 
-    assert WHOLE == values(desk)
+    assert MY_APP == desk.values()
 
 
 @pytest.mark.parametrize(
@@ -92,31 +86,31 @@ def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
         ("bao:", {}, 1, "name a mount and a path, for example bao:secret/my-app"),
     ],
 )
-def test_what_cannot_be_read(  # noqa: PLR0913, PLR0917 - a case has many sides
+def test_import_refusals_name_the_cause_but_not_the_token(  # noqa: PLR0913, PLR0917 - the columns of the table
     desk: Desk, bao: Bao, source: str, environ: dict[str, str], code: int, words: str
 ) -> None:
-    """What is at fault is named with the way out, and no token is shown."""
+    """The message names the cause and what to do, and never the token."""
     desk.environ |= bao.environ | environ
 
     said = desk.refusal("secret", "import", source, code=code)
 
     assert words in said
     assert bao.environ["BAO_TOKEN"] not in said
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
-def test_two_of_one_name(desk: Desk, bao: Bao) -> None:
-    """Two secrets that would have one name are refused, and none is put."""
+def test_two_vault_secrets_of_one_name_are_refused(desk: Desk, bao: Bao) -> None:
+    """Two secrets that would get the same name are refused, and none is put."""
     bao.ask("POST", "secret/data/twice/a_b", {"data": {"C": "1"}})
     bao.ask("POST", "secret/data/twice/a/b", {"data": {"C": "1"}})
     desk.environ |= bao.environ
 
     assert "'twice_a_b_C'" in desk.refusal("secret", "import", "bao:secret/twice/", code=1)
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
-def test_nothing_crosses_the_network_in_the_clear(desk: Desk) -> None:
-    """Another machine's address without TLS is refused before the token is sent there; --plain-http allows it."""
+def test_plain_http_to_another_machine_is_refused(desk: Desk) -> None:
+    """The address of another machine without TLS is refused before the token is sent; `--plain-http` allows it."""
     ask = ("secret", "import", "vault:secret/my-app")
     environ = {"VAULT_ADDR": "http://vault.invalid:8200", "VAULT_TOKEN": "canary"}
 

@@ -1,4 +1,4 @@
-"""`nightsafe serve`: how it starts, and how it says that it does not."""
+"""`nightsafe serve`: its start, and its refusals to start."""
 
 import socket
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.server import Safe, Server, run
 
 
 def refused(safe: Safe, *arguments: str) -> str:
-    """What a server says that does not start: one line on stderr, exit code 1."""
+    """Return the one line that a server prints on standard error when it does not start."""
     done = run("serve", "--data", str(safe.path), "--port", "0", *arguments, cwd=safe.path.parent)
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
@@ -17,8 +17,8 @@ def refused(safe: Safe, *arguments: str) -> str:
     return line
 
 
-def test_the_line_it_prints(own_server: Server) -> None:
-    """With --port 0 it takes a free port and says which, ready to be asked; its log is silent."""
+def test_serve_prints_its_address_when_ready(own_server: Server) -> None:
+    """With `--port 0` the server chooses a free port and prints it when it is ready; it logs nothing."""
     assert own_server.port > 0
     with Wire.to(own_server) as wire:
         assert [wire.ask("GET", path).status for path in ("/livez", "/readyz")] == [200, 200]
@@ -26,14 +26,14 @@ def test_the_line_it_prints(own_server: Server) -> None:
     assert own_server.stderr.read_text() == ""
 
 
-def test_it_listens_on_loopback_alone(own_server: Server) -> None:
-    """Without --host no other address of the machine answers."""
+def test_serve_listens_on_loopback_only(own_server: Server) -> None:
+    """Without `--host` no other address of the machine answers."""
     with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.2", own_server.port), 5):
         pass
 
 
-def test_a_port_that_is_taken(safe: Safe) -> None:
-    """By any other program: it is said, and the other program keeps it."""
+def test_a_port_of_another_program_is_reported(safe: Safe) -> None:
+    """`serve` reports a port that another program uses, and does not take it over."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         line = refused(safe, "--port", str(port))
@@ -43,30 +43,30 @@ def test_a_port_that_is_taken(safe: Safe) -> None:
     )
 
 
-def test_a_port_that_another_server_has(own_server: Server) -> None:
-    """A second server on the same port is refused, though both could share it."""
+def test_a_port_of_another_server_is_reported(own_server: Server) -> None:
+    """A second server on the same port is refused, though the kernel would let both share it."""
     line = refused(own_server.safe, "--port", str(own_server.port))
 
     assert "Address already in use" in line
 
 
-def test_an_address_of_another_machine(safe: Safe) -> None:
-    """It cannot be listened on."""
+def test_serve_cannot_listen_on_a_foreign_address(safe: Safe) -> None:
+    """`serve` cannot listen on an address of another machine."""
     line = refused(safe, "--host", "192.0.2.1", "--plain-http")
 
     assert line.startswith("nightsafe: cannot listen on 192.0.2.1:0: ")
 
 
-def test_no_safe(safe: Safe) -> None:
-    """It says what to do."""
+def test_serve_without_a_safe_gives_advice(safe: Safe) -> None:
+    """The message names the command that creates a safe."""
     line = refused(safe, "--data", "nowhere")
 
     assert line == "nightsafe: there is no safe in nowhere; create one with: nightsafe init"
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o660, 0o602])
-def test_a_key_that_others_can_read(safe: Safe, mode: int) -> None:
-    """The signing key is refused, with the command that mends it."""
+def test_a_signing_key_that_others_can_read_is_refused(safe: Safe, mode: int) -> None:
+    """A signing key that others can read or write is refused with the command that fixes it."""
     key = safe.path / "keys" / "signing-key.json"
     key.chmod(mode)
 
@@ -77,8 +77,8 @@ def test_a_key_that_others_can_read(safe: Safe, mode: int) -> None:
 
 @pytest.mark.parametrize("name", ["public-ring.json", "signing-key.json"])
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"{}", b"\xff"])
-def test_a_key_file_that_is_none(safe: Safe, name: str, content: bytes | None) -> None:
-    """It is named, and none of what is in it is said."""
+def test_an_invalid_key_file_is_named_but_not_shown(safe: Safe, name: str, content: bytes | None) -> None:
+    """The message names the file and repeats nothing of its content."""
     path = safe.path / "keys" / name
     whole = path.read_text()
     if content is None:
@@ -92,15 +92,15 @@ def test_a_key_file_that_is_none(safe: Safe, name: str, content: bytes | None) -
     assert whole not in line
 
 
-def test_a_database_that_is_none(safe: Safe) -> None:
-    """A file that is no database is refused."""
+def test_a_file_that_is_not_a_database_is_refused(safe: Safe) -> None:
+    """A file that is not a database is refused."""
     safe.database.write_bytes(b"no database at all" * 1000)
 
     assert refused(safe).startswith("nightsafe: ")
 
 
-def test_a_limit_of_its_own(safe: Safe) -> None:
-    """--max-variables is the limit that writes keep to."""
+def test_max_variables_sets_the_limit_of_bindings(safe: Safe) -> None:
+    """`--max-variables` limits the bindings of a script."""
     with Server(safe, "--max-variables", "2") as server, Wire.to(server) as wire:
         wire.upload("script")
         answers = [wire.put("script", name) for name in "abc"]
@@ -110,8 +110,8 @@ def test_a_limit_of_its_own(safe: Safe) -> None:
 
 
 @pytest.mark.parametrize(("log_format", "start"), [("json", "{"), ("text", "2")])
-def test_log_formats(safe: Safe, log_format: str, start: str) -> None:
-    """A refused caller is one line of the log, with the address and no credential."""
+def test_a_refused_request_is_one_log_line(safe: Safe, log_format: str, start: str) -> None:
+    """A refused request is one line of the log, with the client's address and no credential."""
     with Server(safe, "--log-format", log_format) as server, Wire(server.port) as wire:
         target = f"/client/v4/accounts/{safe.account_id}/workers/scripts"
         wire.ask("GET", target, credentials=[("Authorization", "Bearer a-bad-one")])
@@ -138,8 +138,8 @@ def test_log_formats(safe: Safe, log_format: str, start: str) -> None:
         (("token", "create"), ("--data", "--account-id", "--name", "--expires-in", "--json")),
     ],
 )
-def test_help(tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    """Every command tells its options, and makes nothing."""
+def test_every_command_lists_its_options(tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """Every command lists its options and creates nothing."""
     for flag in ("--help", "-h"):
         done = run(*arguments, flag, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
@@ -150,16 +150,16 @@ def test_help(tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 @pytest.mark.parametrize(
     "arguments", [("unknown",), ("serve", "--unknown"), ("serve", "--port", "65536"), ("token", "x")]
 )
-def test_mistakes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """They are exit code 2 with a way to the help."""
+def test_usage_errors_exit_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Usage errors exit with 2 and mention `--help`."""
     done = run(*arguments, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "--help" in done.stderr
 
 
-def test_failed_authentications(safe: Safe) -> None:
-    """--auth-failures is how many an address may have in a minute, loopback included; who has a token is let in."""
+def test_auth_failures_limits_failed_authentications(safe: Safe) -> None:
+    """`--auth-failures` limits failures per address and minute, also on loopback; a valid token still works."""
     target = f"/client/v4/accounts/{safe.account_id}/workers/scripts"
     bad = [("Authorization", "Bearer nobody")]
     with Server(safe, "--auth-failures", "3") as server, Wire.to(server) as wire:
@@ -174,8 +174,8 @@ def test_failed_authentications(safe: Safe) -> None:
     assert server.stderr.read_text().count('"throttled"') == 1
 
 
-def test_failed_authentications_without_a_limit(safe: Safe) -> None:
-    """0 takes any number."""
+def test_auth_failures_0_sets_no_limit(safe: Safe) -> None:
+    """`--auth-failures 0` sets no limit."""
     target = f"/client/v4/accounts/{safe.account_id}/workers/scripts"
     with Server(safe, "--auth-failures", "0") as server, Wire.to(server) as wire:
         failed = {wire.ask("GET", target, credentials=[("Authorization", "Bearer no")]).status for _ in range(120)}

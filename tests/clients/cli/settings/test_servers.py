@@ -1,4 +1,4 @@
-"""Which server a command talks to, as whom, and what it says and ends with when that does not work."""
+"""The server, account and credentials that a command uses, and its messages and exit codes when they do not work."""
 
 import json
 import socket
@@ -13,15 +13,15 @@ from tests.server import ACCOUNT, Safe, Server, run
 from nightsafe.store.sqlite import SqliteStore
 
 
-def alone(desk: Desk, *without: str) -> Desk:
-    """The same desk, but for some of its variables."""
-    for name in without:
+def without_variables(desk: Desk, *names: str) -> Desk:
+    """Remove some variables from a desk's environment; return the desk."""
+    for name in names:
         desk.environ.pop(name)
     return desk
 
 
-def test_every_way_to_name_a_server(desk: Desk) -> None:
-    """By flag, by either variable, with or without the API's path; the flag first."""
+def test_flags_and_variables_name_the_server(desk: Desk) -> None:
+    """A flag or either variable names the server, with or without the API's path; the flag wins."""
     base_url = desk.environ.pop("CLOUDFLARE_BASE_URL")
     root = base_url.removesuffix("/client/v4")
     nowhere = "http://127.0.0.1:9/client/v4"
@@ -38,8 +38,8 @@ def test_every_way_to_name_a_server(desk: Desk) -> None:
         assert (0, True) == (done.returncode, desk.script in done.stdout), done.stderr
 
 
-def test_the_server_of_the_data_directory(own_server: Server, tmp_path: Path) -> None:
-    """Without a name it is the one that serves the directory, with the token kept there; once it ends, none."""
+def test_the_data_directorys_server_is_the_default(own_server: Server, tmp_path: Path) -> None:
+    """Without a URL the command uses the server of the data directory and the token that is kept there."""
     folder = own_server.safe.path.parent
     with Wire.to(own_server) as wire:
         wire.upload("worker")
@@ -52,7 +52,7 @@ def test_the_server_of_the_data_directory(own_server: Server, tmp_path: Path) ->
     assert (3, True) == (before.returncode, "nightsafe token create --keep" in before.stderr)
     assert (0, 0o600) == (kept.returncode, (own_server.safe.path / "token").stat().st_mode & 0o777)
     assert (own_server.safe.path / "token").read_text().strip() not in kept.stdout
-    assert ["worker"] == [one["id"] for one in json.loads(after.stdout)["scripts"]]
+    assert ["worker"] == [script["id"] for script in json.loads(after.stdout)["scripts"]]
     own_server.kill()
     killed = run("script", "list", *at, cwd=folder)
     assert (1, True) == (killed.returncode, "no server serves" in killed.stderr)
@@ -61,8 +61,8 @@ def test_the_server_of_the_data_directory(own_server: Server, tmp_path: Path) ->
     assert "there is no safe in" in run("script", "list", "--data", str(tmp_path / "none"), cwd=folder).stderr
 
 
-def test_a_token_from_a_file(desk: Desk) -> None:
-    """A file of mode 0600 stands in for the variable, and no other file does."""
+def test_token_file_needs_mode_0600(desk: Desk) -> None:
+    """`--token-file` replaces the variable; the file must have mode 0600 and contain one token."""
     token = desk.environ.pop("CLOUDFLARE_API_TOKEN")
     file = desk.cwd / desk.write("token", f"{token}\n")
     ask = ("script", "list", "--token-file", str(file))
@@ -77,8 +77,8 @@ def test_a_token_from_a_file(desk: Desk) -> None:
     assert "No such file" in desk.refusal("script", "list", "--token-file", "absent", code=1)
 
 
-def test_a_token_that_was_named_goes_alone(desk: Desk) -> None:
-    """Key and e-mail of the environment, which may be another server's, are not shown beside it nor in its place."""
+def test_with_a_token_file_no_other_credential_is_sent(desk: Desk) -> None:
+    """With `--token-file`, the key and e-mail in the environment, perhaps for another server, are not sent."""
     file = desk.cwd / desk.write("token", desk.environ.pop("CLOUDFLARE_API_TOKEN"))
     file.chmod(0o600)
     ask = ("script", "list", "--token-file", str(file))
@@ -95,15 +95,15 @@ def test_a_token_that_was_named_goes_alone(desk: Desk) -> None:
     assert "is malformed" in desk.refusal("script", "list", code=3, stdin=b"", **malformed)
 
 
-def test_this_machine_is_asked_past_proxies(desk: Desk) -> None:
-    """What is in the clear because it does not leave the machine is not sent to one."""
+def test_requests_to_this_machine_ignore_proxies(desk: Desk) -> None:
+    """Requests to this machine ignore proxies, since they are not encrypted."""
     done = desk.run("script", "list", HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9")
 
     assert 0 == done.returncode, done.stderr
 
 
-def test_why_there_is_no_connection(desk: Desk) -> None:
-    """A proxy that is none, and a server that speaks no TLS, are told apart from one that is not there."""
+def test_connection_errors_name_their_cause(desk: Desk) -> None:
+    """An invalid proxy and a server without TLS have messages of their own."""
     url = desk.server.base_url.replace("http:", "https:")
 
     assert "TLS fails (" in desk.refusal("script", "list", "--url", url, code=6)
@@ -122,16 +122,16 @@ def test_why_there_is_no_connection(desk: Desk) -> None:
         ("http://example.com/client/v4", "would cross the network unencrypted; use https, or give --plain-http"),
     ],
 )
-def test_urls_that_are_refused(desk: Desk, url: str, words: str) -> None:
-    """Nothing is sent to what is no URL, nor in the clear to another machine."""
+def test_invalid_or_insecure_urls_are_refused(desk: Desk, url: str, words: str) -> None:
+    """An invalid URL, or plain HTTP to another machine, is refused before anything is sent."""
     said = desk.refusal("script", "list", "--url", url, code=1)
 
     assert words in said
     assert "pass" not in said.replace("password", "")
 
 
-def test_nobody_there(desk: Desk) -> None:
-    """A server that does not answer is named, with the way out."""
+def test_an_unreachable_server_is_named(desk: Desk) -> None:
+    """A server that does not answer is named, with advice."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -140,8 +140,8 @@ def test_nobody_there(desk: Desk) -> None:
     assert f"http://127.0.0.1:{port} cannot be reached; is the server running" in words
 
 
-def test_codes(desk: Desk) -> None:
-    """The exit code tells of which kind a refusal is, and stderr has the API's code and the way out."""
+def test_exit_codes_tell_kinds_of_refusals_apart(desk: Desk) -> None:
+    """Each kind of refusal has its exit code; standard error has the API's code and advice."""
     assert "[10007]" in desk.refusal("secret", "list", "--script", "absent", code=4)
     assert "`nightsafe script list` shows the scripts" in desk.refusal("secret", "list", "--script", "absent", code=4)
     assert "[10000]" in desk.refusal("secret", "list", "--account", "f" * 32, code=3)
@@ -150,11 +150,11 @@ def test_codes(desk: Desk) -> None:
     wrong = desk.refusal("script", "list", code=3, CLOUDFLARE_API_TOKEN="nst_" + "x" * 43)
     assert "the token is unknown to the server, expired or revoked" in wrong
     assert 2 == desk.run("secret", "list", "--no-such-option").returncode
-    assert "no credentials found" in alone(desk, "CLOUDFLARE_API_TOKEN").refusal("script", "list", code=3)
+    assert "no credentials found" in without_variables(desk, "CLOUDFLARE_API_TOKEN").refusal("script", "list", code=3)
 
 
-def test_which_account(own_server: Server, tmp_path: Path) -> None:
-    """The only account is taken; of several one must be named, and they are."""
+def test_with_several_accounts_one_must_be_named(own_server: Server, tmp_path: Path) -> None:
+    """The only account is the default; with several accounts the message lists them and one must be named."""
     with Wire.to(own_server) as wire:
         wire.upload("worker")
     desk = Desk(own_server, "worker", tmp_path)
@@ -168,7 +168,7 @@ def test_which_account(own_server: Server, tmp_path: Path) -> None:
     )
     other = json.loads(made.stdout)["account_id"]
     environ = {"CLOUDFLARE_EMAIL": own_server.safe.email, "CLOUDFLARE_API_KEY": own_server.safe.api_key}
-    alone(desk, "CLOUDFLARE_API_TOKEN").environ |= environ
+    without_variables(desk, "CLOUDFLARE_API_TOKEN").environ |= environ
 
     words = desk.refusal("secret", "list", code=1)
     assert f"{other} (Second)" in words
@@ -184,9 +184,9 @@ def test_which_account(own_server: Server, tmp_path: Path) -> None:
         ("wrangler.jsonc", '// a comment\n{{"main": "a//b.js", /* no */ "name": "{}",}}'),
     ],
 )
-def test_the_script_of_the_configuration(desk: Desk, file: str, content: str) -> None:
-    """Where a wrangler configuration lies, its script is meant; the flag goes before it."""
-    alone(desk, "NIGHTSAFE_SCRIPT")
+def test_the_script_comes_from_a_wrangler_configuration(desk: Desk, file: str, content: str) -> None:
+    """The script's name comes from a wrangler configuration in the directory; `--script` overrides it."""
+    without_variables(desk, "NIGHTSAFE_SCRIPT")
     assert "no script is named; give --script" in desk.refusal("secret", "list", code=1)
 
     desk.write(file, content.format(desk.script))
@@ -195,21 +195,21 @@ def test_the_script_of_the_configuration(desk: Desk, file: str, content: str) ->
     assert "[10007]" in desk.refusal("secret", "list", "--script", "another", code=4)
 
 
-def test_settings_from_the_file(desk: Desk) -> None:
-    """A file that is named says where and who, and never what to do."""
+def test_a_settings_file_may_name_server_and_script_only(desk: Desk) -> None:
+    """A named settings file may set server, account and script, but no option such as `--force`."""
     url = desk.environ.pop("CLOUDFLARE_BASE_URL")
     script = desk.environ.pop("NIGHTSAFE_SCRIPT")
     desk.write("nightsafe.toml", f'url = "{url}"\nscript = "{script}"\naccount_id = "{ACCOUNT}"\nname = "ignored"\n')
     desk.environ["NIGHTSAFE_CONFIG"] = "nightsafe.toml"
     desk.run("secret", "put", "A", stdin=b"value")
 
-    assert ["A"] == [one["name"] for one in desk.json("secret", "list")["secrets"]]
+    assert ["A"] == [secret["name"] for secret in desk.json("secret", "list")["secrets"]]
     desk.write("nightsafe.toml", "force = true\n")
     assert "unknown settings: force" in desk.refusal("secret", "list", code=1)
 
 
-def test_colour_is_for_terminals(desk: Desk) -> None:
-    """A terminal gets colours, unless NO_COLOR is set; a pipe gets none."""
+def test_only_terminals_get_colours(desk: Desk) -> None:
+    """A terminal gets colours, unless `NO_COLOR` is set; a pipe gets none."""
     file = desk.write("f", "A=1\n")
     with desk.terminal("secret", "diff", file) as coloured:
         assert 7 == coloured.end()
@@ -222,8 +222,8 @@ def test_colour_is_for_terminals(desk: Desk) -> None:
     assert "\x1b" not in desk.run("secret", "diff", file).stdout
 
 
-def test_a_hostile_name_does_nothing_to_the_terminal(desk: Desk) -> None:
-    """What a terminal would obey is shown as `?`."""
+def test_control_characters_in_names_are_replaced(desk: Desk) -> None:
+    """Control characters are shown as `?`."""
     with desk.wire as wire:
         assert wire.put(desk.script, "evil\x1b[2J\nname", "x").status == 200
 
@@ -232,14 +232,14 @@ def test_a_hostile_name_does_nothing_to_the_terminal(desk: Desk) -> None:
     assert (0, True) == (code, "evil?[2J?name" in shown)
 
 
-def test_tokens_are_made_by_who_has_the_directory(safe: Safe) -> None:
-    """`--keep` writes a token that works and prints only its id."""
+def test_keep_stores_the_token_and_prints_only_its_id(safe: Safe) -> None:
+    """`--keep` stores a working token in the data directory and prints only its id."""
     done = run("token", "create", "--keep", "--all-access", "--json", "--data", str(safe.path), cwd=safe.path.parent)
     made = json.loads(done.stdout)
 
     async def ids(store: SqliteStore) -> list[str]:
-        """Every token's."""
-        return [one.id for one in await store.tokens_of_user((await store.members(ACCOUNT))[0].user_id)]
+        """Return the id of every token."""
+        return [token.id for token in await store.tokens_of_user((await store.members(ACCOUNT))[0].user_id)]
 
     assert {"account_id", "expires_on", "id"} == made.keys()
     assert made["id"] in in_store(safe, ids)

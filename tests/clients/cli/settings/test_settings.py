@@ -1,4 +1,4 @@
-"""A setting is taken from its flag, else from its NIGHTSAFE_* variable, else from the file."""
+"""A setting comes from its flag, else from its `NIGHTSAFE_*` variable, else from the file."""
 
 import json
 import socket
@@ -11,15 +11,15 @@ from tests.server import Safe, run
 ENVIRON = "NIGHTSAFE_PORT"
 
 
-def settled_port(safe: Safe, *arguments: str, **environ: str) -> int:
-    """Which port `serve` wants: all of those offered are taken, so that it names the one and ends."""
+def chosen_port(safe: Safe, *arguments: str, **environ: str) -> int:
+    """Return the port that `serve` chooses; since every offered port is taken, the refusal names it."""
     done = run(*arguments, cwd=safe.path.parent, environ=environ)
     assert done.returncode == 1
     return int(done.stderr.removeprefix("nightsafe: cannot listen on 127.0.0.1:").split(":")[0])
 
 
-def test_precedence(safe: Safe) -> None:
-    """Of flag, variable and file the first that is there wins; the same for the file's own place."""
+def test_flags_precede_variables_and_files(safe: Safe) -> None:
+    """Flag, variable and file apply in this order; the settings file itself is found in the same order."""
     folder, data = safe.path.parent, ("--data", str(safe.path))
     with ExitStack() as stack:
         ports = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(4)]
@@ -30,22 +30,22 @@ def test_precedence(safe: Safe) -> None:
         (folder / "other.toml").write_text(f"port = {named}\n")
         config = ("--config", "other.toml")
 
-        settled = [
-            settled_port(safe, *config, "serve", *data, "--port", flag, **{ENVIRON: variable}),
-            settled_port(safe, *config, "serve", *data, **{ENVIRON: variable}),
-            settled_port(safe, *config, "serve", *data),
-            settled_port(safe, "serve", *data, NIGHTSAFE_CONFIG="other.toml"),
-            settled_port(safe, "serve", *data, XDG_CONFIG_HOME=str(folder / "config")),
+        chosen = [
+            chosen_port(safe, *config, "serve", *data, "--port", flag, **{ENVIRON: variable}),
+            chosen_port(safe, *config, "serve", *data, **{ENVIRON: variable}),
+            chosen_port(safe, *config, "serve", *data),
+            chosen_port(safe, "serve", *data, NIGHTSAFE_CONFIG="other.toml"),
+            chosen_port(safe, "serve", *data, XDG_CONFIG_HOME=str(folder / "config")),
         ]
 
-    assert [*ports[:3], ports[2], ports[3]] == settled
+    assert [*ports[:3], ports[2], ports[3]] == chosen
 
 
 @pytest.mark.parametrize(
     "command", [("init",), ("serve",), ("token", "create", "--all-access"), ("token", "list"), ("account", "list")]
 )
-def test_the_data_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Every command finds it by flag, variable and file alike; each error names the one that was meant."""
+def test_every_command_finds_its_data_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Every command accepts the data directory by flag, variable and file; its error names the chosen one."""
     (tmp_path / "file.toml").write_text('data = "by-file"\n')
     if command == ("init",):
         for name in ("by-flag", "by-variable", "by-file"):
@@ -63,8 +63,8 @@ def test_the_data_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
         assert f" {name} " in done.stderr.replace(";", " ")
 
 
-def test_a_token_is_made_in_the_safe_of_the_file(safe: Safe) -> None:
-    """And not in one that lies in the default place."""
+def test_token_create_uses_the_data_directory_of_the_file(safe: Safe) -> None:
+    """The data directory of the settings file is used, not the one in the default place."""
     folder = safe.path.parent
     run("init", cwd=folder)
     (folder / "file.toml").write_text('data = "safe"\n')
@@ -85,8 +85,8 @@ def test_a_token_is_made_in_the_safe_of_the_file(safe: Safe) -> None:
         (b'log_format = "xml"', 2, "--log-format"),
     ],
 )
-def test_a_file_that_does_not_do(safe: Safe, content: bytes | None, code: int, words: str) -> None:
-    """The file or the setting is named, and nothing is served."""
+def test_an_invalid_settings_file_is_refused(safe: Safe, content: bytes | None, code: int, words: str) -> None:
+    """The message names the file or the setting, and nothing is served."""
     if content is not None:
         (safe.path.parent / "other.toml").write_bytes(content)
 

@@ -1,4 +1,4 @@
-"""Nothing that destroys goes without a word: asked at a terminal, `--yes` without one, alike for every command."""
+"""Confirmation of destructive commands: a question in a terminal, `--yes` without one, the same for every command."""
 
 import re
 import sqlite3
@@ -44,20 +44,22 @@ EXAMPLES = {
     "secret key import": ((("TEXT", "value", *KEY), r"Replace TEXT, a text, by a key \(HMAC .*\), of SCRIPT\?"),),
     "rollback": (((), r"Deploy version \d+ \(.*\) of SCRIPT, created on .*\?"),),
 }
-"""What destroys, by command: arguments, and what is asked."""
+"""The destructive commands: arguments, and the question that each asks."""
 
-IN_TEST_RING = {"ring forget", "ring trust"}
-"""These ask of a file that other tests lay: `test_ring.py`."""
+TESTED_WITH_RINGS = {"ring forget", "ring trust"}
+"""Commands that `test_ring.py` tests, since they ask about a file that its tests write."""
 
 CASES = [(words, arguments, question) for words, cases in EXAMPLES.items() for arguments, question in cases]
 IDS = [f"{words} {' '.join(arguments)}" for words, arguments, _ in CASES]
 
 
-def test_every_command_that_asks_is_here() -> None:
-    """A command that asks has an example above; it has the one flag `--yes`, and asks by the one function."""
+def test_every_command_that_asks_has_an_example() -> None:
+    """A command that asks has an example above, has the flag `--yes`, and asks through the same function."""
     asking = set().union(*(commands_that_name(name) for name in ASKING))
-    with_flag = {words for words, command in every_command() if "--yes" in str([one.opts for one in command.params])}
-    assert EXAMPLES.keys() | IN_TEST_RING == asking == with_flag
+    with_flag = {
+        words for words, command in every_command() if "--yes" in str([option.opts for option in command.params])
+    }
+    assert EXAMPLES.keys() | TESTED_WITH_RINGS == asking == with_flag
     elsewhere = [
         path.name
         for path in CLI.rglob("*.py")
@@ -67,12 +69,12 @@ def test_every_command_that_asks_is_here() -> None:
 
 
 class Desktop:
-    """Commands in this process, with what they could destroy.
+    """Runs commands in this process, with a script and a data directory that they could destroy.
 
     Args:
-        desk: whose script and home they have.
-        safe: a data directory that nobody serves.
-        monkeypatch: puts working directory and environment back.
+        desk: its script and home are used.
+        safe: a data directory without a server.
+        monkeypatch: restores the working directory and the environment.
     """
 
     def __init__(self, desk: Desk, safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,17 +95,17 @@ class Desktop:
         self.known = {"KEY": _retired_key(safe), "TOKEN": _token(safe.database)}
 
     def run(self, words: str, *arguments: str, answer: str = "") -> Result:
-        """One command."""
+        """Run one command."""
         environ: dict[str, str | None] = {**self.desk.environ, "NIGHTSAFE_DATA": str(self.safe.path)}
-        line = [*words.split(), *(self.known.get(one, one) for one in arguments)]
+        line = [*words.split(), *(self.known.get(argument, argument) for argument in arguments)]
         return CliRunner().invoke(cli, line, input=answer, env=environ)
 
     def at_terminal(self) -> None:
-        """Let there be somebody to ask."""
+        """Let commands see a terminal at which they can ask."""
         self.patch.setattr(confirm, "is_interactive", lambda: True)
 
     def state(self) -> Any:
-        """All that could be lost."""
+        """Return everything that could be lost."""
         with self.desk.wire as wire:
             deployed = wire.ask("GET", f"{SCRIPTS}/{self.desk.script}/deployments").result
         with closing(sqlite3.connect(self.safe.database)) as db:
@@ -123,7 +125,7 @@ HMAC = {
 
 
 def _retired_key(safe: Safe) -> str:
-    """A key of a rotation that has been retired."""
+    """Rotate the private ring and retire its old key; return that key's id."""
     ring = PrivateRing.load(safe.private_ring)
     old = ring.public().primary.id
     rotated = ring.rotated().retired(old)
@@ -133,7 +135,7 @@ def _retired_key(safe: Safe) -> str:
 
 
 def _token(database: Path) -> str:
-    """The id of a token that is there."""
+    """Return the id of the safe's token."""
     with closing(sqlite3.connect(database)) as db:
         [(token_id,)] = db.execute("SELECT id FROM tokens").fetchall()
     return str(token_id)
@@ -141,13 +143,15 @@ def _token(database: Path) -> str:
 
 @pytest.fixture
 def desktop(desk: Desk, safe: Safe, monkeypatch: pytest.MonkeyPatch) -> Desktop:
-    """One with something to lose."""
+    """Return a desktop with a script, a retired key and a token."""
     return Desktop(desk, safe, monkeypatch)
 
 
 @pytest.mark.parametrize(("words", "arguments", "question"), CASES, ids=IDS)
-def test_it_is_agreed_to_or_not_done(desktop: Desktop, words: str, arguments: tuple[str, ...], question: str) -> None:
-    """Without a terminal it is refused with 2, by the question and `--yes`; a no changes nothing; `--yes` does it."""
+def test_a_destructive_command_needs_a_yes(
+    desktop: Desktop, words: str, arguments: tuple[str, ...], question: str
+) -> None:
+    """Without a terminal a command needs `--yes` and exits with 2; the answer "n" changes nothing."""
     pattern = question.replace("SCRIPT", re.escape(desktop.desk.script))
     before = desktop.state()
 
@@ -180,7 +184,7 @@ def test_it_is_agreed_to_or_not_done(desktop: Desktop, words: str, arguments: tu
         ("secret key import", ("HMAC", "value", *KEY)),
     ],
 )
-def test_nobody_is_asked_for_nothing(desktop: Desktop, words: str, arguments: tuple[str, ...]) -> None:
-    """What is new, or takes the place of something of its kind, goes through without a word."""
+def test_a_harmless_change_asks_nothing(desktop: Desktop, words: str, arguments: tuple[str, ...]) -> None:
+    """A command that adds a secret, or replaces one by another of its kind, does not ask."""
     done = desktop.run(words, *arguments)
     assert (0, False) == (done.exit_code, "?" in done.stderr), done.output

@@ -1,4 +1,4 @@
-"""What is printed once is out before it counts: whatever becomes of standard output, nobody is left without it."""
+"""Credentials that are printed once: they are printed before they become valid, however standard output fails."""
 
 import ast
 import os
@@ -32,28 +32,28 @@ EXAMPLES = {
     "token roll": ("TOKEN", "--yes"),
     "secret key generate": ("KEY", "--algorithm", "Ed25519", "--no-fingerprint"),
 }
-"""An example of each command whose output is the only copy there is."""
+"""An example of each command whose output is the only copy of a credential."""
 
 TABLES = ("accounts", "users", "memberships", "tokens", "audit")
-WORKERS = {module: parsed(Path(str(module.__file__))) for module in (administration, operator)}
+MODULES = {module: parsed(Path(str(module.__file__))) for module in (administration, operator)}
 MAKERS = {"new_token", "new_key", "new_service_key"}
 
 
-def test_every_command_of_the_kind_is_here() -> None:
-    """A command that prints what nobody can have again has its example above, and so all tests below."""
+def test_every_command_that_prints_a_credential_has_an_example() -> None:
+    """Each command that prints the only copy of a credential has an example above, so all tests below cover it."""
     assert EXAMPLES.keys() == commands_that_name("handing_over")
 
 
 def functions(tree: ast.AST) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions of a module."""
-    return {one.name: one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+    """Return the functions of a module."""
+    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-def test_what_makes_credentials_shows_them_first() -> None:
-    """Each of the operator's use cases that makes one takes who shows it, and shows it before it commits."""
+def test_credentials_are_shown_before_they_are_stored() -> None:
+    """Each administration function that makes a credential takes a `show` callback and calls it before it commits."""
     assert MAKERS <= vars(nightsafe.identity.credentials).keys()
     makers = set()
-    for module, tree in WORKERS.items():
+    for module, tree in MODULES.items():
         for name, function in functions(tree).items():
             named = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
             if MAKERS & {node.id for node in named}:
@@ -64,8 +64,8 @@ def test_what_makes_credentials_shows_them_first() -> None:
     assert {"create_account", "create_user", "issue_token", "roll_token"} == makers
 
 
-def test_every_command_that_makes_credentials_shows_them_so() -> None:
-    """Whoever calls one of these says who shows it; nothing here makes a credential by itself."""
+def test_every_command_passes_show_when_it_makes_credentials() -> None:
+    """Each caller of these functions passes `show`; no command makes a credential itself."""
     makers = {"create_account", "create_user", "issue_token", "roll_token"}
     silent = []
     for path in CLI.rglob("*.py"):
@@ -74,60 +74,60 @@ def test_every_command_that_makes_credentials_shows_them_so() -> None:
                 assert node.func.id not in MAKERS, path
                 if node.func.id in makers and "show" not in {keyword.arg for keyword in node.keywords}:
                     silent.append(path.name)
-    assert ["own_token.py"] == silent, "it keeps the token to itself, and revokes it"
+    assert ["own_token.py"] == silent, "only this module may: it does not print the token, and revokes it"
 
 
 @pytest.fixture
-def full() -> Iterator[TextIO]:
-    """A full disk."""
+def full_disk() -> Iterator[TextIO]:
+    """Yield an output stream on a full disk."""
     stream = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails
     yield stream
-    _drop(stream)
+    _discard(stream)
 
 
 @pytest.fixture
-def unread() -> Iterator[TextIO]:
-    """A pipe that nobody reads any more."""
+def broken_pipe() -> Iterator[TextIO]:
+    """Yield the writing end of a pipe without a reader."""
     reader, writer = os.pipe()
     os.close(reader)
     stream = os.fdopen(writer, "w", encoding="utf-8")
     yield stream
-    _drop(stream)
+    _discard(stream)
 
 
 @pytest.fixture
-def closed() -> None:
-    """None at all, as the interpreter has it when it was closed before its start."""
+def closed_stdout() -> None:
+    """Return None, which `sys.stdout` is when the interpreter starts without standard output."""
 
 
-def _drop(stream: TextIO) -> None:
-    """Close it, with what it could not write."""
+def _discard(stream: TextIO) -> None:
+    """Close a stream and discard the text that it could not write."""
     with suppress(OSError):
         stream.close()
 
 
-def rows(database: Path) -> list[Any]:
-    """All that makes a credential valid."""
+def credential_rows(database: Path) -> list[Any]:
+    """Return all database rows that make credentials valid."""
     with closing(sqlite3.connect(database)) as db:
-        return [db.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES]  # noqa: S608 - of ours
+        return [db.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES]  # noqa: S608 - our own names
 
 
 def versions(desk: Desk) -> int:
-    """How many versions the script has."""
+    """Return the number of versions of the script."""
     with desk.wire as wire:
         return len(wire.ask("GET", f"{SCRIPTS}/{desk.script}/versions").result["items"])
 
 
 @pytest.fixture
-def attempt(safe: Safe, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Runs a command here that must be refused; gives the refusal."""
+def refusal_of(safe: Safe, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Return a function that runs a command that must be refused and returns its message."""
     for name, setting in (desk.environ | {"NIGHTSAFE_DATA": str(safe.path)}).items():
         monkeypatch.setenv(name, setting)
-    [(token,)] = _query(safe.database, "SELECT id FROM tokens LIMIT 1")
-    known = {"NEW": str(tmp_path / "new"), "TOKEN": token}
+    [(token_id,)] = _query(safe.database, "SELECT id FROM tokens LIMIT 1")
+    known = {"NEW": str(tmp_path / "new"), "TOKEN": token_id}
 
     def run(words: str) -> str:
-        """The example of a command."""
+        """Run the example of a command."""
         arguments = [*words.split(), *(known.get(part, part) for part in EXAMPLES[words])]
         with pytest.raises(NightsafeError) as caught:
             cli(arguments, standalone_mode=False)
@@ -137,38 +137,38 @@ def attempt(safe: Safe, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def _query(database: Path, sql: str) -> list[Any]:
-    """Rows of a database."""
+    """Return the rows that a query finds."""
     with closing(sqlite3.connect(database)) as db:
         return db.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize("stdout", ["full", "unread", "closed"])
+@pytest.mark.parametrize("stdout", ["full_disk", "broken_pipe", "closed_stdout"])
 @pytest.mark.parametrize("words", EXAMPLES)
-def test_what_cannot_be_printed_is_not_made(  # noqa: PLR0913, PLR0917 - fixtures
+def test_a_credential_that_cannot_be_printed_is_not_made(  # noqa: PLR0913, PLR0917 - fixtures
     words: str,
     stdout: str,
-    attempt: Callable[[str], str],
+    refusal_of: Callable[[str], str],
     safe: Safe,
     desk: Desk,
     tmp_path: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing has changed then: no row, no version, no folder; and it is said."""
-    before = rows(safe.database), versions(desk), sorted(tmp_path.iterdir())
+    """The command says so and changes nothing: no row, no version, no folder."""
+    before = credential_rows(safe.database), versions(desk), sorted(tmp_path.iterdir())
     monkeypatch.setattr(sys, "stdout", request.getfixturevalue(stdout))
 
-    told = attempt(words)
+    told = refusal_of(words)
 
     assert re.search(r"cannot be printed \(.+\) and could not be shown again: nothing was changed", told)
-    assert before == (rows(safe.database), versions(desk), sorted(tmp_path.iterdir()))
+    assert before == (credential_rows(safe.database), versions(desk), sorted(tmp_path.iterdir()))
 
 
 @pytest.mark.parametrize("redirection", ["> /dev/full", ">&-", ""])
-def test_from_outside(safe: Safe, redirection: str) -> None:
-    """A roll leaves the old token valid: on a full disk, with no standard output, and into a pipe nobody reads."""
+def test_a_roll_that_cannot_be_printed_changes_nothing(safe: Safe, redirection: str) -> None:
+    """The old token stays valid with a full disk, a closed standard output or a broken pipe."""
     [(token,)] = _query(safe.database, "SELECT id FROM tokens LIMIT 1")
-    before = rows(safe.database)
+    before = credential_rows(safe.database)
     reader, writer = os.pipe()
     os.close(reader)
     command = (*NIGHTSAFE, "token", "roll", token, "--yes", "--data", str(safe.path))
@@ -184,55 +184,55 @@ def test_from_outside(safe: Safe, redirection: str) -> None:
 
     assert (1, 1) == (done.returncode, len(done.stderr.splitlines())), done.stderr
     assert done.stderr.startswith("nightsafe: the token cannot be printed (")
-    assert before == rows(safe.database)
+    assert before == credential_rows(safe.database)
 
 
 async def fail(*_: object, **__: object) -> None:
-    """A database that takes nothing."""
+    """Fail as a full database does."""
     raise NightsafeError(Code.STORE, "no room")
 
 
-def test_what_is_printed_and_cannot_be_stored(
-    attempt: Callable[[str], str], safe: Safe, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_printed_token_that_is_not_stored_is_called_unusable(
+    refusal_of: Callable[[str], str], safe: Safe, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said, too, that what was printed is good for nothing."""
+    """The command also warns that the printed token must not be used."""
     monkeypatch.setattr(operator, "_write", fail)
-    before = rows(safe.database)
+    before = credential_rows(safe.database)
 
-    assert "no room" == attempt("token roll")
+    assert "no room" == refusal_of("token roll")
 
     printed, said = capfd.readouterr()
     assert printed.startswith("nst_")
     assert "do not use the token printed above" in said
-    assert before == rows(safe.database)
+    assert before == credential_rows(safe.database)
 
 
-def test_a_token_that_cannot_be_kept_is_not_made(safe: Safe) -> None:
-    """The file is written first; where that cannot be, nothing is stored."""
+def test_a_token_whose_file_cannot_be_written_is_not_made(safe: Safe) -> None:
+    """`token create --keep` writes the file first; when that fails, no token is stored."""
     (safe.path / "token").mkdir()
-    before = rows(safe.database)
+    before = credential_rows(safe.database)
     with pytest.raises(NightsafeError, match="cannot be written"):
         cli(["token", "create", "--all-access", "--keep", "--data", str(safe.path)], standalone_mode=False)
-    assert before == rows(safe.database)
+    assert before == credential_rows(safe.database)
 
 
-def test_a_token_that_is_kept_stays_when_the_next_is_not_stored(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file has the old one again."""
+def test_the_token_file_is_restored_if_the_next_is_not_stored(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file contains the previous token again."""
     create = ["token", "create", "--all-access", "--keep", "--data", str(safe.path)]
     cli(create, standalone_mode=False)
-    before = (safe.path / "token").read_bytes(), rows(safe.database)
+    before = (safe.path / "token").read_bytes(), credential_rows(safe.database)
 
     monkeypatch.setattr(administration, "_write", fail)
     with pytest.raises(NightsafeError, match="no room"):
         cli(create, standalone_mode=False)
 
-    assert before == ((safe.path / "token").read_bytes(), rows(safe.database))
+    assert before == ((safe.path / "token").read_bytes(), credential_rows(safe.database))
 
 
-@pytest.mark.usefixtures("attempt")
+@pytest.mark.usefixtures("refusal_of")
 @pytest.mark.parametrize("kept", [None, "an older key"])
-def test_a_public_half_in_a_file(desk: Desk, kept: str | None) -> None:
-    """It gets its name with the key: when that is refused, the file is as it was. One that is there is asked for."""
+def test_public_out_replaces_a_file_only_with_the_key(desk: Desk, kept: str | None) -> None:
+    """A refused key leaves the file of its public half as it was; an existing file is replaced only with `--yes`."""
     file = desk.cwd / "public.pem"
     if kept is not None:
         file.write_text(kept)

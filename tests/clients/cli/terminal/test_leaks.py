@@ -1,6 +1,6 @@
-"""No value shows where others look while a command has it, or afterwards: processes, history, files, the screen.
+"""Searches for a value in other processes, history, files and the screen, while a command has it and afterwards.
 
-The request that carries the value is held back half-way, so that the command is caught with the value in its hands.
+The request that carries the value is held back, so that the search runs while the command has the value in memory.
 """
 
 import base64
@@ -25,20 +25,20 @@ _SECONDS = 60
 
 @pytest.fixture
 def canary() -> str:
-    """A value that is nowhere else."""
+    """Return a random value that exists only in this test."""
     return f"canary/{secrets.token_urlsafe(18)}+{secrets.token_hex(6)}"
 
 
 @pytest.fixture
 def gate(desk: Desk) -> Iterator[Gate]:
-    """A gate that holds what changes secrets."""
+    """Yield a gate that holds requests that change secrets."""
     with Gate(desk.server.port, b"PATCH ") as made:
         desk.environ["CLOUDFLARE_BASE_URL"] = f"http://127.0.0.1:{made.port}/client/v4"
         yield made
 
 
 def processes() -> dict[str, bytes]:
-    """What anybody, or the same user, can see of every process."""
+    """Return everything that the same user can see of every process."""
     seen = {}
     for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ", "comm"):
@@ -49,31 +49,33 @@ def processes() -> dict[str, bytes]:
     return seen
 
 
-def everywhere(desk: Desk, given: Sequence[str] = ()) -> dict[str, bytes]:
-    """Processes, and every file of the desk but those that the value was given in."""
+def everything_visible(desk: Desk, given: Sequence[str] = ()) -> dict[str, bytes]:
+    """Return all processes, and every file of the desk except the files that contained the value from the start."""
     held = {place: content for place, content in files(desk.home.parent).items() if Path(place).name not in given}
     return processes() | held
 
 
-def caught(desk: Desk, gate: Gate, terminal: Terminal, given: Sequence[str] = ()) -> dict[str, bytes]:
-    """Everything that can be seen while a command waits for its answer, and after it has ended."""
+def visible_during_and_after(
+    desk: Desk, gate: Gate, terminal: Terminal, given: Sequence[str] = ()
+) -> dict[str, bytes]:
+    """Return everything visible while a command waits for its answer, and after it has ended."""
     while not gate.holds.wait(0.05):
         assert terminal.pid
-    during = everywhere(desk, given)
+    during = everything_visible(desk, given)
     assert any("environ" in place for place in during)
     gate.opened.set()
     code = terminal.end()
     assert 0 == code, terminal.shown
-    after = {f"{place} at the end": content for place, content in everywhere(desk, given).items()}
+    after = {f"{place} at the end": content for place, content in everything_visible(desk, given).items()}
     return during | after | {"the screen": plain(terminal.shown).encode(), "raw": terminal.shown.encode()}
 
 
 @pytest.mark.parametrize("seal", ["auto", "never"])
-def test_a_value_that_is_typed(desk: Desk, gate: Gate, canary: str, seal: str) -> None:
-    """At the prompt, sealed and unsealed."""
+def test_a_typed_value_does_not_leak(desk: Desk, gate: Gate, canary: str, seal: str) -> None:
+    """A value typed at the prompt leaks nowhere, sealed or unsealed."""
     with desk.terminal("secret", "put", "TOKEN", "--seal", seal) as terminal:
         terminal.answer("Value of TOKEN:", canary)
-        places = caught(desk, gate, terminal)
+        places = visible_during_and_after(desk, gate, terminal)
 
     assert found([canary.encode()], places) == []
 
@@ -87,18 +89,20 @@ def test_a_value_that_is_typed(desk: Desk, gate: Gate, canary: str, seal: str) -
         (("apply", "given", "--prune", "--yes"), "given"),
     ],
 )
-def test_a_value_from_a_file(desk: Desk, gate: Gate, canary: str, arguments: tuple[str, ...], name: str) -> None:
-    """It is in the file that it was given in, and in no other, nor left in a copy."""
+def test_a_value_from_a_file_does_not_leak(
+    desk: Desk, gate: Gate, canary: str, arguments: tuple[str, ...], name: str
+) -> None:
+    """The value is only in the file that was given, with no copy anywhere."""
     desk.write(name, canary if arguments[0] == "put" else f"TOKEN={canary}\n")
 
     with desk.terminal("secret", *arguments) as terminal:
-        places = caught(desk, gate, terminal, given=[name])
+        places = visible_during_and_after(desk, gate, terminal, given=[name])
 
     assert found([canary.encode()], places) == []
 
 
-def test_a_key(desk: Desk, gate: Gate) -> None:
-    """Neither its bytes nor the password that it was encrypted with."""
+def test_a_key_and_its_password_do_not_leak(desk: Desk, gate: Gate) -> None:
+    """Neither a key's bytes nor the password of its file leaks."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     password = f"canary {secrets.token_hex(12)}"
@@ -107,24 +111,26 @@ def test_a_key(desk: Desk, gate: Gate) -> None:
 
     with desk.terminal("secret", "key", "import", "KEY", "key.pem") as terminal:
         terminal.answer("Password of the key:", password)
-        places = caught(desk, gate, terminal)
+        places = visible_during_and_after(desk, gate, terminal)
 
     assert found([password.encode(), plain_der, plain_der[36:68]], places) == []
 
 
-def test_a_value_from_openbao(desk: Desk, gate: Gate, canary: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """It comes over the network and goes over the network."""
+def test_a_value_from_openbao_does_not_leak(
+    desk: Desk, gate: Gate, canary: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A value read from OpenBao leaks nowhere."""
     with running_bao(tmp_path_factory.mktemp("bao")) as bao:
         bao.ask("POST", "secret/data/my-app", {"data": {"TOKEN": canary}})
         desk.environ |= bao.environ
         with desk.terminal("secret", "import", "bao:secret/my-app") as terminal:
-            places = caught(desk, gate, terminal)
+            places = visible_during_and_after(desk, gate, terminal)
 
     assert found([canary.encode()], places) == []
 
 
-def test_the_shells_history(desk: Desk, gate: Gate, canary: str) -> None:
-    """A person puts a secret in a shell: what the shell writes down afterwards has the command, and no value."""
+def test_a_typed_value_is_not_in_the_shells_history(desk: Desk, gate: Gate, canary: str) -> None:
+    """The history of a shell contains the command but not the value that was typed."""
     if shutil.which("bash") is None:
         pytest.fail("bash is not installed", pytrace=False)
     history = desk.home / ".bash_history"
@@ -135,12 +141,12 @@ def test_the_shells_history(desk: Desk, gate: Gate, canary: str) -> None:
         shell.answer("Value of TOKEN:", canary)
         while not gate.holds.wait(0.05):
             assert shell.pid
-        during = everywhere(desk)
+        during = everything_visible(desk)
         gate.opened.set()
         shell.wait_for("Put ")
         shell.type("exit\n")
         shell.end()
-        places = during | {f"{at} at the end": held for at, held in everywhere(desk).items()}
+        places = during | {f"{at} at the end": held for at, held in everything_visible(desk).items()}
 
     assert "nightsafe secret put TOKEN" in history.read_text()
     assert found([canary.encode()], places | {"the screen": shell.shown.encode()}) == []
@@ -148,7 +154,7 @@ def test_the_shells_history(desk: Desk, gate: Gate, canary: str) -> None:
 
 @pytest.mark.parametrize("by", ["server", "client", "file"])
 def test_a_refusal_repeats_no_value(desk: Desk, canary: str, by: str) -> None:
-    """Whoever refuses it, and for whatever reason."""
+    """No refusal contains the value: by the server, by the client, or because of the file."""
     with desk.wire as wire:
         wire.upload(desk.script, {"type": "plain_text", "name": "VAR", "text": "x"})
     content = {
@@ -165,15 +171,15 @@ def test_a_refusal_repeats_no_value(desk: Desk, canary: str, by: str) -> None:
         assert found([canary.encode()], {"stdout": done.stdout.encode(), "stderr": done.stderr.encode()}) == []
 
 
-def test_the_search_is_not_blind(desk: Desk, gate: Gate, canary: str) -> None:
-    """A value in an argument, the environment, a file or on the screen is found there."""
+def test_the_search_finds_a_leaked_value(desk: Desk, gate: Gate, canary: str) -> None:
+    """The search finds a value in the environment and in a file."""
     desk.environ["CANARY"] = canary
     desk.write("left-behind", canary)
     with desk.terminal(
         "secret", "put", "TOKEN", "--exact", command=[*NIGHTSAFE, "--config", "/dev/null"]
     ) as terminal:
         terminal.answer("Value of TOKEN:", "x")
-        places = caught(desk, gate, terminal)
+        places = visible_during_and_after(desk, gate, terminal)
 
     seen = {Path(place).name for place, _ in found([canary.encode()], places)}
     assert {"environ", "left-behind", "left-behind at the end"} <= seen

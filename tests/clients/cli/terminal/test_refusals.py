@@ -1,4 +1,4 @@
-"""Refusals: as JSON for programs, and with the names that may have been meant."""
+"""Refusals as JSON for programs, and suggestions of similar names."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ NOWHERE = "http://127.0.0.1:9/client/v4"
 
 
 def error(desk: Desk, *arguments: str, code: int, stdin: bytes = b"") -> dict[str, Any]:
-    """What a program is told; people are told the same."""
+    """Run a command that must fail; return its JSON, after checking that standard error has the same messages."""
     done = desk.run(*arguments, "--json", stdin=stdin)
     assert code == done.returncode, done.stderr
     [(name, told)] = json.loads(done.stdout).items()
@@ -29,18 +29,18 @@ def error(desk: Desk, *arguments: str, code: int, stdin: bytes = b"") -> dict[st
         (("secret", "list", "--nonsense"), 2, "usage", None),
     ],
 )
-def test_a_refusal_is_json_too(
+def test_with_json_every_refusal_is_json(
     desk: Desk, arguments: tuple[str, ...], code: int, kind: str, number: int | None
 ) -> None:
-    """With --json, whatever refuses: the API, this program before it, the network, or the command line itself."""
+    """With `--json` every refusal is JSON: by the API, by the client, by the network or by the command line."""
     told = error(desk, *arguments, code=code)
 
     assert (kind, number) == (told["kind"], told["problems"][0]["code"])
     assert told["message"]
 
 
-def test_several_things_that_are_wrong(desk: Desk) -> None:
-    """Each is one problem, with its code, where it is, and never with a value."""
+def test_a_problem_in_json_has_advice_and_no_value(desk: Desk) -> None:
+    """A problem in the JSON has its code and advice, and never a value."""
     with desk.wire as wire:
         wire.upload(desk.script, {"type": "plain_text", "name": "VAR", "text": "x"})
 
@@ -51,14 +51,14 @@ def test_several_things_that_are_wrong(desk: Desk) -> None:
     assert told["problems"][0]["advice"]
 
 
-def test_without_json_nothing_is_on_stdout(desk: Desk) -> None:
-    """A refusal is for people then; `--json` as a value of something, or after `--`, is no wish."""
+def test_without_json_a_refusal_prints_nothing_on_stdout(desk: Desk) -> None:
+    """Without `--json`, or with `--json` after `--`, a refusal is printed on standard error only."""
     desk.refusal("secret", "get", "ABSENT", code=4)
     desk.refusal("secret", "get", "--", "--json", code=4)
 
 
-def test_did_you_mean(desk: Desk) -> None:
-    """For scripts and secrets, the likest first; where nothing is like it there is no guess."""
+def test_refusals_suggest_similar_names(desk: Desk) -> None:
+    """A refusal suggests the most similar script or secret, or nothing when no name is similar."""
     desk.run("secret", "put", "API_KEY", stdin=b"value")
 
     near = f"{desk.script}x"
@@ -72,22 +72,22 @@ def test_did_you_mean(desk: Desk) -> None:
 
 
 def completed(desk: Desk, words: str, **environ: str) -> list[str]:
-    """What Tab offers after some words, of which the last may be begun."""
+    """Return the words that Tab offers after some words, the last of which may be incomplete."""
     line = f"nightsafe {words}"
     position = str(len(line.split()) - (not line.endswith(" ")))
     asked = {"_NIGHTSAFE_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": position}
     done = desk.run(stdin=b"", **asked, **environ)
     assert (0, "") == (done.returncode, done.stderr)
-    return [one.partition(",")[2] for one in done.stdout.split()]
+    return [word.partition(",")[2] for word in done.stdout.split()]
 
 
-def test_names_are_completed(desk: Desk) -> None:
-    """Scripts and secrets of the server that is configured, or named on the line; of several each once."""
+def test_tab_completes_scripts_and_secrets(desk: Desk) -> None:
+    """Tab completes scripts and secrets of the server in the settings or on the line, without names already given."""
     desk.run("secret", "bulk", "-", stdin=b"API_KEY=1\nAPI_TOKEN=1\nOTHER=1\n")
 
     assert desk.script in completed(desk, f"secret list --script {desk.script[:-1]}")
     assert ["API_KEY", "API_TOKEN"] == completed(desk, "secret get API")
-    assert ["OTHER"] == completed(desk, f"secret get --script = {desk.script} O")  # as bash has the words
+    assert ["OTHER"] == completed(desk, f"secret get --script = {desk.script} O")  # bash splits the words at `=`
     assert [desk.script] == completed(desk, f"secret list --script = {desk.script}")
     assert ["API_TOKEN", "OTHER"] == completed(desk, "secret delete API_KEY ")
     url = desk.environ.pop("CLOUDFLARE_BASE_URL")
@@ -97,8 +97,8 @@ def test_names_are_completed(desk: Desk) -> None:
     assert ["OTHER"] == completed(desk, "secret get O", NIGHTSAFE_CONFIG="nightsafe.toml")
 
 
-def test_completion_fails_in_silence(desk: Desk) -> None:
-    """Where there is no server, no script or no sound settings file, nothing is offered or said."""
+def test_completion_fails_silently(desk: Desk) -> None:
+    """Without a server, a script or a valid settings file, Tab offers and prints nothing."""
     assert [] == completed(desk, "secret get A", CLOUDFLARE_BASE_URL=NOWHERE)
     assert [] == completed(desk, "secret get A", NIGHTSAFE_SCRIPT="absent")
     desk.write("nightsafe.toml", "url = ")

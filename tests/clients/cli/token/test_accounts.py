@@ -1,63 +1,62 @@
-"""`nightsafe account` and `nightsafe user`: who is let in is let in at once, and only there."""
+"""`nightsafe account` and `nightsafe user`: new users have access at once, and only to their accounts."""
 
 import json
 import re
 from typing import Any
 
 import pytest
-from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.clients.wire.talk import SCRIPTS, Wire, token_header
 from tests.server import ACCOUNT, Safe, Server, run
 
 OTHER = "0" * 32
 
 
 def command(safe: Safe, *arguments: str) -> Any:
-    """What a command prints as JSON."""
+    """Return the JSON output of a command."""
     done = run(*arguments, "--data", str(safe.path), "--json", cwd=safe.path.parent)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
 
 
 def status(server: Server, credentials: list[tuple[str, str]], account_id: str = ACCOUNT) -> int:
-    """How credentials fare with a read of an account."""
+    """Return the status of a read of an account with these credentials."""
     with Wire(server.port, credentials) as wire:
         return wire.ask("GET", SCRIPTS.replace(ACCOUNT, account_id)).status
 
 
-def bearer(token: str) -> list[tuple[str, str]]:
-    """A token's header."""
-    return [("Authorization", f"Bearer {token}")]
-
-
-def pair(email: str, key: str) -> list[tuple[str, str]]:
-    """The headers of a Global API key."""
+def key_headers(email: str, key: str) -> list[tuple[str, str]]:
+    """Return the headers of a global API key."""
     return [("X-Auth-Email", email), ("X-Auth-Key", key)]
 
 
-def test_a_second_account(own_server: Server) -> None:
-    """Its token and its owner's key reach it and not the first one; it is listed after that."""
+def test_a_new_accounts_credentials_reach_only_it(own_server: Server) -> None:
+    """The new account's credentials reach it and not the first account, and `list` shows it."""
     safe = own_server.safe
     made = command(safe, "account", "create", "--account-id", OTHER, "--name", "Two", "--email", "two@example.com")
 
-    credentials = (bearer(made["api_token"]), pair(made["email"], made["api_key"]), bearer(safe.api_token))
+    credentials = (
+        token_header(made["api_token"]),
+        key_headers(made["email"], made["api_key"]),
+        token_header(safe.api_token),
+    )
     assert [status(own_server, each, OTHER) for each in credentials] == [200, 200, 403]
     assert [status(own_server, each) for each in credentials] == [403, 403, 200]
     listed = command(safe, "account", "list")["accounts"]
-    assert [(one["id"], one["name"]) for one in listed] == [(ACCOUNT, "Nightsafe"), (OTHER, "Two")]
+    assert [(account["id"], account["name"]) for account in listed] == [(ACCOUNT, "Nightsafe"), (OTHER, "Two")]
 
 
-def test_an_owner_who_is_there(own_server: Server) -> None:
-    """Keeps the key, which now reaches both accounts."""
+def test_an_existing_owner_keeps_the_key(own_server: Server) -> None:
+    """An existing owner keeps the key, which then reaches both accounts."""
     safe = own_server.safe
     made = command(safe, "account", "create", "--account-id", OTHER, "--email", safe.email)
 
     assert made["api_key"] == ""
-    key = pair(safe.email, safe.api_key)
+    key = key_headers(safe.email, safe.api_key)
     assert [status(own_server, key, account) for account in (ACCOUNT, OTHER)] == [200, 200]
 
 
-def test_lists_for_people(safe: Safe) -> None:
-    """A line for each account."""
+def test_account_list_as_text(safe: Safe) -> None:
+    """`list` without `--json` has a line for each account."""
     done = run("account", "list", "--data", str(safe.path), cwd=safe.path.parent)
 
     head, line = done.stdout.splitlines()
@@ -65,16 +64,16 @@ def test_lists_for_people(safe: Safe) -> None:
     assert line.startswith(ACCOUNT)
 
 
-def test_a_user_of_no_account(own_server: Server) -> None:
-    """Is known, and may do nothing in any."""
+def test_a_user_without_an_account_reaches_none(own_server: Server) -> None:
+    """A user without an account can authenticate, but reaches no account."""
     made = command(own_server.safe, "user", "create", "--email", "new@example.com")
 
     assert made["service_key"] == ""
-    assert status(own_server, pair("new@example.com", made["api_key"])) == 403
+    assert status(own_server, key_headers("new@example.com", made["api_key"])) == 403
 
 
-def test_a_member(own_server: Server) -> None:
-    """The key and the service key do what the permissions say, in the accounts that are named."""
+def test_a_member_has_the_given_permissions(own_server: Server) -> None:
+    """The user's key and service key have the given permissions in the given account."""
     safe = own_server.safe
     flags = ("--account-id", ACCOUNT, "--permission", "Nightsafe Secrets Write", "--service-key")
     made = command(safe, "user", "create", "--email", "new@example.com", *flags)
@@ -84,26 +83,26 @@ def test_a_member(own_server: Server) -> None:
 
     assert re.fullmatch(r"v1\.0-\S{30,}", made["service_key"])
     for credentials in (
-        pair("new@example.com", made["api_key"]),
+        key_headers("new@example.com", made["api_key"]),
         [("X-Auth-User-Service-Key", made["service_key"])],
     ):
         with Wire(own_server.port, credentials) as wire:
             assert [wire.ask("GET", path).status for path in (f"{script}/secrets", script)] == [200, 403]
 
 
-def test_a_member_owns_tokens(own_server: Server) -> None:
-    """`token create --email` makes the member's token, and lists it as that."""
+def test_token_create_email_makes_a_members_token(own_server: Server) -> None:
+    """`token create --email` makes a token that the member owns and that `list` shows as such."""
     safe = own_server.safe
     command(safe, "user", "create", "--email", "new@example.com", "--account-id", ACCOUNT)
     made = command(safe, "token", "create", "--all-access", "--email", "new@example.com")
 
-    assert status(own_server, bearer(made["api_token"])) == 200
-    owners = {one["id"]: one["owner"] for one in command(safe, "token", "list")["tokens"]}
+    assert status(own_server, token_header(made["api_token"])) == 200
+    owners = {token["id"]: token["owner"] for token in command(safe, "token", "list")["tokens"]}
     assert owners[made["id"]] == "user new@example.com"
 
 
-def test_text(safe: Safe) -> None:
-    """Without --json every credential stands on a line of its own; what is not there has none."""
+def test_credentials_as_text(safe: Safe) -> None:
+    """Without `--json` each credential is on a line of its own; an empty one is left out."""
     data = ("--data", str(safe.path))
     account = run("account", "create", *data, "--email", safe.email, cwd=safe.path.parent).stdout
     user = run("user", "create", *data, "--email", "a@example.com", "--service-key", cwd=safe.path.parent).stdout
@@ -127,8 +126,10 @@ def test_text(safe: Safe) -> None:
         (("user", "create", "--email", "a@b", "--permission", "All"), 1, "there is no permission 'All'"),
     ],
 )
-def test_refusals(safe: Safe, arguments: tuple[str, ...], code: int, words: str) -> None:
-    """The item is named on stderr, and nothing is made."""
+def test_account_and_user_refusals_create_nothing(
+    safe: Safe, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """The message names the bad argument, and nothing is created."""
     done = run(*arguments, "--data", str(safe.path), cwd=safe.path.parent)
 
     assert (done.returncode, done.stdout) == (code, "")

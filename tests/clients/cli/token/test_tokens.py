@@ -1,4 +1,4 @@
-"""`nightsafe token`: what is made by flags does what they say on a server that runs, and nothing else."""
+"""`nightsafe token`: a token that is made with flags can do exactly that on a running server."""
 
 import datetime as dt
 import json
@@ -16,7 +16,7 @@ SECRET = {"name": "a", "text": "a value", "type": "secret_text"}
 
 
 def token(safe: Safe, *arguments: str) -> Any:
-    """What a command of `nightsafe token` prints as JSON."""
+    """Return the JSON output of a `nightsafe token` command."""
     command, *rest = arguments
     done = run("token", command, "--data", str(safe.path), "--json", *rest, cwd=safe.path.parent)
     assert (done.returncode, done.stderr) == (0, "")
@@ -24,7 +24,7 @@ def token(safe: Safe, *arguments: str) -> Any:
 
 
 def refusal(safe: Safe, *arguments: str, code: int = 1) -> str:
-    """What it says when it does not."""
+    """Return the message of a `nightsafe token` command that is refused."""
     command, *rest = arguments
     done = run("token", command, "--data", str(safe.path), *rest, cwd=safe.path.parent)
     assert (done.returncode, done.stdout) == (code, "")
@@ -33,43 +33,43 @@ def refusal(safe: Safe, *arguments: str, code: int = 1) -> str:
 
 
 class Caller:
-    """A client with a token of the command line's."""
+    """A client with a token from the command line."""
 
     def __init__(self, server: Server, *arguments: str) -> None:
         self.made = token(server.safe, "create", *arguments)
         self._port = server.port
 
     def ask(self, method: str, path: str, body: object = None) -> Answer:
-        """One request."""
+        """Send one request."""
         with Wire(self._port, [("Authorization", f"Bearer {self.made['api_token']}")]) as wire:
             return wire.ask(method, path) if body is None else wire.send(method, path, body)
 
     def may_put(self, script: str) -> bool:
-        """Whether it may set a secret of a script."""
+        """Return True if the token can set a secret of a script."""
         answer = self.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET)
         assert answer.status == 200 or answer.refusal == REFUSED
         return answer.status == 200
 
     def may_read_code(self, script: str) -> bool:
-        """Whether it may read a script's code."""
+        """Return True if the token can read a script's code."""
         return self.ask("GET", f"{SCRIPTS}/{script}").status == 200
 
     def may_list(self) -> bool:
-        """Whether it may list the account's scripts."""
+        """Return True if the token can list the account's scripts."""
         return self.ask("GET", SCRIPTS).status == 200
 
 
 @pytest.fixture
 def server(own_server: Server) -> Server:
-    """A server with three scripts."""
+    """Return a server with three scripts."""
     with Wire.to(own_server) as wire:
         for script in ("billing-api", "billing-web", "shop"):
             wire.upload(script)
     return own_server
 
 
-def test_everything(server: Server) -> None:
-    """With --all-access it may do all that can be done in the account."""
+def test_all_access_grants_everything(server: Server) -> None:
+    """With `--all-access` a token has every permission in the account."""
     caller = Caller(server, "--all-access")
 
     assert sorted(caller.made) == ["account_id", "api_token", "expires_on", "id"]
@@ -78,8 +78,8 @@ def test_everything(server: Server) -> None:
     assert (caller.may_list(), caller.may_put("shop"), caller.may_read_code("shop")) == (True, True, True)
 
 
-def test_nobody_gets_everything_by_leaving_things_out(safe: Safe) -> None:
-    """Without a limit of what it may do, and nobody to ask, nothing is made, and both ways out are named."""
+def test_without_flags_no_token_is_made(safe: Safe) -> None:
+    """Without a limit, and without a terminal, no token is made; the message names the flags to give."""
     words = refusal(safe, "create", code=2)
 
     assert "give --permission or --script, or --all-access for such a token" in words
@@ -87,8 +87,8 @@ def test_nobody_gets_everything_by_leaving_things_out(safe: Safe) -> None:
 
 
 @pytest.mark.parametrize(("reply", "code", "made"), [("y", 0, 2), ("n", 1, 1)])
-def test_at_a_terminal_it_is_asked(safe: Safe, reply: str, code: int, made: int) -> None:
-    """Everything is given only to who says yes."""
+def test_in_a_terminal_all_access_needs_a_yes(safe: Safe, reply: str, code: int, made: int) -> None:
+    """In a terminal a token with all access is made only after the answer "y"."""
     command = [*NIGHTSAFE, "token", "create", "--data", str(safe.path)]
     with Terminal(command, safe.path.parent, clean_environ()) as terminal:
         terminal.answer("for everything that is possible in the account?", reply)
@@ -97,12 +97,12 @@ def test_at_a_terminal_it_is_asked(safe: Safe, reply: str, code: int, made: int)
     assert (code, made) == (ended, len(token(safe, "list")["tokens"]))
 
 
-def test_a_token_ends(safe: Safe) -> None:
-    """After 90 days, counted from its beginning, which is told; never only when that is asked for."""
+def test_a_token_expires_after_90_days_by_default(safe: Safe) -> None:
+    """A token expires 90 days after it becomes valid, and the command says so; `--no-expiry` must be explicit."""
     made = run("token", "create", "--all-access", "--data", str(safe.path), cwd=safe.path.parent)
     later = token(safe, "create", "--all-access", "--not-before", "2999-01-01T00:00:00Z")
     never = token(safe, "create", "--all-access", "--no-expiry")
-    ends = [one["expires_on"] for one in token(safe, "list")["tokens"]][1:]
+    ends = [listed["expires_on"] for listed in token(safe, "list")["tokens"]][1:]
 
     days = (dt.datetime.fromisoformat(ends[0]) - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1)
     assert 89.9 < days <= 90
@@ -117,16 +117,16 @@ def test_a_token_ends(safe: Safe) -> None:
     )
 
 
-def test_one_permission_for_some_scripts(server: Server) -> None:
-    """It sets the secrets of `billing-*` and does nothing else."""
+def test_a_permission_can_be_limited_to_scripts(server: Server) -> None:
+    """The token can set secrets of `billing-*` and nothing else."""
     caller = Caller(server, "--permission", "nightsafe secrets write", "--script", "billing-*")
 
     assert [caller.may_put(script) for script in ("billing-api", "billing-web", "shop")] == [True, True, False]
     assert (caller.may_read_code("billing-api"), caller.may_list()) == (False, False)
 
 
-def test_several(server: Server) -> None:
-    """Permissions and scripts add up; a permission is also known by its id."""
+def test_permissions_and_scripts_add_up(server: Server) -> None:
+    """Permissions and scripts add up; a permission can be named by its id."""
     read = "1a71c399035b4950a1bd1466bbe4f420"
     scripts = ("--script", "shop", "--script", "billing-web")
     caller = Caller(server, "--permission", read, "--permission", "Nightsafe Secrets Write", *scripts)
@@ -147,8 +147,10 @@ def test_several(server: Server) -> None:
         ),
     ],
 )
-def test_deny(server: Server, flags: tuple[str, ...], puts: list[bool], reads_code: list[bool]) -> None:
-    """What is denied is denied, whatever is allowed: somewhere, something, or something somewhere."""
+def test_denied_permissions_and_scripts_win(
+    server: Server, flags: tuple[str, ...], puts: list[bool], reads_code: list[bool]
+) -> None:
+    """A denied permission or script overrides everything that is allowed."""
     caller = Caller(server, *flags)
 
     assert [caller.may_put(script) for script in ("billing-api", "shop")] == puts
@@ -168,13 +170,13 @@ def test_deny(server: Server, flags: tuple[str, ...], puts: list[bool], reads_co
         (("--expires-in", "3600"), True),
     ],
 )
-def test_conditions(server: Server, flags: tuple[str, ...], *, passes: bool) -> None:
-    """It works from where and while it may."""
+def test_conditions_limit_address_and_time(server: Server, flags: tuple[str, ...], *, passes: bool) -> None:
+    """The token works only from the allowed addresses and within its time."""
     assert Caller(server, "--all-access", *flags).may_list() is passes
 
 
-def test_owners(server: Server) -> None:
-    """A user's token verifies among the user's, an account's among the account's."""
+def test_tokens_verify_at_their_owners_endpoint(server: Server) -> None:
+    """A user's token verifies at the user's endpoint, an account's token at the account's."""
     of_user = Caller(server, "--permission", "User Details Read")
     of_account = Caller(server, "--all-access", "--owner", "account")
     paths = ("/client/v4/user/tokens/verify", f"/client/v4/accounts/{ACCOUNT}/tokens/verify")
@@ -185,14 +187,14 @@ def test_owners(server: Server) -> None:
     assert of_user.ask("GET", "/client/v4/user").result["email"] == server.safe.email
 
 
-def test_list(safe: Safe) -> None:
-    """Every token is listed with what it may do, oldest first, and none with its value."""
+def test_list_shows_policies_but_no_values(safe: Safe) -> None:
+    """Tokens are listed oldest first, with their policies and without their values."""
     made = token(safe, "create", "--name", "of-the-night", "--permission", "Workers Scripts Read", "--ip", "::1")
     account = token(safe, "create", "--all-access", "--owner", "account", "--expires-on", "2999-01-01T00:00:00Z")
 
     first, second, third = token(safe, "list")["tokens"]
 
-    assert [one["id"] for one in (second, third)] == [made["id"], account["id"]]
+    assert [listed["id"] for listed in (second, third)] == [made["id"], account["id"]]
     assert (first["name"], first["owner"]) == ("owner", f"user {safe.email}")
     assert (second["name"], second["status"], second["email"]) == ("of-the-night", "active", safe.email)
     assert second["policies"][0]["permission_groups"] == [{"id": "1a71c399035b4950a1bd1466bbe4f420"}]
@@ -201,8 +203,8 @@ def test_list(safe: Safe) -> None:
     assert token(safe, "list", "--account-id", ACCOUNT)["tokens"] == [first, second, third]
 
 
-def test_list_for_people(safe: Safe) -> None:
-    """A line for each token, and nothing in it that a terminal would obey."""
+def test_token_list_as_text(safe: Safe) -> None:
+    """Each token has a line, in which control characters are replaced."""
     token(safe, "create", "--all-access", "--name", "evil\x1b[2J\nname")
 
     done = run("token", "list", "--data", str(safe.path), cwd=safe.path.parent)
@@ -214,8 +216,8 @@ def test_list_for_people(safe: Safe) -> None:
     assert safe.api_token not in done.stdout
 
 
-def test_roll(server: Server) -> None:
-    """The new value works at once and the old one does not; what it may do stays."""
+def test_a_rolled_token_has_a_new_value(server: Server) -> None:
+    """The new value works at once, the old one no longer, and the permissions stay."""
     caller = Caller(server, "--permission", "Nightsafe Secrets Write", "--script", "shop")
     old = dict(caller.made)
     assert caller.may_put("shop")
@@ -229,20 +231,20 @@ def test_roll(server: Server) -> None:
     assert (caller.may_put("shop"), caller.may_put("billing-api")) == (True, False)
 
 
-def test_revoke(server: Server) -> None:
-    """It is refused by the next request, and listed no more."""
+def test_a_revoked_token_is_refused(server: Server) -> None:
+    """A revoked token is refused at the next request and is no longer listed."""
     caller = Caller(server, "--all-access")
     assert caller.may_list()
 
     assert token(server.safe, "revoke", caller.made["id"], "--yes") == {"id": caller.made["id"]}
 
     assert caller.ask("GET", SCRIPTS).refusal == REFUSED
-    assert caller.made["id"] not in {one["id"] for one in token(server.safe, "list")["tokens"]}
+    assert caller.made["id"] not in {listed["id"] for listed in token(server.safe, "list")["tokens"]}
     assert "no such token: " in refusal(server.safe, "revoke", caller.made["id"])
 
 
-def test_text(safe: Safe) -> None:
-    """Without --json a token is all that is printed, and a revoked one is named."""
+def test_roll_and_revoke_as_text(safe: Safe) -> None:
+    """Without `--json` only the token is printed, or the id of a revoked one."""
     made = token(safe, "create", "--all-access")
     rolled = run("token", "roll", "--data", str(safe.path), made["id"], "--yes", cwd=safe.path.parent).stdout
     revoked = run("token", "revoke", "--data", str(safe.path), made["id"], "--yes", cwd=safe.path.parent).stdout
@@ -275,8 +277,8 @@ def test_text(safe: Safe) -> None:
         (("revoke", "none"), "no such token: none; see: nightsafe token list"),
     ],
 )
-def test_refusals(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
-    """One line on stderr names the item and the way out, and nothing is made."""
+def test_token_refusals_create_nothing(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
+    """One line on standard error names the bad argument and says what to do; nothing is created."""
     before = token(safe, "list")
 
     [line] = refusal(safe, *arguments).splitlines()
@@ -301,13 +303,13 @@ def test_refusals(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
         (("revoke",), "ID"),
     ],
 )
-def test_mistakes(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
-    """A command line that cannot be meant is exit code 2 and names the flag."""
+def test_usage_errors_name_the_flag(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
+    """A usage error exits with 2 and names the flag."""
     assert words in refusal(safe, *arguments, code=2)
 
 
-def test_the_log_says_operator(safe: Safe) -> None:
-    """Making, rolling and revoking each leave an entry, without the token."""
+def test_the_audit_log_names_the_operator_but_no_token(safe: Safe) -> None:
+    """Creating, rolling and revoking a token leave audit entries without the token."""
     made = token(safe, "create", "--all-access")
     rolled = token(safe, "roll", made["id"], "--yes")
     token(safe, "revoke", made["id"], "--yes")
@@ -316,4 +318,4 @@ def test_the_log_says_operator(safe: Safe) -> None:
     for action in (b"tokens.create", b"tokens.roll", b"tokens.delete"):
         assert b'"action":"%b"' % action in kept
     assert b'"actor_kind":"operator"' in kept
-    assert [one for one in (made, rolled) if one["api_token"].encode() in kept] == []
+    assert [answer for answer in (made, rolled) if answer["api_token"].encode() in kept] == []

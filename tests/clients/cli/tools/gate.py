@@ -1,4 +1,4 @@
-"""A gate between a client and a server: it holds the bytes of requests back until it is told to let them through."""
+"""A proxy between a client and a server that can hold a request back until the test lets it through."""
 
 import socket
 import threading
@@ -9,11 +9,11 @@ _SECONDS = 60
 
 
 class Gate:
-    """Passes on what comes in, but holds the first bytes that match; in a `with`.
+    """Passes bytes on, but holds the first chunk that matches; use it in a `with` statement.
 
     Args:
-        port: of the server on the loopback interface.
-        held: bytes with which a request begins that is to be held.
+        port: the server's port on the loopback interface.
+        held: the first bytes of requests to hold.
     """
 
     def __init__(self, port: int, held: bytes) -> None:
@@ -25,19 +25,19 @@ class Gate:
         self.opened = threading.Event()
 
     def __enter__(self) -> Self:
-        """Listen."""
+        """Start to listen."""
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let everything through, and take nothing more."""
+        """Let everything through and accept no more connections."""
         self.opened.set()
         self._listener.close()
 
     def _accept(self) -> None:
-        """Take connections until the gate is closed."""
+        """Accept connections until the gate is closed."""
         while True:
             try:
                 client, _ = self._listener.accept()
@@ -48,7 +48,7 @@ class Gate:
             threading.Thread(target=self._pass, args=(server, client), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        """Pass on bytes one way."""
+        """Pass on bytes in one direction."""
         try:
             while chunk := source.recv(65536):
                 if chunk.startswith(self._held) and not self.opened.is_set():

@@ -1,4 +1,4 @@
-"""The keys that a script would get, opened with the safe's private ring."""
+"""The keys that a script would receive, opened with the safe's private ring."""
 
 import json
 from typing import Any
@@ -17,14 +17,14 @@ from nightsafe.store.sqlite import SqliteStore
 
 
 def opened_key(safe: Safe, script: str, name: str) -> tuple[dict[str, Any], bytes]:
-    """What is shown of a key, and its bytes (of a JWK, its JSON)."""
+    """Return the public fields of a key, and its bytes (the JSON of a JWK)."""
     ref = ScriptRef(safe.account_id, script)
 
     async def read(store: SqliteStore) -> list[Binding]:
-        """The bindings as they are stored."""
+        """Return the bindings as they are stored."""
         return await store.bindings(ref)
 
-    binding = next(one for one in in_store(safe, read) if one.name == name)
+    binding = next(found for found in in_store(safe, read) if found.name == name)
     shown = json.loads(binding.shown)
     usages = tuple(shown["usages"])
     key = SecretKey(name, shown["algorithm"], shown["format"], usages, SecretValue(b""))

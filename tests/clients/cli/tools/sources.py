@@ -1,4 +1,4 @@
-"""What the commands' own source says of them: which functions lead to which, from the table of commands on."""
+"""Analysis of the commands' source: the functions that each command calls, starting from the table of commands."""
 
 import ast
 import inspect
@@ -16,19 +16,19 @@ CLI = Path(str(find_spec("nightsafe.cli").submodule_search_locations[0]))  # typ
 
 @cache
 def parsed(path: Path) -> ast.Module:
-    """A module's source."""
+    """Return a module's syntax tree."""
     return ast.parse(path.read_text())
 
 
 def calls(tree: ast.AST) -> set[str]:
-    """The names that are called, or handed to somebody, within it."""
+    """Return the names that are called or passed on in a syntax tree."""
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
 def reached(module: str, function: str) -> set[str]:
-    """All that a function of a module names, and the functions of the same module that it names, and so on."""
+    """Return all names in a function, and in the functions of its module that it uses, directly or not."""
     tree = parsed(Path(str(find_spec(module).origin)))  # type: ignore[union-attr]
-    own = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+    own = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     found: set[str] = set()
     left = [function]
     while left:
@@ -39,22 +39,22 @@ def reached(module: str, function: str) -> set[str]:
 
 
 def commands_that_name(name: str) -> set[str]:
-    """The commands that come to a function by this name, within the module that they are in."""
+    """Return the commands that use a function of this name, within their own module."""
     return {words for words, command in every_command() if name in _names_of(command)}
 
 
 def every_command() -> list[tuple[str, click.Command]]:
-    """Each command with its words."""
+    """Return each command with its full name."""
     found = []
     for words, leaf in leaves():
         command = load(leaf)
         inner = command.commands if isinstance(command, click.Group) else {"": command}
-        found += [(" ".join((*words, name)).strip(), one) for name, one in inner.items()]
+        found += [(" ".join((*words, name)).strip(), subcommand) for name, subcommand in inner.items()]
     return found
 
 
 def _names_of(command: click.Command) -> set[str]:
-    """All that its function comes to."""
+    """Return all names that a command's function uses."""
     assert command.callback is not None
     function = inspect.unwrap(command.callback)
     return reached(function.__module__, function.__name__)

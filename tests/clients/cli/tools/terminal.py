@@ -1,4 +1,4 @@
-"""A program at a pseudo-terminal of its own, as a person has it before them."""
+"""A program that runs in a pseudo-terminal of its own."""
 
 import fcntl
 import os
@@ -20,17 +20,17 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def plain(shown: str) -> str:
-    """What is on the screen, without its colours."""
+    """Return the text on the screen without its colours."""
     return _COLOUR.sub("", shown).replace("\r\n", "\n")
 
 
 class Terminal:
-    """A terminal in which a program runs; in a `with`, which ends it.
+    """A terminal in which a program runs; leaving the `with` statement kills the program.
 
     Args:
         command: the program and its arguments.
-        cwd: where it runs.
-        environ: all of its environment.
+        cwd: its working directory.
+        environ: its whole environment.
     """
 
     def __init__(self, command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> None:
@@ -50,13 +50,13 @@ class Terminal:
         self.shown = ""
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the terminal."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the program and close the terminal."""
+        """Kill the program and close the terminal."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -64,19 +64,19 @@ class Terminal:
 
     @property
     def pid(self) -> int:
-        """The program's process id."""
+        """Return the program's process id."""
         return self._process.pid
 
     def wait_for(self, text: str) -> None:
-        """Read until a text is on the screen that was not there before."""
+        """Read until new output contains a text."""
         self.wait_for_match(re.escape(text))
 
     def wait_for_match(self, pattern: str) -> re.Match[str]:
-        """Read until something on the screen matches that was not there before; gives it."""
+        """Read until new output matches a pattern; return the match."""
         start = len(self.shown)
         while (found := re.search(pattern, plain(self.shown[start:]))) is None:
             if not self._read():
-                raise AssertionError(f"{pattern!r} was never shown, but: {self.shown}")
+                raise AssertionError(f"{pattern!r} was never shown; the screen has: {self.shown}")
         return found
 
     def type(self, text: str) -> None:
@@ -89,16 +89,16 @@ class Terminal:
         self.type(reply + "\n")
 
     def end(self) -> int:
-        """Read on until the program ends; gives its exit code."""
+        """Read until the program ends; return its exit code."""
         while self._read():
             pass
         return self._process.wait(_SECONDS)
 
     def _read(self) -> bool:
-        """Read what is shown next; False when nothing will be."""
+        """Read the next output; return False at its end."""
         ready, _, _ = select.select([self._master], [], [], _SECONDS)
         if not ready:
-            raise AssertionError(f"nothing more was shown: {self.shown}")
+            raise AssertionError(f"no more output came; the screen has: {self.shown}")
         try:
             shown = os.read(self._master, 65536)
         except OSError:  # the other end is closed
@@ -108,7 +108,7 @@ class Terminal:
 
 
 def settle(condition: object, seconds: float = _SECONDS) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     assert callable(condition)
     end = time.monotonic() + seconds
     while not condition():
@@ -117,5 +117,5 @@ def settle(condition: object, seconds: float = _SECONDS) -> None:
 
 
 def _take_terminal() -> None:
-    """Make standard input the terminal that the program is controlled by."""
+    """Make standard input the program's controlling terminal."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

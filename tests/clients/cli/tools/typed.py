@@ -1,4 +1,4 @@
-"""Lines for a shell, typed into this process: a page's many commands without starting an interpreter for each."""
+"""Shell lines run in this process: the many commands of a page without an interpreter for each."""
 
 import shlex
 import subprocess
@@ -15,10 +15,10 @@ from nightsafe.errors import NightsafeError
 
 
 class Typist:
-    """Somebody at a terminal who agrees to every question.
+    """A user at a terminal who agrees to every question.
 
     Args:
-        monkeypatch: puts the working directory back, and what a terminal is.
+        monkeypatch: restores the working directory and the check for a terminal.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,10 +26,10 @@ class Typist:
         monkeypatch.setattr(confirm, "is_interactive", lambda: True)
 
     def command(self, *arguments: str, cwd: Path, environ: Mapping[str, str | None]) -> tuple[int, str, str]:
-        """One `nightsafe` command: its exit code, and what is on its standard output and standard error."""
+        """Run one `nightsafe` command; return its exit code, its standard output and its standard error."""
         self._patch.chdir(cwd)
         done: Result = CliRunner().invoke(cli, arguments, input="y\n", env=environ)
-        structlog.reset_defaults()  # what a command has set up writes to streams that are gone
+        structlog.reset_defaults()  # the command's log goes to streams that are closed now
         if isinstance(done.exception, NightsafeError):
             return 1, done.stdout, done.exception.problems[0].detail
         if done.exception is not None and not isinstance(done.exception, SystemExit):
@@ -37,7 +37,7 @@ class Typist:
         return done.exit_code, done.stdout, done.stderr
 
     def line(self, line: str, cwd: Path, environ: Mapping[str, str | None]) -> str:
-        """A line of commands with `&&` and `>`, each of which must end well; gives all that is on the screen."""
+        """Run a line of commands with `&&` and `>`, which must all succeed; return the text on the screen."""
         screen = ""
         for part in line.split("&&"):
             words, _, target = part.partition(">")

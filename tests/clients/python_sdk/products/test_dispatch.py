@@ -16,7 +16,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def namespace(client: Cloudflare) -> Iterator[str]:
-    """A dispatch namespace of the test's own, which is empty again at its end."""
+    """Yield a dispatch namespace for this test, which is empty again at its end."""
     name = f"python-{next(_numbers)}"
     namespaces = client.workers_for_platforms.dispatch.namespaces
     assert fields(namespaces.create(account_id=ACCOUNT, name=name))["namespace_name"] == name
@@ -26,7 +26,7 @@ def namespace(client: Cloudflare) -> Iterator[str]:
 
 @pytest.fixture
 def at(client: Cloudflare, namespace: str) -> Iterator[dict[str, Any]]:
-    """Where the script `user` is, which has one secret."""
+    """Yield the arguments that select the script `user`, which has one secret."""
     scripts = client.workers_for_platforms.dispatch.namespaces.scripts
     place: dict[str, Any] = {"account_id": ACCOUNT, "dispatch_namespace": namespace}
     described: Any = {"main_module": "worker.js", "bindings": [secret("S", "one")]}
@@ -35,8 +35,8 @@ def at(client: Cloudflare, namespace: str) -> Iterator[dict[str, Any]]:
     scripts.delete("user", **place, force=True)
 
 
-def test_namespaces(client: Cloudflare, namespace: str) -> None:
-    """Made, listed and got alike; a name is given once; one with scripts in it is not deleted."""
+def test_namespaces_are_created_listed_and_deleted(client: Cloudflare, namespace: str) -> None:
+    """Namespaces are created, listed and read; a duplicate name and the deletion of a used namespace are refused."""
     namespaces = client.workers_for_platforms.dispatch.namespaces
     place: Any = {"account_id": ACCOUNT, "dispatch_namespace": namespace}
     with pytest.raises(BadRequestError) as taken:
@@ -54,10 +54,10 @@ def test_namespaces(client: Cloudflare, namespace: str) -> None:
     assert 0 == fields(namespaces.get(namespace, account_id=ACCOUNT))["script_count"]
 
 
-def test_secrets_in_a_namespace(server: Server, client: Cloudflare, at: dict[str, Any]) -> None:
-    """`update`, `get`, `list`, `bulk_update` and `delete`, with both kinds; the values are those of this script."""
+def test_secrets_of_a_script_in_a_namespace(server: Server, client: Cloudflare, at: dict[str, Any]) -> None:
+    """All five calls work with both kinds of secret, and the values are stored for this script."""
     secrets = client.workers_for_platforms.dispatch.namespaces.scripts.secrets
-    one = {name: value for name, value in at.items() if name != "script_name"}
+    without_script = {name: value for name, value in at.items() if name != "script_name"}
     key = fresh_keys()["raw"]
 
     text = secrets.update(**at, name="a/b%2F", text="two", type="secret_text")
@@ -65,9 +65,9 @@ def test_secrets_in_a_namespace(server: Server, client: Cloudflare, at: dict[str
     assert {"name": "a/b%2F", "type": "secret_text"} == fields(text)
     assert {"name": "K", **shown(key)} == fields(made)
     assert fields(text) == fields(secrets.get("a/b%2F", **at))
-    assert ["K", "S", "a/b%2F"] == [secret.name for secret in every(secrets.list("user", **one))]
+    assert ["K", "S", "a/b%2F"] == [secret.name for secret in every(secrets.list("user", **without_script))]
     wanted: Any = {"S": None, "a/b%2F": None, "T": {"type": "secret_text", "name": "T", "text": "three"}}
-    patched = secrets.bulk_update("user", **one, secrets=wanted)
+    patched = secrets.bulk_update("user", **without_script, secrets=wanted)
     assert {"K", "T"} == set(patched)
     assert {"T": "three"} == opened(server.safe, "user", at["dispatch_namespace"])
     assert secrets.delete("K", **at) is None
@@ -76,8 +76,10 @@ def test_secrets_in_a_namespace(server: Server, client: Cloudflare, at: dict[str
     assert (404, [10056]) == codes(gone.value)
 
 
-def test_a_script_in_a_namespace(server: Server, client: Cloudflare, at: dict[str, Any]) -> None:
-    """Content, settings, bindings and tags, which all keep its secret; and what there is to tell of it."""
+def test_changes_of_a_script_in_a_namespace_keep_its_secret(
+    server: Server, client: Cloudflare, at: dict[str, Any]
+) -> None:
+    """Content, settings, bindings and tags can be changed and read, and all changes keep the secret."""
     scripts = client.workers_for_platforms.dispatch.namespaces.scripts
     bindings: Any = [{"type": "secret_text", "name": "S"}, plain("P", "shown")]
     files = [("new.js", b"export default 1;", "application/javascript+module")]
@@ -95,21 +97,21 @@ def test_a_script_in_a_namespace(server: Server, client: Cloudflare, at: dict[st
     assert ["b", "a"] == every(scripts.tags.update(**at, body=["b", "a"]))
     assert scripts.tags.delete("b", **at) is None
     assert ["a"] == every(scripts.tags.list(**at))
-    told = scripts.get(**at)
-    assert told is not None
-    assert told.script is not None
-    assert (at["dispatch_namespace"], "user") == (told.dispatch_namespace, told.script.id)
-    assert content.etag == told.script.etag
+    found = scripts.get(**at)
+    assert found is not None
+    assert found.script is not None
+    assert (at["dispatch_namespace"], "user") == (found.dispatch_namespace, found.script.id)
+    assert content.etag == found.script.etag
     assert {"S": "one"} == opened(server.safe, "user", at["dispatch_namespace"])
     with pytest.raises(BadRequestError) as assets:
         scripts.asset_upload.create(**at, manifest={})
     assert (400, [10015]) == codes(assets.value)
 
 
-def test_a_namespace_is_a_world_of_its_own(
+def test_a_namespaces_script_is_separate_from_the_accounts(
     server: Server, client: Cloudflare, at: dict[str, Any], absent_script: str
 ) -> None:
-    """A script of the same name elsewhere has its own secrets, and stays when this one goes."""
+    """A script of the same name in the account has its own secrets and is not deleted with this one."""
     scripts = client.workers_for_platforms.dispatch.namespaces.scripts
     place: Any = {name: value for name, value in at.items() if name != "script_name"}
     upload(client, absent_script, secret("S", "outside"))
@@ -122,12 +124,12 @@ def test_a_namespace_is_a_world_of_its_own(
     assert {"S": "outside"} == opened(server.safe, absent_script)
 
 
-def test_what_is_not_there(client: Cloudflare, at: dict[str, Any]) -> None:
-    """An absent namespace is 100119 to every call; an absent script has a code of its own; no secret is 10007."""
+def test_absent_namespaces_and_scripts_have_codes(client: Cloudflare, at: dict[str, Any]) -> None:
+    """An absent namespace gives 100119 to every call; an absent script gives 10092 to `get`, else 10007."""
     scripts = client.workers_for_platforms.dispatch.namespaces.scripts
 
     def calls(place: dict[str, Any]) -> list[Callable[[], Any]]:
-        """Every call on a script."""
+        """Return every call for a script."""
         return [
             lambda: scripts.secrets.update(**place, name="S", text="x", type="secret_text"),
             lambda: scripts.secrets.get("S", **place),
@@ -146,7 +148,7 @@ def test_what_is_not_there(client: Cloudflare, at: dict[str, Any]) -> None:
 
     nowhere = {**at, "dispatch_namespace": "nowhere"}
     described: Any = {"main_module": "worker.js"}
-    upload_there = lambda: scripts.update(**nowhere, metadata=described, files=[MODULE])  # noqa: E731 - one of many
+    upload_there = lambda: scripts.update(**nowhere, metadata=described, files=[MODULE])  # noqa: E731 - one of several calls
     for call in (*calls(nowhere), upload_there, lambda: scripts.get(**nowhere)):
         assert (404, [100119]) == _refusal(call)
     for call in calls({**at, "script_name": "nobody"}):
@@ -155,7 +157,7 @@ def test_what_is_not_there(client: Cloudflare, at: dict[str, Any]) -> None:
 
 
 def _refusal(call: Callable[[], Any]) -> tuple[int, list[int | None]]:
-    """Status and codes of a call that must fail."""
+    """Return the status and the codes of a call that must fail."""
     with pytest.raises(APIStatusError) as raised:
         call()
     return codes(raised.value)

@@ -1,4 +1,4 @@
-"""`client.pages.projects`: variables of a project, secret ones among them."""
+"""`client.pages.projects`: a project's variables and secrets."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -17,13 +17,13 @@ SHOWN = {"type": "secret_text", "value": ""}
 
 
 def secret(value: str) -> Any:
-    """A secret variable."""
+    """Return a secret variable."""
     return {"type": "secret_text", "value": value}
 
 
 @pytest.fixture
 def project(client: Cloudflare) -> Iterator[str]:
-    """A project with one secret in production."""
+    """Yield a project with one secret in production."""
     name = f"python-{next(_numbers)}"
     made = client.pages.projects.create(
         account_id=ACCOUNT,
@@ -37,13 +37,13 @@ def project(client: Cloudflare) -> Iterator[str]:
 
 
 def variables(model: Any) -> dict[str, Any]:
-    """The variables of each environment."""
+    """Return the variables of each environment."""
     configs = fields(model)["deployment_configs"]
     return {environment: configs[environment]["env_vars"] for environment in ("production", "preview")}
 
 
-def test_variables_of_a_project(server: Server, client: Cloudflare, project: str) -> None:
-    """`edit` puts, keeps and drops them in each environment; no value of a secret one comes back."""
+def test_variables_are_set_kept_and_deleted(server: Server, client: Cloudflare, project: str) -> None:
+    """`edit` sets, keeps and deletes variables of each environment; no answer has a secret value."""
     projects = client.pages.projects
     change: Any = {
         "production": {"env_vars": {"S": {"type": "secret_text"}, "P": {"type": "plain_text", "value": "shown"}}},
@@ -64,8 +64,8 @@ def test_variables_of_a_project(server: Server, client: Cloudflare, project: str
     assert fields(dropped) in fields(listed)
 
 
-def test_what_is_wrong_with_a_project(client: Cloudflare, project: str) -> None:
-    """Taken, absent, renamed, without a value to keep, or to be deployed from a repository: each has its code."""
+def test_invalid_projects_have_codes(client: Cloudflare, project: str) -> None:
+    """Duplicate, absent, renamed and deployed projects, and a secret without a value, each get their code."""
     projects = client.pages.projects
     new: Any = {"account_id": ACCOUNT, "production_branch": "main"}
     keep: Any = {"production": {"env_vars": {"NONE": {"type": "secret_text"}}}}
@@ -96,8 +96,8 @@ def test_what_is_wrong_with_a_project(client: Cloudflare, project: str) -> None:
     assert {"production": {"S": SHOWN}, "preview": {}} == variables(projects.get(project, account_id=ACCOUNT))
 
 
-def test_what_a_project_has_none_of(client: Cloudflare, project: str) -> None:
-    """Deployments and domains are lists that end at once."""
+def test_deployments_and_domains_are_empty(client: Cloudflare, project: str) -> None:
+    """Deployments and domains are empty lists."""
     projects = client.pages.projects
     assert [] == every(projects.deployments.list(project, account_id=ACCOUNT))
     assert [] == every(projects.domains.list(project, account_id=ACCOUNT))

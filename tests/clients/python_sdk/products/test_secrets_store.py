@@ -1,4 +1,4 @@
-"""`client.secrets_store`: the account's store, and the secrets in it."""
+"""`client.secrets_store`: the account's store and its secrets."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from tests.server import ACCOUNT, Server
 
 @pytest.fixture
 def store(client: Cloudflare) -> Iterator[str]:
-    """The store that the account may have, gone with its secrets at the end."""
+    """Yield the account's only store, which is deleted with its secrets at the end."""
     made = client.secrets_store.stores.create(account_id=ACCOUNT, name="python")
     assert made is not None
     assert made.name == "python"
@@ -21,18 +21,18 @@ def store(client: Cloudflare) -> Iterator[str]:
 
 
 def new(name: str, value: str, comment: str = "") -> Any:
-    """A secret to make."""
+    """Return a secret to create."""
     return {"name": name, "value": value, "scopes": ["workers"], "comment": comment}
 
 
 def make(client: Cloudflare, store: str, *secrets: Any) -> list[str]:
-    """Make secrets; gives their ids."""
+    """Create secrets; return their ids."""
     made = every(client.secrets_store.stores.secrets.create(store, account_id=ACCOUNT, body=secrets))
-    return [one.id for one in made]
+    return [secret.id for secret in made]
 
 
-def test_the_store(client: Cloudflare, store: str) -> None:
-    """Got as it is listed; there is no second one; with a secret in it it is not deleted but by force."""
+def test_an_account_has_one_store(client: Cloudflare, store: str) -> None:
+    """The store is listed and read; a second store, and the deletion of a used one without force, are refused."""
     stores = client.secrets_store.stores
     make(client, store, new("A", "x"))
     calls: list[Callable[[], Any]] = [
@@ -53,8 +53,8 @@ def test_the_store(client: Cloudflare, store: str) -> None:
     assert (100, 1) == (quota.secrets.quota, quota.secrets.usage)
 
 
-def test_the_life_of_a_secret(server: Server, client: Cloudflare, store: str) -> None:
-    """Made, found, changed, given a twin of the same value, deleted; no answer has the value."""
+def test_a_store_secret_is_created_changed_and_deleted(server: Server, client: Cloudflare, store: str) -> None:
+    """A secret is created, read, changed, duplicated with its value and deleted; no answer has the value."""
     secrets = client.secrets_store.stores.secrets
     first, second = make(client, store, new("A", "one", "the first"), new("B", "two"))
     at: Any = {"account_id": ACCOUNT, "store_id": store}
@@ -74,14 +74,14 @@ def test_the_life_of_a_secret(server: Server, client: Cloudflare, store: str) ->
     gone: Any = secrets.delete(first, **at)
     assert (first, "deleted") == (gone["id"], gone["status"])
     assert ["TWIN", "B"] == [
-        one.name for one in every(secrets.list(**at, order="name", direction="desc", per_page=1))
+        secret.name for secret in every(secrets.list(**at, order="name", direction="desc", per_page=1))
     ]
     assert [fields(scoped)] == fields(every(secrets.list(**at, search="b")))
-    assert ["TWIN"] == [one.name for one in every(secrets.list(**at, scopes=["workers", "ai_gateway"]))]
+    assert ["TWIN"] == [secret.name for secret in every(secrets.list(**at, scopes=["workers", "ai_gateway"]))]
 
 
-def test_what_is_wrong_with_secrets(server: Server, client: Cloudflare, store: str) -> None:
-    """Every secret of a call is refused with the one that is wrong, and no refusal has a value in it."""
+def test_one_invalid_secret_refuses_all(server: Server, client: Cloudflare, store: str) -> None:
+    """One invalid secret refuses all secrets of a call, and no refusal contains a value."""
     secrets = client.secrets_store.stores.secrets
     [first] = make(client, store, new("A", "one"))
     at: Any = {"account_id": ACCOUNT, "store_id": store}
@@ -110,8 +110,8 @@ def test_what_is_wrong_with_secrets(server: Server, client: Cloudflare, store: s
     assert {"A": "one"} == opened_stored(server.safe, store)
 
 
-def test_a_binding_of_the_store(client: Cloudflare, store: str, absent_script: str) -> None:
-    """A script is bound to a secret of the store by id and name; that makes no secret of the script's."""
+def test_a_script_may_bind_a_store_secret(client: Cloudflare, store: str, absent_script: str) -> None:
+    """A script can bind a secret of the store by store id and name; that does not create a secret of the script."""
     make(client, store, new("A", "one"))
     bound = {"type": "secrets_store_secret", "name": "FROM_STORE", "store_id": store, "secret_name": "A"}
     upload(client, absent_script, bound)
@@ -121,8 +121,8 @@ def test_a_binding_of_the_store(client: Cloudflare, store: str, absent_script: s
     assert [] == every(client.workers.scripts.secrets.list(absent_script, account_id=ACCOUNT))
 
 
-def test_no_store(client: Cloudflare) -> None:
-    """The list is empty, and what is below an absent store is 1001."""
+def test_without_a_store_the_list_is_empty(client: Cloudflare) -> None:
+    """Without a store the list is empty, and paths of an absent store give 1001."""
     assert [] == every(client.secrets_store.stores.list(account_id=ACCOUNT))
     with pytest.raises(NotFoundError) as raised:
         client.secrets_store.stores.get("0" * 32, account_id=ACCOUNT)

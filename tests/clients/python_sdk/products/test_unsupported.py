@@ -1,4 +1,4 @@
-"""What Nightsafe keeps nothing of: lists that end at once, and refusals that name the thing."""
+"""Products that Nightsafe does not have: empty lists, and refusals that name the product."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +10,8 @@ from tests.clients.python_sdk.tools.workers import codes
 from tests.server import ACCOUNT
 
 
-async def test_empty_lists_end(either: Any) -> None:
-    """Also where the client asks for pages until one is empty."""
+async def test_lists_of_unsupported_products_are_empty(either: Any) -> None:
+    """The lists end, even if the client reads pages until one is empty."""
     for listing in (
         either.kv.namespaces.list(account_id=ACCOUNT),
         either.durable_objects.namespaces.list(account_id=ACCOUNT),
@@ -20,8 +20,8 @@ async def test_empty_lists_end(either: Any) -> None:
         assert [] == await gathered(listing)
 
 
-def test_what_cannot_be_made(client: Cloudflare, script: str) -> None:
-    """BadRequestError with 10015 and the thing's name: never a success that is none, and never 10007."""
+def test_unsupported_calls_name_the_product(client: Cloudflare, script: str) -> None:
+    """Each call raises BadRequestError with 10015 and the product's name, and never 10007."""
     kv, workers = client.kv.namespaces, client.workers
     no_id = "0" * 32
     calls: list[tuple[str, Callable[[], Any]]] = [
@@ -55,8 +55,8 @@ def test_what_cannot_be_made(client: Cloudflare, script: str) -> None:
         assert what in str(raised.value.errors[0].message)
 
 
-def test_the_name_of_the_account(client: Cloudflare) -> None:
-    """The account's subdomain is one that leads nowhere; it may be set to what it is."""
+def test_the_workers_dev_subdomain_is_a_placeholder(client: Cloudflare) -> None:
+    """The account's workers.dev subdomain is a placeholder; it can be set only to the same name."""
     subdomains = client.workers.subdomains
     name = subdomains.get(account_id=ACCOUNT).subdomain
 

@@ -1,4 +1,4 @@
-"""What is served, and going back, through the SDK."""
+"""Deployments and rollbacks through the SDK."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -24,8 +24,8 @@ NO_ID = "00000000-0000-4000-8000-000000000000"
 
 
 def version_ids(client: Cloudflare, script: str) -> list[str]:
-    """The ids of a script's versions, oldest first."""
-    return [one.id for one in every(client.workers.scripts.versions.list(script, account_id=ACCOUNT))][::-1]
+    """Return the ids of a script's versions, oldest first."""
+    return [version.id for version in every(client.workers.scripts.versions.list(script, account_id=ACCOUNT))][::-1]
 
 
 def put(client: Cloudflare, script: str, name: str, text: str) -> Any:
@@ -34,8 +34,8 @@ def put(client: Cloudflare, script: str, name: str, text: str) -> Any:
     return secrets.update(script, account_id=ACCOUNT, name=name, text=text, type="secret_text")
 
 
-def test_going_back_brings_the_secrets_back(server: Server, client: Cloudflare, absent_script: str) -> None:
-    """Over changed secrets only by force; and from there nobody writes secrets until the newest is served again."""
+def test_a_rollback_restores_secrets(server: Server, client: Cloudflare, absent_script: str) -> None:
+    """A rollback over changed secrets needs force; secrets are then read-only until the newest version is back."""
     upload(client, absent_script, secret("S", "one"))
     put(client, absent_script, "S", "two")
     put(client, absent_script, "T", "three")
@@ -59,8 +59,8 @@ def test_going_back_brings_the_secrets_back(server: Server, client: Cloudflare, 
     assert {"S": "two", "T": "three"} == opened(server.safe, absent_script, version=3)
 
 
-def test_split_traffic(client: Cloudflare, absent_script: str) -> None:
-    """Two versions share the traffic; no call that writes secrets or settings gets in between."""
+def test_split_traffic_blocks_writes_of_secrets(client: Cloudflare, absent_script: str) -> None:
+    """Two versions share the traffic; meanwhile calls that write secrets or settings are refused."""
     upload(client, absent_script, secret("S", "one"))
     second = add_version(client, absent_script, plain("P", "x"))["id"]
     first = version_ids(client, absent_script)[0]
@@ -69,7 +69,7 @@ def test_split_traffic(client: Cloudflare, absent_script: str) -> None:
 
     made = serve(client, absent_script, (second, 12.5), (first, 87.5))
 
-    assert [(second, 12.5), (first, 87.5)] == [(one.version_id, one.percentage) for one in made.versions]
+    assert [(second, 12.5), (first, 87.5)] == [(version.version_id, version.percentage) for version in made.versions]
     calls: list[tuple[int, Callable[[], Any]]] = [
         (10215, lambda: put(client, absent_script, "S", "x")),
         (10215, lambda: scripts.secrets.delete("S", **at)),
@@ -83,8 +83,8 @@ def test_split_traffic(client: Cloudflare, absent_script: str) -> None:
     assert [first, second] == version_ids(client, absent_script)
 
 
-def test_deployments_are_on_record(client: Cloudflare, absent_script: str) -> None:
-    """Newest first, in pages that end, each by itself as in the list; none is deleted."""
+def test_deployments_are_listed_and_read(client: Cloudflare, absent_script: str) -> None:
+    """Deployments are listed newest first in pages that end, and can be read one by one; none can be deleted."""
     upload(client, absent_script)
     for number in range(4):
         put(client, absent_script, "S", f"value {number}")
@@ -93,14 +93,15 @@ def test_deployments_are_on_record(client: Cloudflare, absent_script: str) -> No
 
     listed = deployments(client, absent_script, per_page=4)
 
-    triggers = [one["annotations"]["workers/triggered_by"] for one in listed]
+    triggers = [deployment["annotations"]["workers/triggered_by"] for deployment in listed]
     assert ["deployment", *["secret"] * 4, "upload"] == triggers
-    assert [one["created_on"] for one in listed] == sorted((one["created_on"] for one in listed), reverse=True)
-    for one in listed:
-        assert one == fields(at.get(one["id"], account_id=ACCOUNT, script_name=absent_script))
-    for code, one in ((10210, listed[0]), (10015, listed[-1])):
+    times = [deployment["created_on"] for deployment in listed]
+    assert times == sorted(times, reverse=True)
+    for deployment in listed:
+        assert deployment == fields(at.get(deployment["id"], account_id=ACCOUNT, script_name=absent_script))
+    for code, deployment in ((10210, listed[0]), (10015, listed[-1])):
         with pytest.raises(BadRequestError) as raised:
-            at.delete(one["id"], account_id=ACCOUNT, script_name=absent_script)
+            at.delete(deployment["id"], account_id=ACCOUNT, script_name=absent_script)
         assert (400, [code]) == codes(raised.value)
     second = dt.datetime.fromisoformat(listed[-2]["created_on"])
     assert listed[-2:] == deployments(client, absent_script, until=second)
@@ -108,8 +109,8 @@ def test_deployments_are_on_record(client: Cloudflare, absent_script: str) -> No
     assert listed == deployments(client, absent_script)
 
 
-def test_deployments_that_cannot_be(client: Cloudflare, absent_script: str) -> None:
-    """Each is refused with 10210 where it is wrong; what is served stays."""
+def test_invalid_deployments_are_refused(client: Cloudflare, absent_script: str) -> None:
+    """Each invalid deployment gives 10210 with a pointer, and the current deployment stays."""
     upload(client, absent_script)
     second = add_version(client, absent_script)["id"]
     [served] = deployments(client, absent_script)

@@ -1,4 +1,4 @@
-"""Odd names through the SDK."""
+"""Unusual secret names through the SDK."""
 
 import pytest
 from cloudflare import Cloudflare
@@ -8,14 +8,14 @@ from tests.server import ACCOUNT
 
 
 @pytest.mark.parametrize("name", NAMES, ids=shortened)
-def test_a_name_goes_there_and_back(client: Cloudflare, script: str, name: str) -> None:
-    """update, get, list, bulk_update with None, and delete of a secret of this name."""
+def test_all_calls_work_with_an_unusual_name(client: Cloudflare, script: str, name: str) -> None:
+    """All five calls work with a secret of this name."""
     secrets = client.workers.scripts.secrets
     made = secrets.update(script, account_id=ACCOUNT, name=name, text="x", type="secret_text")
     got = secrets.get(name, account_id=ACCOUNT, script_name=script)
     assert made is not None
     assert got is not None
-    assert [name] * 3 == [made.name, got.name, *(one.name for one in secrets.list(script, account_id=ACCOUNT))]
+    assert [name] * 3 == [made.name, got.name, *(secret.name for secret in secrets.list(script, account_id=ACCOUNT))]
 
     assert secrets.bulk_update(script, account_id=ACCOUNT, secrets={name: None}) == {}
     secrets.update(script, account_id=ACCOUNT, name=name, text="x", type="secret_text")
@@ -24,8 +24,10 @@ def test_a_name_goes_there_and_back(client: Cloudflare, script: str, name: str) 
 
 
 @pytest.mark.parametrize("name", [*DOTS, ""])
-def test_names_that_the_sdk_does_not_send(client: Cloudflare, wire: Wire, script: str, name: str) -> None:
-    """It raises ValueError before it asks, and nothing is touched."""
+def test_the_sdk_refuses_dots_and_empty_names_in_paths(
+    client: Cloudflare, wire: Wire, script: str, name: str
+) -> None:
+    """The SDK raises ValueError before it sends a request, and nothing changes."""
     wire.put(script, "kept")
     secrets = client.workers.scripts.secrets
 
@@ -38,9 +40,9 @@ def test_names_that_the_sdk_does_not_send(client: Cloudflare, wire: Wire, script
 
 
 @pytest.mark.parametrize("name", DOTS)
-def test_dots_can_be_put_and_dropped_by_body(client: Cloudflare, script: str, name: str) -> None:
-    """A name that no path can bear can still be put, listed and dropped."""
+def test_names_of_dots_can_be_put_and_deleted_by_body(client: Cloudflare, script: str, name: str) -> None:
+    """A name that cannot be in a path can still be put, listed and deleted."""
     secrets = client.workers.scripts.secrets
     secrets.update(script, account_id=ACCOUNT, name=name, text="x", type="secret_text")
-    assert [one.name for one in secrets.list(script, account_id=ACCOUNT)] == [name]
+    assert [secret.name for secret in secrets.list(script, account_id=ACCOUNT)] == [name]
     assert secrets.bulk_update(script, account_id=ACCOUNT, secrets={name: None}) == {}

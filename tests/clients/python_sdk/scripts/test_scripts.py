@@ -1,4 +1,4 @@
-"""The script around the secrets, through the SDK."""
+"""Scripts through the SDK, with their secrets, settings and content."""
 
 from email import message_from_bytes
 from typing import Any
@@ -22,12 +22,12 @@ async def upload(client: Any, script: str, *bindings: object, **metadata: object
 
 
 async def names(client: Any, script: str) -> list[str]:
-    """The names of a script's secrets."""
-    return [one.name for one in await gathered(client.workers.scripts.secrets.list(script, account_id=ACCOUNT))]
+    """Return the names of a script's secrets."""
+    return [secret.name for secret in await gathered(client.workers.scripts.secrets.list(script, account_id=ACCOUNT))]
 
 
-async def test_a_script_comes_and_goes(either: Any, absent_script: str) -> None:
-    """Upload, content, list and delete; the etag tells the code apart, the tag the script."""
+async def test_a_script_is_uploaded_read_and_deleted(either: Any, absent_script: str) -> None:
+    """Upload, content, list and delete work; the etag depends on the code."""
     scripts = either.workers.scripts
     made = await upload(either, absent_script)
     again = await upload(either, absent_script)
@@ -48,27 +48,29 @@ async def test_a_script_comes_and_goes(either: Any, absent_script: str) -> None:
     content = await settled(scripts.get(absent_script, account_id=ACCOUNT))
     assert "export default {};" in content
     assert "export const x = 1;" in content
-    assert absent_script in [one.id for one in await gathered(scripts.list(account_id=ACCOUNT))]
+    assert absent_script in [script.id for script in await gathered(scripts.list(account_id=ACCOUNT))]
     await settled(scripts.delete(absent_script, account_id=ACCOUNT, force=True))
-    assert absent_script not in [one.id for one in await gathered(scripts.list(account_id=ACCOUNT))]
+    assert absent_script not in [script.id for script in await gathered(scripts.list(account_id=ACCOUNT))]
     with pytest.raises(NotFoundError):
         await settled(scripts.get(absent_script, account_id=ACCOUNT))
 
 
 async def test_content_of_one_module_is_a_form(either: Any, absent_script: str) -> None:
-    """By which clients tell modules from a classic script; the module in it is the same byte for byte."""
+    """Clients recognise modules by the form; the module in it is unchanged."""
     await upload(either, absent_script)
 
     response = await settled(either.workers.scripts.with_raw_response.get(absent_script, account_id=ACCOUNT))
 
     head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
-    [part] = [one for one in message_from_bytes(head + await settled(response.read())).walk() if one.get_filename()]
+    [part] = [
+        piece for piece in message_from_bytes(head + await settled(response.read())).walk() if piece.get_filename()
+    ]
     assert part.get_payload(decode=True) == MODULE[1]
     assert response.headers["cf-entrypoint"] == part.get_filename() == "worker.js"
 
 
-async def test_secrets_outlive_uploads(either: Any, absent_script: str) -> None:
-    """An upload that does not name them keeps them, and so does one that lists other kinds to keep, or none."""
+async def test_secrets_survive_uploads(either: Any, absent_script: str) -> None:
+    """An upload that does not name the secrets keeps them, even if `keep_bindings` lists other kinds or none."""
     key = fresh_keys()["raw"]
     await upload(either, absent_script, {"name": "T", "type": "secret_text", "text": "x"}, {"name": "K", **key})
 
@@ -80,8 +82,8 @@ async def test_secrets_outlive_uploads(either: Any, absent_script: str) -> None:
         assert await names(either, absent_script) == ["K", "T"]
 
 
-async def test_a_variable_takes_the_place_of_a_secret(either: Any, absent_script: str) -> None:
-    """In an upload the named binding wins over the kept secret of its name."""
+async def test_a_variable_of_an_upload_replaces_a_secret(either: Any, absent_script: str) -> None:
+    """A binding in an upload replaces a secret of the same name."""
     await upload(either, absent_script, {"name": "VAR", "type": "secret_text", "text": "x"})
     await upload(either, absent_script, *VARIABLES)
 
@@ -89,7 +91,7 @@ async def test_a_variable_takes_the_place_of_a_secret(either: Any, absent_script
 
 
 async def test_settings_show_bindings_but_no_value(either: Any, absent_script: str) -> None:
-    """Variables come back as they went in, secrets without their values."""
+    """Settings return variables unchanged and secrets without their values."""
     key = fresh_keys()["jwk"]
     secrets = [{"name": "T", "type": "secret_text", "text": "a value"}, {"name": "K", **key}]
     await upload(either, absent_script, *secrets, *VARIABLES, compatibility_flags=["nodejs_compat"], logpush=True)
@@ -98,7 +100,9 @@ async def test_settings_show_bindings_but_no_value(either: Any, absent_script: s
         either.workers.scripts.script_and_version_settings.get(absent_script, account_id=ACCOUNT)
     )
 
-    shown_bindings = [one.model_dump(mode="json", exclude_unset=True, by_alias=True) for one in settings.bindings]
+    shown_bindings = [
+        binding.model_dump(mode="json", exclude_unset=True, by_alias=True) for binding in settings.bindings
+    ]
     secret_text = {"name": "T", "type": "secret_text"}
     assert shown_bindings == [VARIABLES[1], {"name": "K", **shown(key)}, secret_text, VARIABLES[0]]
     assert settings.compatibility_date == "2026-04-01"
@@ -106,8 +110,8 @@ async def test_settings_show_bindings_but_no_value(either: Any, absent_script: s
     assert settings.logpush is True
 
 
-async def test_inheriting(either: Any, absent_script: str) -> None:
-    """A binding named as inherited stays; with `strict` one that is not there is refused by name."""
+async def test_an_inherited_binding_stays(either: Any, absent_script: str) -> None:
+    """An inherited binding stays; with `strict` a missing one is refused."""
     await upload(either, absent_script, *VARIABLES)
     inherited = [{"type": "inherit", "name": "VAR"}, {"type": "inherit", "name": "NONE"}]
     metadata = {"main_module": "worker.js", "bindings": inherited}
@@ -123,11 +127,11 @@ async def test_inheriting(either: Any, absent_script: str) -> None:
     settings = await settled(scripts.script_and_version_settings.get(absent_script, account_id=ACCOUNT))
 
     assert [error.code for error in raised.value.errors] == [10057]
-    assert [one.name for one in settings.bindings] == ["VAR"]
+    assert [binding.name for binding in settings.bindings] == ["VAR"]
 
 
-async def test_refused_uploads(either: Any, absent_script: str) -> None:
-    """They raise, point at what is wrong, and make no script."""
+async def test_refused_uploads_create_no_script(either: Any, absent_script: str) -> None:
+    """The SDK raises an error with a code, and no script is created."""
     for script, bindings, code in (
         ("UPPER", (), 10016),
         (absent_script, ({"type": "secret_text", "name": "S", "text": "x" * 5121},), 10054),
@@ -137,4 +141,6 @@ async def test_refused_uploads(either: Any, absent_script: str) -> None:
         with pytest.raises(APIStatusError) as raised:
             await upload(either, script, *bindings)
         assert [error.code for error in raised.value.errors] == [code]
-    assert absent_script not in [one.id for one in await gathered(either.workers.scripts.list(account_id=ACCOUNT))]
+    assert absent_script not in [
+        script.id for script in await gathered(either.workers.scripts.list(account_id=ACCOUNT))
+    ]

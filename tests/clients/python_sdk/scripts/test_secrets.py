@@ -18,13 +18,13 @@ FORMATS = ("raw", "pkcs8", "spki", "jwk")
 
 
 def fields(model: Any) -> dict[str, Any]:
-    """All that a model of the SDK holds, what it does not know included."""
+    """Return all fields of a model of the SDK, including unknown ones."""
     dumped: dict[str, Any] = model.model_dump(mode="json", exclude_unset=True)
     return dumped
 
 
-async def test_a_secret_text_comes_and_goes(either: Any, script: str) -> None:
-    """update, get, list and delete of one secret_text; nothing that comes back holds its text."""
+async def test_a_secret_text_is_put_read_and_deleted(either: Any, script: str) -> None:
+    """A secret_text can be put, read, listed and deleted; no answer has its text."""
     secrets = either.workers.scripts.secrets
     at = {"script_name": script, "account_id": ACCOUNT}
     expected = {"name": "mySecret", "type": "secret_text"}
@@ -43,8 +43,8 @@ async def test_a_secret_text_comes_and_goes(either: Any, script: str) -> None:
 
 
 @pytest.mark.parametrize("key_format", FORMATS)
-async def test_a_secret_key_comes_and_goes(either: Any, script: str, key_format: str) -> None:
-    """The same of a secret_key in each format; its algorithm, format and usages come back, the key does not."""
+async def test_a_secret_key_is_put_read_and_deleted(either: Any, script: str, key_format: str) -> None:
+    """A secret_key of each format can be put, read, listed and deleted; no answer has the key."""
     secrets = either.workers.scripts.secrets
     at = {"script_name": script, "account_id": ACCOUNT}
     key = fresh_keys()[key_format]
@@ -61,8 +61,8 @@ async def test_a_secret_key_comes_and_goes(either: Any, script: str, key_format:
     assert await settled(secrets.delete("myKey", **at)) is None
 
 
-async def test_bulk_update(either: Any, script: str) -> None:
-    """It sets both kinds and drops by None in one call, and gives a model for each secret there is then."""
+async def test_bulk_update_sets_and_deletes(either: Any, script: str) -> None:
+    """One call sets both kinds and deletes with None; the answer has a model for each secret that is left."""
     secrets = either.workers.scripts.secrets
     at = {"script_name": script, "account_id": ACCOUNT}
     keys = fresh_keys()
@@ -78,8 +78,8 @@ async def test_bulk_update(either: Any, script: str) -> None:
     assert [model.name for model in await gathered(secrets.list(**at))] == sorted(expected)
 
 
-async def test_bulk_update_with_nothing(either: Any, script: str) -> None:
-    """No secrets change nothing; to forget them is refused."""
+async def test_bulk_update_needs_the_member_secrets(either: Any, script: str) -> None:
+    """An empty `secrets` changes nothing; a missing one is refused."""
     bulk_update = either.workers.scripts.secrets.bulk_update
     assert await settled(bulk_update(script, account_id=ACCOUNT, secrets={})) == {}
     with pytest.raises(BadRequestError) as refused:
@@ -88,7 +88,7 @@ async def test_bulk_update_with_nothing(either: Any, script: str) -> None:
 
 
 async def test_a_list_is_one_page(either: Any, script: str) -> None:
-    """All secrets are in the one page there is, by name, and there is none after it."""
+    """The list is one page, sorted by name."""
     secrets = either.workers.scripts.secrets
     names = [f"S{number:03}" for number in range(100)]
     wanted = {name: {"name": name, "type": "secret_text", "text": "x"} for name in names}
@@ -101,8 +101,8 @@ async def test_a_list_is_one_page(either: Any, script: str) -> None:
     assert [model.name for model in await gathered(page)] == names
 
 
-async def test_an_empty_text_is_a_text(either: Any, script: str) -> None:
-    """So is one of white space, of NULs, and of all there is in Unicode's planes; none is trimmed into another."""
+async def test_unusual_texts_are_accepted(either: Any, script: str) -> None:
+    """Texts that are empty, white space, NULs or beyond the basic plane are accepted."""
     secrets = either.workers.scripts.secrets
     for number, text in enumerate(("", " ", "\n", "\0", "\U0010ffff" * 1280, "\ufeff")):
         made = await settled(
@@ -112,8 +112,8 @@ async def test_an_empty_text_is_a_text(either: Any, script: str) -> None:
 
 
 @pytest.mark.parametrize("url_encoded", [True, False])
-async def test_url_encoded(either: Any, script: str, url_encoded: bool) -> None:  # noqa: FBT001 - a parameter of the wire
-    """The flag makes no difference to get and delete."""
+async def test_url_encoded_makes_no_difference(either: Any, script: str, url_encoded: bool) -> None:  # noqa: FBT001 - a parameter of the API
+    """The flag makes no difference to `get` and `delete`."""
     secrets = either.workers.scripts.secrets
     at = {"script_name": script, "account_id": ACCOUNT}
     await settled(secrets.update(**at, name="a/b%2F", text="x", type="secret_text"))

@@ -1,4 +1,4 @@
-"""A script's settings of every level, its schedules and its subdomain, through the SDK."""
+"""A script's settings, schedules and subdomain through the SDK."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +20,8 @@ from tests.clients.python_sdk.tools.workers import (
 from tests.server import ACCOUNT, Server
 
 
-def test_bindings_are_replaced_and_bare_ones_stay(server: Server, client: Cloudflare, absent_script: str) -> None:
-    """`script_and_version_settings.edit`: what is listed is all there is then; values that are not sent stay."""
+def test_an_edit_replaces_bindings_and_keeps_values(server: Server, client: Cloudflare, absent_script: str) -> None:
+    """`script_and_version_settings.edit` replaces all bindings; a binding without its value keeps its value."""
     key = fresh_keys()["jwk"]
     upload(client, absent_script, secret("S", "one"), secret("GONE", "x"), plain("P", "old"), {"name": "K", **key})
     settings = client.workers.scripts.script_and_version_settings
@@ -62,8 +62,8 @@ def test_bindings_are_replaced_and_bare_ones_stay(server: Server, client: Cloudf
     assert [{"version_id": newest.id, "percentage": 100}] == served["versions"]
 
 
-def test_a_bare_binding_that_is_not_there(server: Server, client: Cloudflare, absent_script: str) -> None:
-    """It is refused with its name, and nothing changes."""
+def test_a_missing_binding_without_a_value_is_refused(server: Server, client: Cloudflare, absent_script: str) -> None:
+    """A missing binding without a value is refused with its name, and nothing changes."""
     upload(client, absent_script, secret("S", "one"))
     bindings: Any = [{"type": "secret_text", "name": "S"}, {"type": "secret_text", "name": "NONE"}]
     with pytest.raises(BadRequestError) as raised:
@@ -77,7 +77,7 @@ def test_a_bare_binding_that_is_not_there(server: Server, client: Cloudflare, ab
 
 
 def test_settings_of_the_script_make_no_version(client: Cloudflare, absent_script: str) -> None:
-    """`settings.edit` changes what it names, at once, whatever is served; `get` and a list filtered by tag agree."""
+    """`settings.edit` changes only the named settings, at once; `get` and a list filtered by tag agree."""
     upload(client, absent_script, compatibility_date="2026-01-01")
     add_version(client, absent_script)
     settings = client.workers.scripts.settings
@@ -97,12 +97,12 @@ def test_settings_of_the_script_make_no_version(client: Cloudflare, absent_scrip
     }
     assert expected == fields(then) == fields(settings.get(absent_script, account_id=ACCOUNT))
     tagged = every(client.workers.scripts.list(account_id=ACCOUNT, tags=f"of:{absent_script}:yes"))
-    assert [absent_script] == [one.id for one in tagged]
+    assert [absent_script] == [script.id for script in tagged]
     assert 2 == len(every(client.workers.scripts.versions.list(absent_script, account_id=ACCOUNT)))
 
 
-def test_settings_over_an_undeployed_version(client: Cloudflare, absent_script: str) -> None:
-    """Versioned settings are refused with 10214, for they would put undeployed code into service."""
+def test_settings_are_refused_over_an_undeployed_version(client: Cloudflare, absent_script: str) -> None:
+    """Settings of a version are refused with 10214, since they would deploy undeployed code."""
     upload(client, absent_script)
     add_version(client, absent_script)
     with pytest.raises(BadRequestError) as raised:
@@ -114,8 +114,8 @@ def test_settings_over_an_undeployed_version(client: Cloudflare, absent_script: 
     assert 2 == len(every(client.workers.scripts.versions.list(absent_script, account_id=ACCOUNT)))
 
 
-def test_schedules(client: Cloudflare, script: str) -> None:
-    """They are replaced as a whole, given back, outlive an upload, and are refused when they are none."""
+def test_schedules_are_replaced_and_survive_uploads(client: Cloudflare, script: str) -> None:
+    """Schedules are replaced as a whole and survive an upload; an invalid one is refused."""
     schedules = client.workers.scripts.schedules
     assert [] == schedules.get(script, account_id=ACCOUNT).schedules
 
@@ -126,16 +126,16 @@ def test_schedules(client: Cloudflare, script: str) -> None:
 
     assert (400, [10021]) == codes(raised.value)
     assert fields(put) == fields(schedules.get(script, account_id=ACCOUNT))
-    assert ["*/30 * * * *", "0 0 * * SUN"] == [one.cron for one in put.schedules]
+    assert ["*/30 * * * *", "0 0 * * SUN"] == [schedule.cron for schedule in put.schedules]
     schedules.update(script, account_id=ACCOUNT, body=[])
     assert [] == schedules.get(script, account_id=ACCOUNT).schedules
 
 
-def test_subdomain(client: Cloudflare, script: str) -> None:
-    """It is kept whether a script is to be reached there, outlives an upload, and is reset."""
+def test_subdomain_settings_survive_uploads(client: Cloudflare, script: str) -> None:
+    """The subdomain's settings are stored, survive an upload, and can be reset."""
     subdomain = client.workers.scripts.subdomain
     off = {"enabled": False, "previews_enabled": False}
-    assert off | {"enabled": True} == fields(subdomain.get(script, account_id=ACCOUNT))  # as long as nobody says so
+    assert off | {"enabled": True} == fields(subdomain.get(script, account_id=ACCOUNT))  # the default
 
     made = subdomain.create(script, account_id=ACCOUNT, enabled=True, previews_enabled=False)
     upload(client, script)
@@ -146,8 +146,8 @@ def test_subdomain(client: Cloudflare, script: str) -> None:
     assert off == fields(subdomain.get(script, account_id=ACCOUNT))
 
 
-def test_tails(client: Cloudflare, script: str) -> None:
-    """There are none, and none can be made."""
+def test_tails_cannot_be_created(client: Cloudflare, script: str) -> None:
+    """The list of tails is empty, and creating or deleting one is refused."""
     tail = client.workers.scripts.tail
     calls: list[Callable[[], Any]] = [
         lambda: tail.create(script, account_id=ACCOUNT),

@@ -1,6 +1,6 @@
 """Versions, their content, and the search for scripts, through the SDK.
 
-Its release 5.9.0 cannot build the model of a version, whatever the answer: what is made and read comes raw.
+Release 5.9.0 of the SDK cannot build the model of a version from any answer, so these tests read raw responses.
 """
 
 import io
@@ -17,25 +17,25 @@ NOTE = ("note.txt", b"a note", "text/plain")
 
 
 async def version(client: Any, script: str, *bindings: object, **metadata: object) -> Any:
-    """Make a version of a script that is there."""
+    """Create a version of an existing script."""
     described = {"main_module": "worker.js", "bindings": bindings, **metadata}
     raw = client.workers.scripts.versions.with_raw_response
     return await result(raw.create(script, account_id=ACCOUNT, metadata=described, files=[MODULE, NOTE]))
 
 
 async def result(call: Any) -> Any:
-    """The member `result` of a raw response."""
+    """Return the member `result` of a raw response."""
     return (await settled((await settled(call)).json()))["result"]
 
 
 async def upload(client: Any, script: str) -> None:
-    """Make a script with one secret."""
+    """Create a script with one secret."""
     described = {"main_module": "worker.js", "bindings": [{"type": "secret_text", "name": "S", "text": "x"}]}
     await settled(client.workers.scripts.update(script, account_id=ACCOUNT, metadata=described, files=[MODULE]))
 
 
-async def test_versions_come_and_are_listed(either: Any, absent_script: str) -> None:
-    """Made without deploying, read back, listed newest first through every page to the end."""
+async def test_versions_are_created_and_listed(either: Any, absent_script: str) -> None:
+    """A version is created without a deployment, read, and listed newest first in every page size."""
     await upload(either, absent_script)
     versions = either.workers.scripts.versions
 
@@ -51,21 +51,21 @@ async def test_versions_come_and_are_listed(either: Any, absent_script: str) -> 
     listed = await gathered(versions.list(absent_script, account_id=ACCOUNT))
     got = await result(versions.with_raw_response.get(made["id"], account_id=ACCOUNT, script_name=absent_script))
 
-    assert [*range(12, 0, -1)] == [one.number for one in listed]
+    assert [*range(12, 0, -1)] == [listed_version.number for listed_version in listed]
     assert (listed[-2].id, 2, 0) == (made["id"], made["number"], made.pop("startup_time_ms"))
     assert made == got
     assert "2026-01-01" == got["resources"]["script_runtime"]["compatibility_date"]
-    assert ["P", "S"] == [one["name"] for one in got["resources"]["bindings"]]
+    assert ["P", "S"] == [binding["name"] for binding in got["resources"]["bindings"]]
     assert "why" == got["annotations"]["workers/message"]
     assert 12 == len(await gathered(versions.list(absent_script, account_id=ACCOUNT, per_page=5)))
 
 
-async def test_versions_that_cannot_be(either: Any, absent_script: str) -> None:
-    """No script, no such version, nothing to inherit: each in its own words."""
+async def test_invalid_versions_have_codes(either: Any, absent_script: str) -> None:
+    """A missing script, a missing version and a missing inherited binding each give their own code."""
     versions = either.workers.scripts.versions
-    with pytest.raises(NotFoundError) as none:
+    with pytest.raises(NotFoundError) as absent:
         await version(either, absent_script)
-    assert [10007] == [error.code for error in none.value.errors]
+    assert [10007] == [error.code for error in absent.value.errors]
     await upload(either, absent_script)
     with pytest.raises(NotFoundError) as unknown:
         await settled(
@@ -85,8 +85,8 @@ async def test_versions_that_cannot_be(either: Any, absent_script: str) -> None:
     assert [10057] == [error.code for error in inherit.value.errors]
 
 
-async def test_content_comes_and_goes(either: Any, absent_script: str) -> None:
-    """New code alone keeps the secrets; it reads back as it came."""
+async def test_new_content_keeps_secrets(either: Any, absent_script: str) -> None:
+    """A new content keeps the secrets and is returned unchanged."""
     await upload(either, absent_script)
     content = either.workers.scripts.content
 
@@ -104,14 +104,14 @@ async def test_content_comes_and_goes(either: Any, absent_script: str) -> None:
     assert "new.js" == read.headers["cf-entrypoint"]
     assert b"\r\n\r\nexport default 1;\r\n" in await settled(read.read())
     secrets = await gathered(either.workers.scripts.secrets.list(absent_script, account_id=ACCOUNT))
-    assert ["S"] == [one.name for one in secrets]
+    assert ["S"] == [secret.name for secret in secrets]
 
 
-async def test_a_script_is_found(either: Any, absent_script: str) -> None:
-    """By its name and by its id."""
+async def test_a_script_is_found_by_name_and_id(either: Any, absent_script: str) -> None:
+    """A script is found by its name and by its id."""
     await upload(either, absent_script)
 
     by_name = await settled(either.workers.scripts.search(account_id=ACCOUNT, name=absent_script))
     by_id = await settled(either.workers.scripts.search(account_id=ACCOUNT, id=by_name[0].id))
 
-    assert [absent_script] == [one.script_name for one in by_name] == [one.script_name for one in by_id]
+    assert [absent_script] == [found.script_name for found in by_name] == [found.script_name for found in by_id]

@@ -20,8 +20,8 @@ FILE: Any = {
 }
 
 
-def test_a_worker_in_all_its_settings(server: Server, client: Cloudflare, absent_script: str) -> None:
-    """`get` by name and by id, `edit` of what is named, `update` of everything, `delete`."""
+def test_a_worker_is_edited_replaced_and_deleted(server: Server, client: Cloudflare, absent_script: str) -> None:
+    """`get` works by name and id, `edit` changes named settings, `update` replaces all, `delete` removes it."""
     upload(client, absent_script, secret("S", "one"))
     workers = client.workers.beta.workers
     body: Any = {
@@ -45,7 +45,9 @@ def test_a_worker_in_all_its_settings(server: Server, client: Cloudflare, absent
     assert {"S": "one"} == opened(server.safe, absent_script)
     assert fields(workers.get(before.id, account_id=ACCOUNT)) == now
     assert [now] == [
-        one for one in fields(every(workers.list(account_id=ACCOUNT, per_page=100))) if one["name"] == absent_script
+        worker
+        for worker in fields(every(workers.list(account_id=ACCOUNT, per_page=100)))
+        if worker["name"] == absent_script
     ]
 
     reset = fields(workers.update(absent_script, account_id=ACCOUNT, name=absent_script, tags=["b"]))
@@ -60,8 +62,8 @@ def test_a_worker_in_all_its_settings(server: Server, client: Cloudflare, absent
     assert (404, [10007]) == codes(gone.value)
 
 
-def test_versions_in_json(server: Server, client: Cloudflare, absent_script: str) -> None:
-    """Made without serving them, or served at once by `deploy`; read back with their files; listed to the end."""
+def test_versions_are_created_in_json(server: Server, client: Cloudflare, absent_script: str) -> None:
+    """A version can be created with or without a deployment, read with its files, and listed."""
     upload(client, absent_script, secret("S", "one"))
     versions = client.workers.beta.workers.versions
     new: Any = {"account_id": ACCOUNT, "main_module": "worker.js", "modules": [FILE]}
@@ -73,23 +75,30 @@ def test_versions_in_json(server: Server, client: Cloudflare, absent_script: str
         compatibility_date="2026-01-01",
         annotations={"workers_message": "why"},
     )
-    assert [1, 2] == sorted(one.number for one in every(versions.list(absent_script, account_id=ACCOUNT, per_page=1)))
+    assert [1, 2] == sorted(
+        version.number for version in every(versions.list(absent_script, account_id=ACCOUNT, per_page=1))
+    )
     assert 1 == len(deployments(client, absent_script))
     served = versions.create(absent_script, **new, deploy=True)
 
     got = versions.get(made.id, account_id=ACCOUNT, worker_id=absent_script, include="modules")
-    told = {name: value for name, value in fields(got).items() if name != "modules"}
-    assert fields(made) == told
+    version_fields = {name: value for name, value in fields(got).items() if name != "modules"}
+    assert fields(made) == version_fields
     assert [FILE] == fields(got)["modules"]
-    assert ("2026-01-01", "why") == (told["compatibility_date"], told["annotations"]["workers/message"])
-    assert [{"name": name, "type": "secret_text"} for name in "ST"] == told["bindings"]
+    assert ("2026-01-01", "why") == (
+        version_fields["compatibility_date"],
+        version_fields["annotations"]["workers/message"],
+    )
+    assert [{"name": name, "type": "secret_text"} for name in "ST"] == version_fields["bindings"]
     assert {"S": "one", "T": "two"} == opened(server.safe, absent_script) == opened(server.safe, absent_script, "", 2)
     assert [{"version_id": served.id, "percentage": 100}] == deployments(client, absent_script)[0]["versions"]
     assert served.id == versions.get("latest", account_id=ACCOUNT, worker_id=absent_script).id
 
 
-def test_secrets_of_the_newest_version(server: Server, client: Cloudflare, absent_script: str) -> None:
-    """`versions/latest`, for which the SDK has no method, makes a version with other secrets; it is not served."""
+def test_a_patch_of_the_newest_version_is_not_deployed(
+    server: Server, client: Cloudflare, absent_script: str
+) -> None:
+    """`versions/latest`, which has no method in the SDK, creates an undeployed version with other secrets."""
     upload(client, absent_script, secret("S", "one"), secret("GONE", "x"), plain("P", "shown"))
     env = {"S": {"type": "secret_text", "text": "two"}, "GONE": None}
     path = f"/accounts/{ACCOUNT}/workers/workers/{absent_script}/versions/latest"
@@ -102,8 +111,8 @@ def test_secrets_of_the_newest_version(server: Server, client: Cloudflare, absen
     assert 1 == len(deployments(client, absent_script))
 
 
-def test_what_is_not_done(client: Cloudflare, absent_script: str) -> None:
-    """No Worker without code, none under another name, and no version is deleted: each is told with its name."""
+def test_unsupported_calls_for_workers_are_refused(client: Cloudflare, absent_script: str) -> None:
+    """A Worker without code, a new name, and the deletion of a version are refused by name."""
     upload(client, absent_script)
     workers = client.workers.beta.workers
     [version] = every(workers.versions.list(absent_script, account_id=ACCOUNT))

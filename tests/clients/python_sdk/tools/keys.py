@@ -1,4 +1,4 @@
-"""A key of each format, as a user has it."""
+"""A new key in each format."""
 
 import base64
 from typing import Any
@@ -10,17 +10,17 @@ _ECDSA = {"name": "ECDSA", "namedCurve": "P-256"}
 
 
 def _standard(data: bytes) -> str:
-    """Base64 as `key_base64` has it."""
+    """Encode bytes in base64 as in `key_base64`."""
     return base64.b64encode(data).decode()
 
 
 def _url_safe(number: int) -> str:
-    """Base64url without padding, as a JWK has it."""
+    """Encode a number in base64url without padding, as in a JWK."""
     return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
 
 
 def fresh_keys() -> dict[str, dict[str, Any]]:
-    """By format, the members of a secret_key beside its name; the last member is the key itself."""
+    """Return the members of a secret_key by format, without its name; the last member is the key itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     private, public = key.private_numbers(), key.public_key().public_numbers()
     pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
@@ -59,5 +59,5 @@ def fresh_keys() -> dict[str, dict[str, Any]]:
 
 
 def shown(key: dict[str, Any]) -> dict[str, Any]:
-    """What a read gives back of it."""
+    """Return the members of a key that a read returns."""
     return {name: value for name, value in key.items() if name not in {"key_base64", "key_jwk"}}

@@ -1,4 +1,4 @@
-"""The owner of the shared server's account, by Global API key: who makes the tokens of a test."""
+"""SDK clients with the owner's global API key, which create the tokens of tests."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ READ = "1a71c399035b4950a1bd1466bbe4f420"
 
 
 def owner_of(server: Server) -> Cloudflare:
-    """A client of the owner's."""
+    """Return the owner's synchronous client."""
     return Cloudflare(api_key=server.safe.api_key, api_email=server.safe.email, base_url=server.base_url)
 
 
 def async_owner_of(server: Server) -> AsyncCloudflare:
-    """The asynchronous one."""
+    """Return the owner's asynchronous client."""
     return AsyncCloudflare(api_key=server.safe.api_key, api_email=server.safe.email, base_url=server.base_url)
 
 
 def policy(*groups: str, account_id: str = ACCOUNT, scripts: str = "") -> Any:
-    """A policy that allows groups in an account, or on those of its scripts that a glob names."""
+    """Return a policy that allows groups in an account, or on the scripts that a glob matches."""
     scope = {f"com.nightsafe.script.{scripts}": "*"} if scripts else "*"
     return {
         "effect": "allow",

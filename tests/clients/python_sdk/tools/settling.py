@@ -1,4 +1,4 @@
-"""One test for both clients: what the asynchronous one gives is awaited, what the blocking one gives is there."""
+"""Helpers to run one test with both clients: results of the asynchronous client are awaited."""
 
 import inspect
 import itertools
@@ -8,12 +8,12 @@ MOST = 10_000
 
 
 async def settled(given: Any) -> Any:
-    """The result of a call to either client."""
+    """Return the result of a call to either client."""
     return await given if inspect.isawaitable(given) else given
 
 
 async def gathered(page: Any) -> list[Any]:
-    """Every item that iterating over a page of either client yields: it must come to an end."""
+    """Return every item of a list of either client, which must end."""
     items: list[Any] = []
     if not hasattr(page, "__aiter__"):
         items += itertools.islice(page, MOST)

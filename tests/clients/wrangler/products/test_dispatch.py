@@ -1,4 +1,4 @@
-"""`wrangler deploy --dispatch-namespace`, and the namespaces themselves."""
+"""`wrangler deploy --dispatch-namespace` and `wrangler dispatch-namespace`."""
 
 import json
 
@@ -9,8 +9,8 @@ from tests.clients.wrangler.project import Project, together
 NAMESPACES = SCRIPTS.replace("/scripts", "/dispatch/namespaces")
 
 
-def test_a_worker_in_a_namespace(project: Project) -> None:
-    """It is there with its secrets and not among the account's own; a namespace that is absent is named."""
+def test_deploy_into_a_namespace(project: Project) -> None:
+    """The Worker and its secrets are in the namespace and not in the account; a missing namespace is named."""
     namespace = f"of-{project.worker}"
     project.write("secrets.json", json.dumps({"KEY": "hush"}))
 
@@ -24,13 +24,15 @@ def test_a_worker_in_a_namespace(project: Project) -> None:
     bindings = project.wire.ask("GET", f"{NAMESPACES}/{namespace}/scripts/{project.worker}/settings").result[
         "bindings"
     ]
-    assert {"GREETING": "plain_text", "KEY": "secret_text"} == {one["name"]: one["type"] for one in bindings}
+    assert {"GREETING": "plain_text", "KEY": "secret_text"} == {
+        binding["name"]: binding["type"] for binding in bindings
+    }
     assert {"KEY": "hush"} == opened(project.server.safe, project.worker, namespace)
     assert not project.is_there()
 
 
-def test_namespaces(project: Project) -> None:
-    """Create, list, get and delete; to rename one is refused, and it is told why."""
+def test_namespaces_are_created_listed_and_deleted(project: Project) -> None:
+    """Create, list, get and delete work; rename is refused with a reason."""
     name = f"ns-{project.worker}"
     project.ok("dispatch-namespace", "create", name)
     [listed, got, renamed] = together(

@@ -9,8 +9,8 @@ from nightsafe.store.collections import Kind
 PROJECTS = SCRIPTS.replace("/workers/scripts", "/pages/projects")
 
 
-def test_pages_secrets(project: Project) -> None:
-    """Put, list, bulk and delete, for each of the two environments by itself; no value is told."""
+def test_pages_secrets_belong_to_one_environment(project: Project) -> None:
+    """Put, list, bulk and delete work for each of the two environments, and no value is shown."""
     name = f"pages-{project.worker}"
     (project.folder / "wrangler.json").unlink()
     of_project = ("--project-name", name)
@@ -26,8 +26,8 @@ def test_pages_secrets(project: Project) -> None:
     )
 
     assert name in projects.out
-    assert ["A", "B", "KEY"] == secrets(project, name, "production")
-    assert ["PREVIEWED"] == secrets(project, name, "preview")
+    assert ["A", "B", "KEY"] == secret_names(project, name, "production")
+    assert ["PREVIEWED"] == secret_names(project, name, "preview")
     assert {"A": "hush 1", "B": "hush\nhush", "KEY": "hush"} == values(project, name, "production")
     assert {"PREVIEWED": "hush!"} == values(project, name, "preview")
     listed = project.ok("pages", "secret", "list", *of_project).out
@@ -35,17 +35,17 @@ def test_pages_secrets(project: Project) -> None:
     assert "PREVIEWED" not in listed
 
     project.ok("pages", "secret", "delete", "KEY", *of_project)
-    assert ["A", "B"] == secrets(project, name, "production")
+    assert ["A", "B"] == secret_names(project, name, "production")
     assert {"A", "B"} == set(values(project, name, "production"))
 
 
-def secrets(project: Project, name: str, environment: str) -> list[str]:
-    """The names of an environment's secrets, of which the API tells no value."""
+def secret_names(project: Project, name: str, environment: str) -> list[str]:
+    """Return the names of an environment's secrets, after checking that the API shows no value."""
     variables = project.wire.ask("GET", f"{PROJECTS}/{name}").result["deployment_configs"][environment]["env_vars"]
     assert [{"type": "secret_text", "value": ""}] * len(variables) == list(variables.values())
     return sorted(variables)
 
 
 def values(project: Project, name: str, environment: str) -> dict[str, str]:
-    """The values of an environment's secrets, as they are kept."""
+    """Return the stored values of an environment's secrets."""
     return opened_held(project.server.safe, Kind.PAGES_PROJECT, name, environment)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.clients.opened import opened_stored
 from tests.clients.wire.talk import SCRIPTS
-from tests.clients.wrangler.project import Project, Said, together
+from tests.clients.wrangler.project import Output, Project, together
 from tests.server import Server
 
 STORES = SCRIPTS.replace("/workers/scripts", "/secrets_store/stores")
@@ -15,18 +15,18 @@ ID = re.compile(r"! \(.*ID: ([0-9a-f]{32})\)")
 
 @pytest.fixture
 def server(own_server: Server) -> Server:
-    """One whose account is the test's own: an account has one store."""
+    """Return a server for this test only, since an account has one store."""
     return own_server
 
 
-def test_a_store_and_its_secrets(project: Project) -> None:
-    """Create, list, get, update, duplicate and delete; a value goes in and is shown by none of them."""
-    store = made(project, "store", "create", f"store-{project.worker}")
+def test_store_secrets_are_never_shown(project: Project) -> None:
+    """Create, list, get, update, duplicate and delete work, and none of them shows a value."""
+    store = created(project, "store", "create", f"store-{project.worker}")
     named = ("--name", "KEY", "--scopes", "workers", "--comment", "a comment")
-    key = made(project, "secret", "create", store, *named, stdin="hush\n")
-    twin = made(project, "secret", "duplicate", store, "--secret-id", key, "--name", "TWIN", "--scopes", "workers")
+    key = created(project, "secret", "create", store, *named, stdin="hush\n")
+    twin = created(project, "secret", "duplicate", store, "--secret-id", key, "--name", "TWIN", "--scopes", "workers")
 
-    assert {"KEY": key, "TWIN": twin} == {name: one["id"] for name, one in secrets(project, store).items()}
+    assert {"KEY": key, "TWIN": twin} == {name: secret["id"] for name, secret in secrets(project, store).items()}
     assert {"KEY": "hush", "TWIN": "hush"} == values(project, store)
     [stores, listed, got] = together(
         lambda: run(project, "store", "list"),
@@ -51,13 +51,13 @@ def test_a_store_and_its_secrets(project: Project) -> None:
     assert "store_not_empty" in held.err
     run(project, "secret", "delete", store, "--secret-id", key)
     run(project, "store", "delete", store)
-    assert store not in {one["id"] for one in project.wire.ask("GET", STORES).result}
+    assert store not in {listed["id"] for listed in project.wire.ask("GET", STORES).result}
 
 
-def test_a_binding_of_a_store(project: Project) -> None:
-    """A Worker is deployed with a binding to a secret of the store, and the binding is given back."""
-    store = made(project, "store", "create", f"bound-{project.worker}")
-    made(project, "secret", "create", store, "--name", "KEY", "--scopes", "workers", stdin="hush")
+def test_a_worker_may_bind_a_store_secret(project: Project) -> None:
+    """A Worker can be deployed with a binding to a secret of the store, and the API returns the binding."""
+    store = created(project, "store", "create", f"bound-{project.worker}")
+    created(project, "secret", "create", store, "--name", "KEY", "--scopes", "workers", stdin="hush")
     bound = {"binding": "FROM_STORE", "store_id": store, "secret_name": "KEY"}
     project.configure(secrets_store_secrets=[bound])
 
@@ -68,13 +68,13 @@ def test_a_binding_of_a_store(project: Project) -> None:
     assert [] == project.wire.names(project.worker)
 
 
-def run(project: Project, *arguments: str, stdin: str = "") -> Said:
-    """What a command for the server's stores says; without `--remote` it is for this machine's."""
+def run(project: Project, *arguments: str, stdin: str = "") -> Output:
+    """Run a command with `--remote`; without it wrangler would use the stores of this machine."""
     return project.ok("secrets-store", *arguments, "--remote", stdin=stdin)
 
 
-def made(project: Project, *arguments: str, stdin: str = "") -> str:
-    """The id of what a command made."""
+def created(project: Project, *arguments: str, stdin: str = "") -> str:
+    """Run a command that creates something; return its id."""
     out = run(project, *arguments, stdin=stdin).out
     found = ID.search(out)
     assert found is not None, out
@@ -82,10 +82,10 @@ def made(project: Project, *arguments: str, stdin: str = "") -> str:
 
 
 def secrets(project: Project, store: str) -> dict[str, dict[str, Any]]:
-    """The secrets of a store by name, as the API tells them."""
-    return {one["name"]: one for one in project.wire.ask("GET", f"{STORES}/{store}/secrets").result}
+    """Return the secrets of a store by name, as the API shows them."""
+    return {secret["name"]: secret for secret in project.wire.ask("GET", f"{STORES}/{store}/secrets").result}
 
 
 def values(project: Project, store: str) -> dict[str, str]:
-    """The values of a store's secrets by name, as they are kept."""
+    """Return the stored values of a store's secrets by name."""
     return opened_stored(project.server.safe, store)
