@@ -97,7 +97,7 @@ def own_server(safe: Safe) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Reset the log's configuration, by which a command in this process would write to closed streams."""
+    """Reset the log after a command in this process: with the command's configuration it would use closed streams."""
     configure = structlog.configure
 
     def uncached(**settings: Any) -> None:

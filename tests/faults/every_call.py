@@ -62,7 +62,7 @@ async def answer(store: SqliteStore, new: Change) -> Outcome | None:
 
 
 async def reopened(path: Path, seen: Seen) -> object:
-    """Check that the file is sound; return its contents, read by a store that is opened anew."""
+    """Check that the file is sound; return its contents, read by a new store."""
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     store = SqliteStore.open(path)

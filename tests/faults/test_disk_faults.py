@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def refusal(store: SqliteStore, *names: str) -> set[Code]:
-    """Write several secrets at once, each of which must be refused; return the codes."""
+    """Write several secrets at once, which must all be refused; return the codes."""
     writes = (store.commit(setting(secret(name), most=10_000)) for name in names)
     errors = await asyncio.gather(*writes, return_exceptions=True)
     assert all(isinstance(error, NightsafeError) for error in errors), errors
