@@ -114,7 +114,7 @@ def _calls(report: Report, port: int) -> None:
     ours = [above - below for above, below in zip(taken["ours"], taken["under_ours"], strict=True)]
     official = [above - below for above, below in zip(taken["official"], taken["under_official"], strict=True)]
     usual = statistics.median(official)
-    report.add(Line("added to a GET / what the SDK adds", "x", [one / usual for one in ours], at_most=0.25))
+    report.add(Line("added to a GET / what the SDK adds", "x", [added / usual for added in ours], at_most=0.25))
     report.add(Line("  ours: added to httpcore", "us", ours))
     report.add(Line("  official: added to httpx", "us", official))
     report.add(Line("  a GET in all / the SDK's", "x", _ratios(taken["ours"], taken["official"])))
@@ -125,7 +125,7 @@ def _calls(report: Report, port: int) -> None:
 def _sizes(report: Report) -> None:
     """Measure the installed size of each client with its dependencies, without compiled files."""
     ours, official = (
-        sum(_size(one) for one in _with_needs(name, set())) / 1e6 for name in ("nightsafe", "cloudflare")
+        sum(_size(package) for package in _with_needs(name, set())) / 1e6 for name in ("nightsafe", "cloudflare")
     )
     report.add(Line("installed / the SDK's", "x", [ours / official], at_most=0.25))
     report.add(Line("  ours: installed", "MB", [ours]))

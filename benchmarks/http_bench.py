@@ -62,10 +62,10 @@ def bursts(report: Report, directory: DataDirectory, token: str, log: IO[bytes])
                 requests = traffic.nightsafe_put(server.port, token, 1, script)
                 spread = traffic.with_secrets(requests, settings.burst)
                 taken.append(by_python(spread, connections or settings.burst, 0, number, settings.burst))
-            report.raw[f"burst, {name}"] = [one._asdict() for one in taken]
-            failed = [float(settings.burst - one.answered + one.failed) for one in taken]
+            report.raw[f"burst, {name}"] = [load._asdict() for load in taken]
+            failed = [float(settings.burst - load.answered + load.failed) for load in taken]
             report.add(Line(f"{name}: failed, in all rounds", "", [sum(failed)], at_most=0))
-            report.add(Line(f"{name}: latency p99", "s", [one.p99 for one in taken], at_most=1))
+            report.add(Line(f"{name}: latency p99", "s", [load.p99 for load in taken], at_most=1))
 
 
 def _reads(report: Report, targets: dict[str, Target], missing: dict[str, str]) -> None:

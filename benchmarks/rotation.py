@@ -153,7 +153,7 @@ def _timed(running: Run, meanwhile: Callable[[], None]) -> Times:
             "GET": lambda: reading.ask("GET", f"{SCRIPTS}/script-1/secrets/S1").result,
             "Worker": lambda: running.workers.text("worker"),
         }
-        threads = [threading.Thread(target=client, args=one) for one in asks.items()]
+        threads = [threading.Thread(target=client, args=kind) for kind in asks.items()]
         for thread in threads:
             thread.start()
         meanwhile()

@@ -49,7 +49,7 @@ class Spread:
 
     def cells(self) -> str:
         """Return three cells of a Markdown table."""
-        return " | ".join(f"{one:.1f}" for one in (self.p50, self.p99, self.longest))
+        return " | ".join(f"{milliseconds:.1f}" for milliseconds in (self.p50, self.p99, self.longest))
 
 
 @contextmanager

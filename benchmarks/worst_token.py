@@ -123,11 +123,11 @@ class Asked:
         """Return the milliseconds to create another token with all policies of the worst one."""
         policies = [
             {
-                "effect": one.effect,
-                "permission_groups": [{"id": group.id} for group in one.permission_groups],
-                "resources": one.resources,
+                "effect": policy.effect,
+                "permission_groups": [{"id": group.id} for group in policy.permission_groups],
+                "resources": policy.resources,
             }
-            for one in worst_policies()
+            for policy in worst_policies()
         ]
         body = json.dumps({"name": "again", "policies": policies}).encode()
         taken = []

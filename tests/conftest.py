@@ -1,4 +1,4 @@
-"""What several suites share: a running server, an environment without settings, and no sockets in the unit tests."""
+"""Fixtures that several suites share: a server, an environment without settings, and no sockets in unit tests."""
 
 import copy
 import logging
@@ -16,13 +16,13 @@ from tests import effort
 from tests.server import Safe, Server, make_safe
 
 _UNIT = Path(__file__).parent / "unit"
-_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder there that others cannot enter
+_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest creates a folder there that others cannot enter
 _ROOM = 4 << 30
 _SETTINGS = ("NIGHTSAFE_", "CLOUDFLARE_", "WRANGLER_", "VAULT_", "BAO_", "PYTEST_ADDOPTS")
 
 
 def pytest_configure() -> None:
-    """Keep the files of the tests in memory where there is room: most of what a store waits for is the disk.
+    """Keep the files of the tests in memory if there is room: a store mostly waits for the disk.
 
     `PYTEST_DEBUG_TEMPROOT` names another place.
     """
@@ -36,15 +36,15 @@ def pytest_configure() -> None:
 
 
 def pytest_report_header() -> str:
-    """Say how much the tests try."""
+    """Show the effort of the tests."""
     return f"effort: {effort.EFFORT}"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment_without_settings() -> Iterator[None]:
-    """Nothing that whoever runs the tests has exported sets up a server or a client, here or in a child process."""
+    """Remove exported settings, so that they set up no server or client, here or in a child process."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [one for one in os.environ if one.startswith(_SETTINGS)]:
+        for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
             patch.delenv(name)
         patch.setenv("NIGHTSAFE_KNOWN_RINGS", ":memory:")  # one server after another has the same address
         yield
@@ -52,7 +52,7 @@ def _environment_without_settings() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Unit tests reach no network; event loops need their Unix sockets."""
+    """Keep unit tests from the network; event loops need their Unix sockets."""
     if not request.path.is_relative_to(_UNIT):
         yield
         return
@@ -63,9 +63,9 @@ def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that many tests share, and fail to authenticate to as often as they like.
+    """Yield a server that many tests share, with no limit on failed authentications.
 
-    At its end it stops with code 0 and has met nothing unforeseen.
+    Check at its end that it stops with code 0 and has no unforeseen error in its log.
     """
     with Server(make_safe(tmp_path_factory.mktemp("server")), "--auth-failures", "0") as running:
         yield running
@@ -76,13 +76,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def new_safe(tmp_path_factory: pytest.TempPathFactory) -> Safe:
-    """A safe as it is after `nightsafe init`; nobody alters it."""
+    """Return a safe as it is after `nightsafe init`; no test alters it."""
     return make_safe(tmp_path_factory.mktemp("new"))
 
 
 @pytest.fixture
 def safe(new_safe: Safe, tmp_path: Path) -> Safe:
-    """A new safe of the test's own that nothing serves yet."""
+    """Return a new safe for this test only, which nothing serves yet."""
     path = tmp_path / new_safe.path.name
     shutil.copytree(new_safe.path, path)
     return msgspec.structs.replace(new_safe, path=path)
@@ -90,18 +90,18 @@ def safe(new_safe: Safe, tmp_path: Path) -> Safe:
 
 @pytest.fixture
 def own_server(safe: Safe) -> Iterator[Server]:
-    """A server that only this test uses."""
+    """Yield a server for this test only."""
     with Server(safe) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def _log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a command in this process makes of the log is put back: it would write to what is closed by then."""
+    """Reset the log after a command in this process: with the command's configuration it would use closed streams."""
     configure = structlog.configure
 
     def uncached(**settings: Any) -> None:
-        """Configure, but so that no logger keeps what it is configured with."""
+        """Configure the log so that no logger keeps its configuration."""
         configure(**{**settings, "cache_logger_on_first_use": False})
 
     monkeypatch.setattr(structlog, "configure", uncached)
@@ -111,7 +111,7 @@ def _log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _notices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a command in this process makes of the client's log is put back: other tests read it."""
+    """Restore the client's logger after a command in this process, because other tests read it."""
     log = logging.getLogger("nightsafe.client")
     for name in ("handlers", "level", "propagate"):
         monkeypatch.setattr(log, name, copy.copy(getattr(log, name)))

@@ -1,4 +1,4 @@
-"""The flows of docs/architecture.md: what the page lists, and which functions a run really enters."""
+"""The flows of docs/architecture.md: the steps that the page lists, and the functions that a run really enters."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ Step = tuple[str, str]
 
 
 def listed(title: str) -> list[Step]:
-    """The steps that the page lists under a heading."""
+    """Return the steps that the page lists under a heading."""
     section = PAGE.read_text(encoding="utf-8").split(f"\n### {title}\n", 1)[1].split("\n##", 1)[0]
     steps = _STEP.findall(section)
     assert steps
@@ -28,12 +28,12 @@ def listed(title: str) -> list[Step]:
 
 @contextmanager
 def entered() -> Iterator[list[Step]]:
-    """Collect the functions of the package that this thread enters, in order."""
+    """Yield a list that collects the functions of the package that this thread enters, in order."""
     steps: list[Step] = []
     below = f"{SOURCE}/"
 
     def note(frame: FrameType, event: str, _: object) -> None:
-        """Keep a call."""
+        """Note a call."""
         code = frame.f_code
         if event == "call" and code.co_filename.startswith(below):
             steps.append((code.co_filename.removeprefix(below), code.co_qualname))
@@ -46,6 +46,6 @@ def entered() -> Iterator[list[Step]]:
 
 
 def missed(wanted: list[Step], steps: list[Step]) -> list[Step]:
-    """The listed steps that a run does not enter after the steps before them."""
+    """Return the listed steps that a run does not enter after the steps before them."""
     rest = iter(steps)
     return [step for step in wanted if step not in rest]

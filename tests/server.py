@@ -23,7 +23,7 @@ _COMMAND_SECONDS = 120
 
 
 class Safe(Struct, frozen=True, kw_only=True):
-    """A data directory and the credentials that were printed when it was made."""
+    """A data directory, and the credentials that were printed when it was created."""
 
     path: Path
     account_id: str
@@ -33,26 +33,26 @@ class Safe(Struct, frozen=True, kw_only=True):
 
     @property
     def database(self) -> Path:
-        """The database file."""
+        """Return the database file."""
         return self.path / "nightsafe.db"
 
     @property
     def private_ring(self) -> Path:
-        """The file that opens every value."""
+        """Return the file that opens every value."""
         return self.path / "delivery" / "private-ring.json"
 
 
 def clean_environ(**extra: str) -> dict[str, str]:
-    """This process's environment without what sets up the server or its clients, and with `extra`.
+    """Return this process's environment without settings of the server or its clients, and with `extra`.
 
-    Rings are remembered by no process: one server after another has the same address.
+    No process remembers recipient rings, because one server after another has the same address.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NIGHTSAFE_", "CLOUDFLARE_"))}
     return kept | {"NIGHTSAFE_KNOWN_RINGS": ":memory:"} | extra
 
 
 def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """One `nightsafe` command to its end."""
+    """Run one `nightsafe` command to its end."""
     done = warm.run(
         *arguments, cwd=cwd, environ=clean_environ(**(environ or {})), stdin=b"", seconds=_COMMAND_SECONDS
     )
@@ -60,7 +60,7 @@ def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) ->
 
 
 def make_safe(folder: Path, account_id: str = ACCOUNT) -> Safe:
-    """A new safe in a folder, made by `nightsafe init`."""
+    """Create a safe in a folder by `nightsafe init`."""
     path = folder / "safe"
     done = run("init", "--data", str(path), "--account-id", account_id, "--json", cwd=folder)
     assert (0, "") == (done.returncode, done.stderr)
@@ -68,15 +68,15 @@ def make_safe(folder: Path, account_id: str = ACCOUNT) -> Safe:
 
 
 class Server:
-    """`nightsafe serve` on a free loopback port; in a `with` it runs, and must end with code 0.
+    """`nightsafe serve` on a free loopback port; it runs inside a `with` block, and must end with code 0.
 
     Args:
-        safe: what it serves.
+        safe: the safe that it serves.
         options: further arguments of `serve`.
         environ: further environment variables.
         python: further arguments of the interpreter.
-        command: what to run instead of `serve`.
-        cold: whether it is a new interpreter, and not forked from one that has imported everything.
+        command: the command to run instead of `serve`.
+        cold: whether to start a new interpreter instead of forking one that has imported everything.
     """
 
     def __init__(
@@ -101,14 +101,14 @@ class Server:
         self._pump: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start the server."""
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it, whatever state it is in."""
+        """Stop the server, whatever state it is in."""
         if self._process is None:
             return
         code = self.stop()
@@ -117,12 +117,12 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """Return the process's id."""
         assert self._process is not None
         return self._process.pid
 
     def start(self) -> None:
-        """Start the process and wait until it says where it listens. Its output goes to the two files' ends."""
+        """Start the process and wait until it says where it listens. Its output is appended to the two files."""
         said = threading.Event()
         reading, writing = os.pipe()
         with (
@@ -148,17 +148,17 @@ class Server:
         return subprocess.Popen(self._command, cwd=cwd, env=self._environ, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def start_at(self, port: int) -> None:
-        """Start it on this port."""
+        """Start the server on this port."""
         before, self._command = self._command, [*self._command, "--port", str(port)]
         self.start()
         self._command = before
 
     def close(self) -> None:
-        """Stop it if it runs; the code must be 0."""
+        """Stop the server if it runs; the exit code must be 0."""
         self.__exit__(None, None, None)
 
     def _copy_stdout(self, stdout: IO[bytes], said: threading.Event) -> None:
-        """Keep what the process prints; the lines before it is ready say where it listens."""
+        """Copy what the process prints to the file, and read from the first lines where it listens."""
         with stdout, self.stdout.open("ab") as kept:
             for line in stdout:
                 kept.write(line)
@@ -168,29 +168,29 @@ class Server:
         said.set()
 
     def _is_ready(self, line: str) -> bool:
-        """Take up what a line says of where it listens; whether all is said by then."""
+        """Note the address in a line; return whether that is all to wait for."""
         self.base_url = line.rsplit(maxsplit=1)[-1]
         self.port = int(self.base_url.rsplit(":", 1)[1].split("/")[0])
         return True
 
     def terminate(self) -> None:
-        """Ask it to end, without waiting."""
+        """Ask the process to end, without waiting."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
 
     def stop(self) -> int:
-        """Ask it to end; gives the exit code."""
+        """Ask the process to end; return the exit code."""
         self.terminate()
         return self.wait()
 
     def kill(self) -> None:
-        """End it at once, by SIGKILL."""
+        """End the process at once, by SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self.wait()
 
     def wait(self) -> int:
-        """The exit code, once it has ended."""
+        """Wait until the process has ended; return the exit code."""
         process, pump = self._process, self._pump
         assert process is not None
         assert pump is not None

@@ -1,4 +1,4 @@
-"""Lets each `await` of a module fail in turn: the module is compiled anew, with every one of them in our hands."""
+"""Makes each `await` of a module fail in turn: the module is compiled again, with a call around each of them."""
 
 import ast
 import importlib
@@ -9,18 +9,18 @@ from types import ModuleType
 from typing import Any, Literal
 
 Moment = Literal["before", "after"]
-"""Whether what is awaited is done first."""
+"""Whether the error comes before or after the awaited work."""
 
 
-class Boom(Exception):  # noqa: N818 - that is all there is to say of it
-    """What nobody expects."""
+class Boom(Exception):  # noqa: N818 - the name says enough
+    """An error that nobody expects."""
 
 
 class Thrower:
-    """Decides which await fails, once.
+    """Makes a chosen await fail, once.
 
     Attributes:
-        struck: whether it has failed.
+        struck: whether the await has failed.
     """
 
     def __init__(self) -> None:
@@ -28,15 +28,15 @@ class Thrower:
         self.struck = False
 
     def arm(self, number: int, moment: Moment, error: BaseException) -> None:
-        """Let this await fail the next time that it is come to."""
+        """Make this await fail the next time that it is reached."""
         self._left, self.struck = (number, moment, error), False
 
     def heal(self) -> None:
-        """Let all succeed."""
+        """Let every await succeed."""
         self._left = None
 
     async def awaited(self, number: int, awaitable: Awaitable[Any]) -> Any:
-        """What stands in the place of an awaitable."""
+        """Await as the module would, or fail."""
         if self._left is None or self._left[0] != number:
             return await awaitable
         (_, moment, error), self._left, self.struck = self._left, None, True
@@ -49,7 +49,7 @@ class Thrower:
 
 
 class _Rewriter(ast.NodeTransformer):
-    """Puts a call around whatever is awaited."""
+    """Puts a call around each awaited expression."""
 
     def __init__(self, but: Collection[str], only: Collection[str]) -> None:
         self.lines: list[int] = []
@@ -57,12 +57,12 @@ class _Rewriter(ast.NodeTransformer):
         self._only = only
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        """One function; those that are no part of the task stay as they are."""
+        """Rewrite a function, unless it is not part of the task."""
         spared = node.name in self._but or (self._only and node.name not in self._only)
         return node if spared else self.generic_visit(node)
 
     def visit_Await(self, node: ast.Await) -> ast.AST:
-        """One await, and those in it."""
+        """Rewrite an await, and those inside it."""
         self.generic_visit(node)
         number = ast.Constant(len(self.lines))
         self.lines.append(node.lineno)
@@ -71,14 +71,14 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def awaits_of(name: str, but: Collection[str] = (), only: Collection[str] = ()) -> list[int]:
-    """The lines of a module's awaits: of all functions but some, or of some only."""
+    """Return the lines of a module's awaits: of all functions except `but`, or of `only` those."""
     rewriter = _Rewriter(but, only)
     rewriter.visit(ast.parse(inspect.getsource(importlib.import_module(name))))
     return rewriter.lines
 
 
 def thrown(name: str, thrower: Thrower, but: Collection[str] = (), only: Collection[str] = ()) -> ModuleType:
-    """A module like the one of that name, whose awaits ask a thrower: those that `awaits_of` names."""
+    """Return a copy of a module whose awaits ask a thrower: those that `awaits_of` names."""
     original = importlib.import_module(name)
     tree = _Rewriter(but, only).visit(ast.parse(inspect.getsource(original)))
     module = ModuleType(name)

@@ -1,15 +1,15 @@
-"""Whether others on the event loop have turns while something long is done."""
+"""Counts the turns that other tasks on the event loop get while something long is done."""
 
 import asyncio
 from collections.abc import Awaitable
 
 
 async def turns_during(long: Awaitable[object]) -> int:
-    """How many turns somebody else on the loop had meanwhile."""
+    """Return how many turns another task on the loop had meanwhile."""
     turns = 0
 
     async def bystander() -> None:
-        """Count."""
+        """Count turns."""
         nonlocal turns
         while True:
             await asyncio.sleep(0)

@@ -1,7 +1,8 @@
-"""`nightsafe` commands as processes of their own that import nothing: each is forked from one that has imported all.
+"""`nightsafe` commands as processes that import nothing: each is forked from a process that has imported everything.
 
-Most of what a short command takes is the import of its modules, and the tests run more than a thousand, and hundreds
-of servers. A test of the start itself, of terminals, or of arguments that others see runs `python -m nightsafe`.
+Importing modules is most of the work of a short command, and the tests run more than a thousand commands, and
+hundreds of servers. Tests of the start itself, of terminals, or of arguments that others see run `python -m
+nightsafe`.
 """
 
 import atexit
@@ -27,25 +28,29 @@ from typing import IO, Final, NoReturn, TextIO
 _SERVE: Final = (sys.executable, "-c", "import tests.warm; tests.warm.serve()")
 _ROOT: Final = Path(__file__).parents[1]
 _PARTS: Final = 5
-_TEXT: Final = (("r", "surrogateescape"), ("w", "surrogateescape"), ("w", "backslashreplace"))  # as in UTF-8 locales
+_TEXT: Final = (
+    ("r", "surrogateescape"),
+    ("w", "surrogateescape"),
+    ("w", "backslashreplace"),
+)  # the error handlers of UTF-8 locales
 
 
 def run(
     *arguments: str, cwd: Path, environ: Mapping[str, str], stdin: bytes, seconds: float
 ) -> subprocess.CompletedProcess[bytes]:
-    """One command to its end, as `subprocess.run` does it with its output captured.
+    """Run one command to its end, as `subprocess.run` does with captured output.
 
-    Where the environment tells the interpreter something else than it tells this one, a new one is started.
+    If the environment configures the interpreter differently than this process's own, a new interpreter is started.
 
     Args:
-        arguments: after `nightsafe`.
-        cwd: where it runs.
-        environ: its whole environment.
-        stdin: what it reads.
-        seconds: after which it is killed.
+        arguments: the arguments after `nightsafe`.
+        cwd: the working directory.
+        environ: the whole environment of the command.
+        stdin: the command's standard input.
+        seconds: the time after which the command is killed.
 
     Raises:
-        subprocess.TimeoutExpired: when it was.
+        subprocess.TimeoutExpired: when the command was killed.
     """
     if not can_start(environ):
         command = [sys.executable, "-m", "nightsafe", *arguments]
@@ -69,7 +74,7 @@ def run(
 
 
 class Started:
-    """A command that runs, as `subprocess.Popen` would have it."""
+    """A running command, with the methods of `subprocess.Popen`."""
 
     def __init__(self, arguments: tuple[str, ...], ending: TextIO) -> None:
         self._arguments = arguments
@@ -78,17 +83,17 @@ class Started:
         self.pid = int(ending.readline())
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal, unless it has ended."""
+        """Send the process a signal, unless it has ended."""
         if self._code is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """End the process by SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Give its exit code, once it has ended; subprocess.TimeoutExpired, when it has not by then."""
+        """Return the exit code once the process has ended; raise subprocess.TimeoutExpired if it has not by then."""
         if self._code is None:
             if not select.select([self._ending], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
@@ -103,10 +108,10 @@ def start(
     """Start a command.
 
     Args:
-        arguments: after `nightsafe`.
-        cwd: where it runs.
-        environ: its whole environment, which tells the interpreter nothing else than this one was told.
-        standard: its input, its output and its errors; the caller may close them.
+        arguments: the arguments after `nightsafe`.
+        cwd: the working directory.
+        environ: the whole environment of the command, for which `can_start` is true.
+        standard: its standard input, output and errors; the caller may close them.
     """
     assert can_start(environ)
     with tempfile.TemporaryFile() as order:
@@ -114,7 +119,7 @@ def start(
         order.seek(0)
         ending, ended = os.pipe()
         try:
-            parts = [order.fileno(), *(one.fileno() for one in standard), ended]
+            parts = [order.fileno(), *(file.fileno() for file in standard), ended]
             socket.send_fds(_warm(), [b"run"], parts)
         finally:
             os.close(ended)
@@ -122,18 +127,18 @@ def start(
 
 
 def can_start(environ: Mapping[str, str]) -> bool:
-    """Whether an environment tells the interpreter nothing else than it told this one."""
+    """Return whether an environment configures the interpreter as this process's own does."""
     return _told(environ) == _told(os.environ)
 
 
 def _told(environ: Mapping[str, str]) -> dict[str, str]:
-    """What an environment tells an interpreter."""
+    """Return the variables that configure an interpreter."""
     return {name: value for name, value in environ.items() if name.startswith("PYTHON")}
 
 
 @functools.cache
 def _warm() -> socket.socket:
-    """The end at which commands are ordered; the process at the other ends when this one has."""
+    """Return the socket that takes orders for commands; the process at the other end ends with this one."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
         process = subprocess.Popen(
@@ -145,8 +150,8 @@ def _warm() -> socket.socket:
 
 
 def serve() -> None:
-    """Import all that a command can need, then fork for each that is ordered, until nobody can order any more."""
-    import nightsafe  # noqa: PLC0415 - this is the process that runs it, the one that orders need not
+    """Import everything that a command can need, then fork for each order, until nobody can send orders any more."""
+    import nightsafe  # noqa: PLC0415 - only this process needs it, not the one that sends the orders
 
     for module in pkgutil.walk_packages(nightsafe.__path__, "nightsafe."):
         if not module.name.endswith(("__main__", "pytest_plugin")):
@@ -166,7 +171,7 @@ def serve() -> None:
 
 
 def _wait_for(order: int, given: int, output: int, error: int, ended: int) -> None:
-    """Tell the id of a process that becomes the command, and how it ends."""
+    """Report the id of a process that becomes the command, and how it ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if not pid:
@@ -178,13 +183,13 @@ def _wait_for(order: int, given: int, output: int, error: int, ended: int) -> No
 
 
 def _end_by(main: Callable[[], None]) -> NoReturn:
-    """End this process as an interpreter ends, but for taking down all that was imported: that takes the longest."""
+    """End this process as an interpreter ends, except for unloading all imported modules, which takes the longest."""
     try:
         main()
     except SystemExit as leaving:
         if not isinstance(leaving.code, int):
             raise
-        threading._shutdown()  # type: ignore[attr-defined]  # what an interpreter does first
+        threading._shutdown()  # type: ignore[attr-defined]  # an interpreter does this first
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -193,7 +198,7 @@ def _end_by(main: Callable[[], None]) -> NoReturn:
 
 
 def _become(order: int, *standard: int) -> None:
-    """Be the command, as it would be had it just begun."""
+    """Become the command, as if the process had just begun."""
     with os.fdopen(order) as asked:
         arguments, cwd, environ = json.load(asked)
     for number, descriptor in enumerate(standard):

@@ -84,8 +84,8 @@ def _fuzz(name: str, options: list[str]) -> None:
     """Hand this process over to libFuzzer."""
     atheris: Any = importlib.import_module("atheris")  # not available on every machine, so no module imports it
     with atheris.instrument_imports(include=["nightsafe", "python_multipart"]):
-        one = target(name)
-    atheris.Setup([sys.argv[0], *options], one)
+        check = target(name)
+    atheris.Setup([sys.argv[0], *options], check)
     atheris.Fuzz()
 
 

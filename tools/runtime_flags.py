@@ -47,7 +47,7 @@ def known(binary: Path, candidates: list[str]) -> tuple[dict[str, str], list[str
     unknown = set(UNKNOWN.findall(said))
     pairs = dict(CONTRADICTORY.findall(said))
     paired = {*pairs, *pairs.values()}
-    return pairs, [one for one in candidates if one not in unknown | paired]
+    return pairs, [flag for flag in candidates if flag not in unknown | paired]
 
 
 def experimental(binary: Path, candidates: list[str]) -> set[str]:
@@ -59,14 +59,14 @@ def main(binary: Path) -> None:
     """Print the flags that the binary knows."""
     words = sorted({match.decode() for match in CANDIDATE.findall(binary.read_bytes())})
     pairs, single = known(binary, words)
-    for one, other in sorted(pairs.items()):
-        sys.stdout.write(f"{one} {other}\n")
+    for flag, opposite in sorted(pairs.items()):
+        sys.stdout.write(f"{flag} {opposite}\n")
     refused = experimental(binary, words)
-    for one in single:
-        if one not in refused:
-            sys.stdout.write(f"{one}\n")
-    for one in sorted(refused):
-        sys.stdout.write(f"experimental: {one}\n")
+    for flag in single:
+        if flag not in refused:
+            sys.stdout.write(f"{flag}\n")
+    for flag in sorted(refused):
+        sys.stdout.write(f"experimental: {flag}\n")
 
 
 if __name__ == "__main__":

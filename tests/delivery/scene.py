@@ -1,5 +1,6 @@
 """A delivery side that serves made-up bundles with the real workerd."""
 
+import base64
 import json
 import socket
 from collections import Counter
@@ -34,9 +35,25 @@ ACCOUNT = "0123456789abcdef0123456789abcdef"
 STORE = "89abcdef0123456789abcdef01234567"
 DATE = "2026-04-01"
 JS = "application/javascript+module"
+CLASSIC = "application/javascript"
+HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
 ROOT = Path(__file__).parents[2]
 
 Binding = Mapping[str, Any]
+
+KEY: Binding = {
+    "type": "secret_key",
+    "name": "KEY",
+    "format": "raw",
+    "algorithm": {"name": "HMAC", "hash": "SHA-256"},
+    "usages": ["sign"],
+    "key_base64": base64.b64encode(bytes(32)).decode(),
+}
+WASM = (
+    b"\x00asm\x01\x00\x00\x00\x01\x05\x01\x60\x00\x01\x7f\x03\x02\x01\x00\x07\x05\x01\x01f\x00\x00"
+    b"\n\x06\x01\x04\x00A*\x0b"
+)
+"""A WebAssembly module whose function `f` returns 42."""
 
 
 def workerd() -> Path:

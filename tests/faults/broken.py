@@ -9,11 +9,11 @@ from nightsafe.errors import Code
 Cursor = TypeVar("Cursor", bound=sqlite3.Cursor)
 Moment = Literal["before", "after", "from"]
 FAILURES = frozenset({Code.STORE, Code.NOT_DURABLE, Code.OUTCOME_UNKNOWN})
-"""What a change gets that the engine did not make; the last when it may be there all the same."""
+"""The codes of a change that the engine did not make; with the last of them the change may be stored all the same."""
 
 
 class Breaker:
-    """Decides which call fails: the one after so many more, before or after it did its work, or all from it on."""
+    """Decides which call fails: a single one, before or after its work, or a call and all calls after it."""
 
     def __init__(self) -> None:
         self._left: int | None = None
@@ -21,7 +21,7 @@ class Breaker:
         self.struck = False
 
     def arm(self, calls: int, moment: Moment) -> None:
-        """Let the call after `calls` more fail."""
+        """Make the call after `calls` more fail."""
         self._left, self._moment, self.struck = calls, moment, False
 
     def heal(self) -> None:
@@ -45,23 +45,23 @@ class BrokenCursor(sqlite3.Cursor):
     """A cursor whose statements ask the breaker."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
-        """One statement."""
+        """Execute a statement."""
         return BrokenConnection.breaker.call(lambda: super(BrokenCursor, self).execute(sql, parameters))
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
-        """One statement, many times."""
+        """Execute a statement many times."""
         return BrokenConnection.breaker.call(lambda: super(BrokenCursor, self).executemany(sql, parameters))
 
 
 class BrokenConnection(sqlite3.Connection):
-    """A connection whose statements ask the breaker, which all share."""
+    """A connection whose statements ask the breaker that all connections share."""
 
     breaker: ClassVar[Breaker] = Breaker()
 
     def cursor(self, factory: Any = None) -> Any:
-        """A cursor of ours."""
+        """Return a cursor that asks the breaker."""
         return super().cursor(factory or BrokenCursor)
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """One statement, in a cursor of its own."""
+        """Execute a statement in a cursor of its own."""
         return BrokenConnection.breaker.call(lambda: super(BrokenConnection, self).execute(sql, parameters))

@@ -1,4 +1,4 @@
-"""The breaker that every test of this folder shares."""
+"""The fixture that the tests of this folder share."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from nightsafe.store.sqlite.engine import connection
 
 @pytest.fixture
 def breaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaker]:
-    """The breaker of every connection that a store opens."""
+    """Yield the breaker of every connection that a store opens."""
     monkeypatch.setattr(connection, "FACTORY", BrokenConnection)
     monkeypatch.setattr(BrokenConnection, "breaker", Breaker())
     yield BrokenConnection.breaker

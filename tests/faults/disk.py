@@ -1,7 +1,7 @@
-"""A disk whose failures a test decides: a layer of SQLite's own (https://www.sqlite.org/vfs.html), made with ctypes.
+"""A disk whose failures a test decides: a VFS of SQLite (https://www.sqlite.org/vfs.html), made with ctypes.
 
-Unlike `broken`, which lets a call fail before or after all of it, this fails within: a COMMIT whose log is written
-and whose sync is refused, a file that may not grow.
+Unlike `broken`, which makes a call fail before or after all of its work, this disk fails within a call: a COMMIT
+whose log is written and whose sync is refused, a file that may not grow.
 """
 
 import _sqlite3
@@ -23,7 +23,7 @@ _LOG: Final = 0x80000
 
 
 class _Methods(Structure):
-    """`sqlite3_io_methods`, as far as version 3."""
+    """`sqlite3_io_methods`, up to version 3."""
 
     _fields_ = (
         ("version", c_int),
@@ -39,7 +39,7 @@ class _File(Structure):
 
 
 class _Vfs(Structure):
-    """`sqlite3_vfs`, as far as version 3."""
+    """`sqlite3_vfs`, up to version 3."""
 
     _fields_ = (
         ("version", c_int),
@@ -60,7 +60,7 @@ _Size = CFUNCTYPE(c_int, POINTER(_File), POINTER(c_int64))
 
 
 class Disk:
-    """The disk under every database that this process opens while this is entered.
+    """The disk under every database that this process opens inside its `with` block.
 
     Attributes:
         unsynced: how many of the next syncs of a log fail.
@@ -72,12 +72,14 @@ class Disk:
         self.full = False
         self._kept: list[Any] = []
         self._methods: dict[tuple[int, bool], _Methods] = {}
-        self._library: Any = ctypes.CDLL(_sqlite3.__file__)  # what that is linked with is found through it
+        self._library: Any = ctypes.CDLL(
+            _sqlite3.__file__
+        )  # finds the SQLite library that this module is linked with
         self._library.sqlite3_vfs_find.restype = POINTER(_Vfs)
         self._own = _Vfs()
 
     def __enter__(self) -> Self:
-        """Be the disk of what is opened from now on."""
+        """Become the disk of every file that is opened from now on."""
         original = self._library.sqlite3_vfs_find(None)
         self._open = _Open(original.contents.open)
         memmove(byref(self._own), original, sizeof(_Vfs))
@@ -87,7 +89,7 @@ class Disk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Be it no longer."""
+        """Stop being that disk."""
         self._library.sqlite3_vfs_unregister(byref(self._own))
 
     def heal(self) -> None:
@@ -95,20 +97,20 @@ class Disk:
         self.unsynced, self.full = 0.0, False
 
     def is_full(self) -> bool:
-        """Whether there is no room left."""
+        """Return whether there is no room left."""
         return self.full
 
     def may_sync(self) -> bool:
-        """Whether this sync succeeds."""
+        """Return whether this sync succeeds."""
         refused = self.unsynced > 0
         self.unsynced -= refused
         return not refused
 
     def _opened(self, original: Any) -> Callable[..., int]:
-        """How a file is opened: as ever, then with some of its methods replaced."""
+        """Return a function that opens a file as usual, and then replaces some of its methods."""
 
         def opened(_: Any, name: Any, file: Any, flags: int, given: Any) -> int:
-            """One file."""
+            """Open one file."""
             code = int(self._open(ctypes.cast(original, c_void_p), name, file, flags, given))
             if code == _OK:
                 file.contents.methods = ctypes.pointer(self._replaced(file.contents.methods, bool(flags & _LOG)))
@@ -117,23 +119,23 @@ class Disk:
         return opened
 
     def _replaced(self, methods: Any, log: bool) -> _Methods:  # noqa: FBT001 - part of a key
-        """The methods of a kind of file, with ours among them."""
+        """Return the methods of a kind of file, some of them replaced."""
         key = (ctypes.addressof(methods.contents), log)
         if key not in self._methods:
-            mine = _Methods()
-            memmove(byref(mine), methods, sizeof(_Methods))
-            write, sync, size = _Write(mine.write), _Sync(mine.sync), _Size(mine.size)
-            mine.write = self._as_pointer(_Write(self._written(write, size)))
+            replaced = _Methods()
+            memmove(byref(replaced), methods, sizeof(_Methods))
+            write, sync, size = _Write(replaced.write), _Sync(replaced.sync), _Size(replaced.size)
+            replaced.write = self._as_pointer(_Write(self._written(write, size)))
             if log:
-                mine.sync = self._as_pointer(_Sync(self._synced(sync)))
-            self._methods[key] = mine
+                replaced.sync = self._as_pointer(_Sync(self._synced(sync)))
+            self._methods[key] = replaced
         return self._methods[key]
 
     def _written(self, write: Any, size: Any) -> Callable[..., int]:
-        """How a file is written to: not past its end when the disk is full."""
+        """Return a function that writes to a file, but not past its end while the disk is full."""
 
         def written(file: Any, data: Any, count: int, offset: int) -> int:
-            """One write."""
+            """Write once."""
             there = c_int64()
             if self.is_full() and size(file, byref(there)) == _OK and offset + count > there.value:
                 return _FULL
@@ -142,16 +144,16 @@ class Disk:
         return written
 
     def _synced(self, sync: Any) -> Callable[..., int]:
-        """How a log is made durable."""
+        """Return a function that syncs a log, unless the disk refuses to."""
 
         def synced(file: Any, flags: int) -> int:
-            """One sync."""
+            """Sync once."""
             return int(sync(file, flags)) if self.may_sync() else _NOT_SYNCED
 
         return synced
 
     def _as_pointer(self, function: Any) -> Any:
-        """A C function of ours, kept from being collected."""
+        """Return a pointer to a C function, and keep the function from being collected."""
         self._kept.append(function)
         return ctypes.cast(function, c_void_p).value
 
@@ -160,7 +162,7 @@ class DiskByFiles(Disk):
     """A disk whose failures another process decides, by files in a folder.
 
     Args:
-        folder: it is full while there is a file `full`, and makes nothing durable while there is one `unsynced`.
+        folder: the disk is full while the folder has a file `full`, and refuses syncs while it has one `unsynced`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -168,18 +170,18 @@ class DiskByFiles(Disk):
         self._folder = folder
 
     def is_full(self) -> bool:
-        """As above."""
+        """Return whether there is a file `full`."""
         return (self._folder / "full").exists()
 
     def may_sync(self) -> bool:
-        """As above."""
+        """Return whether there is no file `unsynced`."""
         return not (self._folder / "unsynced").exists()
 
 
 def crash_image(path: Path, folder: Path) -> Path:
-    """What is on the disk when the process is killed at this moment: the files without the index of the log.
+    """Copy the files that a kill would leave at this moment, without the log's index; return the database's path.
 
-    Another process copies them: to close a descriptor here would drop SQLite's locks.
+    Another process copies them, because closing a descriptor here would drop SQLite's locks.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""One check for every kind of change: each storage call fails in turn, and nothing is ever half done or lost."""
+"""One check for every kind of change: each storage call fails in turn, and no change is half done or lost."""
 
 import shutil
 import sqlite3
@@ -20,14 +20,14 @@ Seen = Callable[[SqliteStore], Awaitable[object]]
 
 
 class Case(Struct, frozen=True):
-    """A change whose calls fail.
+    """A change whose storage calls fail.
 
     Attributes:
-        base: the changes that make the store.
-        wanted: the change.
+        base: the changes that fill the store beforehand.
+        wanted: the change whose calls fail.
         seen: reads everything that the change could alter.
         later: a change that the store still carries out afterwards, whatever failed.
-        proof: whether the outcome of `later` is right.
+        proof: returns whether the outcome of `later` is right.
     """
 
     base: Sequence[Change]
@@ -38,7 +38,7 @@ class Case(Struct, frozen=True):
 
 
 async def filled(path: Path, changes: Sequence[Change]) -> SqliteStore:
-    """A new store after some changes."""
+    """Create a store and make some changes."""
     store = SqliteStore.open(path, create=True)
     for new in changes:
         await store.commit(new)
@@ -46,13 +46,13 @@ async def filled(path: Path, changes: Sequence[Change]) -> SqliteStore:
 
 
 def copied(base: Path, path: Path) -> SqliteStore:
-    """A new store with the contents of a closed one."""
+    """Copy a closed store, and open the copy."""
     shutil.copy(base, path)
     return SqliteStore.open(path)
 
 
 async def answer(store: SqliteStore, new: Change) -> Outcome | None:
-    """The outcome of a commit; None when the engine failed. No other refusal is due here."""
+    """Commit a change; return its outcome, or None when the engine failed. No other refusal is expected."""
     try:
         return await store.commit(new)
     except NightsafeError as error:
@@ -62,7 +62,7 @@ async def answer(store: SqliteStore, new: Change) -> Outcome | None:
 
 
 async def reopened(path: Path, seen: Seen) -> object:
-    """The contents of the file as it is; the file must be sound."""
+    """Check that the file is sound; return its contents, read by a new store."""
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     store = SqliteStore.open(path)
@@ -72,11 +72,11 @@ async def reopened(path: Path, seen: Seen) -> object:
 
 
 async def check_every_call(folder: Path, breaker: Breaker, moment: Moment, case: Case) -> int:
-    """Let each call of the change fail in turn; returns how many calls there are.
+    """Make each call of the change fail in turn; return how many calls there are.
 
-    An acknowledged change is there whole, and one that failed is not there. Only when the call that failed did its
-    work all the same may a change be there, whole, that was not acknowledged. The store then works on, and holds the
-    same after it was closed and opened again.
+    An acknowledged change is stored as a whole, and a failed one is not stored. Only if the failed call did its work
+    all the same, a change that was not acknowledged may be stored, and then as a whole. The store then works on, and
+    has the same contents after it was closed and opened again.
     """
     base = folder / "base.db"
     await (await filled(base, case.base)).close()

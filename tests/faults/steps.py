@@ -12,14 +12,14 @@ _CALLS: Final = ("rename", "replace", "link", "symlink", "unlink", "rmdir", "mkd
 
 
 class Killed(BaseException):
-    """The process is dead: nothing of ours handles this."""
+    """The death of the process: no code of Nightsafe handles it."""
 
 
 class Steps:
-    """Counts the calls that change what names there are; from a chosen one on none is made any more.
+    """Counts the calls that create, remove or exchange names; from a chosen call on, none is made any more.
 
     Args:
-        monkeypatch: takes the calls' places.
+        monkeypatch: replaces the calls.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,11 +28,13 @@ class Steps:
         for name in _CALLS:
             monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
         monkeypatch.setattr(os, "open", self._opening(os.open))
-        monkeypatch.setattr(os, "fsync", lambda _: None)  # a kill loses nothing that was written
+        monkeypatch.setattr(
+            os, "fsync", lambda _: None
+        )  # unlike a crash of the machine, a kill loses no written data
         monkeypatch.setattr(placing, "exchange", self._counted(exchange.exchange))
 
     def arm(self, calls: int) -> None:
-        """Die after so many more calls."""
+        """Die after this many more calls."""
         self._left, self.struck = calls, False
 
     def heal(self) -> None:
@@ -40,7 +42,7 @@ class Steps:
         self._left = None
 
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The same call, unless it is too late for it."""
+        """Return a function that makes the call, unless the process has died."""
 
         def counted(*arguments: Any, **rest: Any) -> Any:
             self._step()
@@ -49,7 +51,7 @@ class Steps:
         return counted
 
     def _opening(self, call: Callable[..., int]) -> Callable[..., int]:
-        """Opening a file is a step where it makes one."""
+        """Return a function that opens a file, which is a step when it creates the file."""
 
         def opening(path: Any, flags: int, *arguments: Any, **rest: Any) -> int:
             if flags & os.O_CREAT:
@@ -59,7 +61,7 @@ class Steps:
         return opening
 
     def _step(self) -> None:
-        """One more call."""
+        """Count one more call, and die if it is the chosen one."""
         if self._left is None:
             return
         if self._left == 0:

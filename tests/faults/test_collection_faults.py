@@ -1,4 +1,4 @@
-"""Each storage call of a change of a collection fails in turn; nothing is ever half done or lost."""
+"""Each storage call of a change to a collection fails in turn; no change is half done or lost."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ CHANGES = {
 
 
 async def whole(store: SqliteStore) -> object:
-    """Everything that any of the changes could alter."""
+    """Return everything that any of the changes could alter."""
     script = BASE[2].edit
     assert script is not None
     assert script.upload is not None
@@ -42,10 +42,10 @@ async def whole(store: SqliteStore) -> object:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", CHANGES)
-async def test_a_collections_change_is_whole_or_absent(
+async def test_a_collection_change_is_whole_or_absent(
     tmp_path: Path, breaker: Breaker, kind: str, moment: Moment
 ) -> None:
-    """Whichever call fails, an acknowledged change is there whole, and one that failed is not there."""
+    """Whichever call fails, an acknowledged change is stored as a whole, and a failed one is not stored."""
     later = holding("empty", put=(LATER,))
     case = Case(BASE, CHANGES[kind], whole, later, lambda outcome: (LATER,) == outcome.items)
 

@@ -1,4 +1,4 @@
-"""A disk that is full, or makes nothing durable: what is answered, and what is there after a crash."""
+"""A disk that is full, or syncs nothing: what writes are answered, and what is stored after a crash."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -17,14 +17,14 @@ from nightsafe.store.sqlite.engine.condition import PAGE_BYTES
 
 @pytest.fixture
 def disk() -> Iterator[Disk]:
-    """The disk under the store."""
+    """Yield the disk under the store."""
     with Disk() as made:
         yield made
 
 
 @pytest.fixture
 async def store(disk: Disk, path: Path) -> AsyncIterator[SqliteStore]:
-    """A store with one script."""
+    """Yield a store with one script."""
     opened = SqliteStore.open(path, create=True)
     await opened.commit(upload())
     yield opened
@@ -34,12 +34,12 @@ async def store(disk: Disk, path: Path) -> AsyncIterator[SqliteStore]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where it is."""
+    """Return the path of the store."""
     return tmp_path / "safe" / "store.db"
 
 
 async def refusal(store: SqliteStore, *names: str) -> set[Code]:
-    """The codes that writes of several secrets at once are refused with; each must be."""
+    """Write several secrets at once, which must all be refused; return the codes."""
     writes = (store.commit(setting(secret(name), most=10_000)) for name in names)
     errors = await asyncio.gather(*writes, return_exceptions=True)
     assert all(isinstance(error, NightsafeError) for error in errors), errors
@@ -47,12 +47,12 @@ async def refusal(store: SqliteStore, *names: str) -> set[Code]:
 
 
 async def names(store: SqliteStore) -> set[str]:
-    """What is there."""
+    """Return the names of the stored bindings."""
     return {binding.name for binding in await store.bindings(REF)}
 
 
 async def names_after_crash(path: Path, folder: Path) -> set[str]:
-    """What is there once the process is killed at this moment and another is started."""
+    """Return the names that a new process finds after this one is killed at this moment."""
     store = SqliteStore.open(crash_image(path, folder))
     found = await names(store)
     await store.close()
@@ -60,10 +60,10 @@ async def names_after_crash(path: Path, folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
-async def test_a_sync_that_fails_is_undone(
+async def test_a_write_whose_sync_fails_is_undone(
     disk: Disk, store: SqliteStore, path: Path, tmp_path: Path, count: int
 ) -> None:
-    """What is refused because the sync failed is not there: neither now nor after a crash and a restart."""
+    """A write that is refused because its sync failed is not stored, neither now nor after a crash and a restart."""
     kept = await names(store)
     disk.unsynced = 1
 
@@ -75,10 +75,10 @@ async def test_a_sync_that_fails_is_undone(
     assert (1, 0) == (store.figures().undone_commits, store.figures().unknown_commits)
 
 
-async def test_a_sync_that_cannot_be_undone_has_no_known_outcome(
+async def test_a_write_that_cannot_be_undone_is_unknown(
     disk: Disk, store: SqliteStore, path: Path, tmp_path: Path
 ) -> None:
-    """While nothing can be made durable nobody is told that a write failed; the next one that succeeds settles it."""
+    """While nothing can be synced, no write is called failed; the next write that succeeds settles the outcome."""
     kept = await names(store)
     disk.unsynced = inf
 
@@ -90,10 +90,10 @@ async def test_a_sync_that_cannot_be_undone_has_no_known_outcome(
     assert kept | {"NEXT"} == await names(store) == await names_after_crash(path, tmp_path / "crashed")
 
 
-async def test_a_full_disk_has_words_of_its_own(disk: Disk, store: SqliteStore, path: Path, tmp_path: Path) -> None:
+async def test_a_full_disk_has_a_code_of_its_own(disk: Disk, store: SqliteStore, path: Path, tmp_path: Path) -> None:
     """A write and the check say DISK_FULL from the first moment on, and the log says it once.
 
-    Nothing is changed, and reads go on. With room again all is well without a restart.
+    Nothing is changed, and reads go on. With room again everything works without a restart.
     """
     kept = await names(store)
     disk.full = True
@@ -116,8 +116,8 @@ async def test_a_full_disk_has_words_of_its_own(disk: Disk, store: SqliteStore, 
     assert [("store.trouble", "disk_full"), ("store.well_again", "disk_full")] == told
 
 
-async def test_the_check_wants_room_for_more_than_a_row(disk: Disk, store: SqliteStore) -> None:
-    """What a refused write has left in the log is room for a row, and no proof that anything can be written."""
+async def test_the_check_needs_room_for_more_than_a_row(disk: Disk, store: SqliteStore) -> None:
+    """A refused write leaves room for a row in the log, which does not prove that anything can be written."""
     disk.full = True
     with pytest.raises(NightsafeError, match="full"):
         await store.commit(upload(ref=REF, bodies=(b"x" * 1_000_000,)))
@@ -127,8 +127,8 @@ async def test_the_check_wants_room_for_more_than_a_row(disk: Disk, store: Sqlit
         assert Code.DISK_FULL is caught.value.code
 
 
-async def test_the_check_takes_no_room(store: SqliteStore, path: Path) -> None:
-    """Each check makes the log longer by a page; all else that it wrote is written over, and not in the database."""
+async def test_each_check_takes_one_page_of_the_log(store: SqliteStore, path: Path) -> None:
+    """Each check makes the log one page longer; the rest that it writes is overwritten, and not in the database."""
     log = path.with_name("store.db-wal")
     await store.check()
     size = log.stat().st_size

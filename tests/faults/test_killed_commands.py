@@ -1,4 +1,4 @@
-"""Commands on a data directory that are killed at each of their steps: run again they finish, and nothing is lost."""
+"""Commands on a data directory, killed at each of their steps: run again they finish, and nothing is lost."""
 
 import os
 import shutil
@@ -24,42 +24,44 @@ _MOST_STEPS: Final = 200
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
-    """The steps of every command of a test."""
+    """Return the steps of every command in a test."""
     return Steps(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Safe:
-    """A safe that is copied for each kill."""
+    """Return a safe that is copied for each kill."""
     return make_safe(tmp_path_factory.mktemp("origin"))
 
 
 @pytest.fixture(scope="module")
 def archive(origin: Safe) -> Path:
-    """A backup of it."""
+    """Return a backup of `origin`."""
     path = origin.path.parent / "backup.tar"
     assert 0 == nightsafe("backup", path, "--data", origin.path).exit_code
     return path
 
 
 def nightsafe(*arguments: object) -> Result:
-    """A command in this process."""
-    return CliRunner().invoke(cli, [str(one) for one in arguments], catch_exceptions=False)
+    """Run a command in this process."""
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def killed_at_each_step(steps: Steps, folder: Path, lay: Callable[[Path], None], *command: object) -> Iterator[Path]:
-    """The folder of a command that was killed at each of its steps in turn.
+def killed_at_each_step(
+    steps: Steps, folder: Path, prepare: Callable[[Path], None], *command: object
+) -> Iterator[Path]:
+    """Kill a command at each of its steps in turn; yield its folder after each kill.
 
     Args:
-        steps: where it is killed.
-        folder: holds a folder of its own for each.
-        lay: makes what the command finds there.
-        command: is run in that folder.
+        steps: the steps at which the command is killed.
+        folder: gets a folder for each kill.
+        prepare: creates what the command finds in its folder.
+        command: the command, which runs in its folder.
     """
     for number in range(_MOST_STEPS):
         place = folder / str(number)
         place.mkdir()
-        lay(place)
+        prepare(place)
         os.chdir(place)
         steps.arm(number)
         try:
@@ -73,58 +75,62 @@ def killed_at_each_step(steps: Steps, folder: Path, lay: Callable[[Path], None],
         finally:
             steps.heal()
         yield place
-    raise AssertionError("it has no end")
+    raise AssertionError(f"the command takes more than {_MOST_STEPS} steps")
 
 
 def left_behind(place: Path) -> list[str]:
-    """What interrupted commands have left anywhere in a folder."""
-    names = [one.name for one in place.rglob("*")]
-    return [one for one in names if one.startswith((PREFIX, ".private-ring", ".unfinished", "unfinished"))]
+    """Return the names of the files that interrupted commands have left in a folder."""
+    names = [path.name for path in place.rglob("*")]
+    return [name for name in names if name.startswith((PREFIX, ".private-ring", ".unfinished", "unfinished"))]
 
 
 def must(done: Result, code: int = 0) -> Result:
-    """A command that must end so."""
+    """Check the exit code of a command; return its result."""
     assert code == done.exit_code, done.output
     return done
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_init(steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, empty: bool) -> None:
-    """It makes the safe when it is run again, and no second private ring lies about."""
+def test_init_killed_at_any_step_can_be_run_again(
+    steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, empty: bool
+) -> None:
+    """Run again it creates the safe, and there is no second private ring."""
     monkeypatch.chdir(tmp_path)
 
-    def lay(place: Path) -> None:
-        """Nothing, or an empty directory as a volume is."""
+    def prepare(place: Path) -> None:
+        """Create nothing, or an empty directory like a mounted volume."""
         if empty:
             (place / "safe").mkdir()
 
-    for place in killed_at_each_step(steps, tmp_path, lay, "init", "--data", "safe"):
+    for place in killed_at_each_step(steps, tmp_path, prepare, "init", "--data", "safe"):
         done = CliRunner().invoke(cli, ["init", "--data", "safe"])
-        assert 0 == done.exit_code or "already exists" in str(done.exception)  # only an empty folder was left of it
+        assert 0 == done.exit_code or "already exists" in str(
+            done.exception
+        )  # 0 when the kill left an empty folder at most
         with used(Path("safe")):
             assert Path("safe/nightsafe.db").is_file()
         assert [] == left_behind(place)
-        assert ["safe"] == [one.name for one in place.iterdir()]
+        assert ["safe"] == [path.name for path in place.iterdir()]
         assert 1 == len(list(place.rglob("private-ring.json")))
 
 
-def cannot(_: Path, __: Path) -> None:
-    """In place of an exchange, where the file system has none."""
+def no_exchange(_: Path, __: Path) -> None:
+    """Refuse an exchange, like a file system that cannot do it."""
     raise CannotExchangeError
 
 
 @pytest.mark.parametrize("way", ["exchange", "parts", "fresh", "empty"])
-def test_restore(  # noqa: PLR0913, PLR0917 - fixtures
+def test_restore_killed_at_any_step_keeps_a_safe(  # noqa: PLR0913, PLR0917 - fixtures
     steps: Steps, origin: Safe, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """There is always a safe at its place, the old one or the new; at the end both are there, each once."""
+    """A safe, the old or the new one, is always in its place; in the end both exist, each once."""
     monkeypatch.chdir(tmp_path)
     taken = way in {"exchange", "parts"}
     if way == "parts":
-        monkeypatch.setattr(placing, "exchange", cannot)
+        monkeypatch.setattr(placing, "exchange", no_exchange)
 
-    def lay(place: Path) -> None:
-        """The safe that is put aside, or what is there in its place."""
+    def prepare(place: Path) -> None:
+        """Create the safe that is put aside, or what stands in its place."""
         if taken:
             shutil.copytree(origin.path, place / "safe")
             (place / "safe" / "mark").touch()
@@ -132,7 +138,7 @@ def test_restore(  # noqa: PLR0913, PLR0917 - fixtures
             (place / "safe").mkdir()
 
     command = ("restore", archive, "--data", "safe", "--force")
-    for place in killed_at_each_step(steps, tmp_path, lay, *command):
+    for place in killed_at_each_step(steps, tmp_path, prepare, *command):
         with used(Path("safe")):  # as every command does
             there = Path("safe/nightsafe.db").is_file()
             assert there or not taken
@@ -144,37 +150,37 @@ def test_restore(  # noqa: PLR0913, PLR0917 - fixtures
         assert taken == len(marks)
         assert all(mark.with_name("nightsafe.db").is_file() for mark in marks)
         assert not any(mark.parent == place / "safe" for mark in marks)
-        rings = {one.read_bytes() for one in place.rglob("private-ring.json")}
+        rings = {path.read_bytes() for path in place.rglob("private-ring.json")}
         assert rings == ({origin.private_ring.read_bytes()} if taken else set())
         assert not taken or (place / "safe/delivery/private-ring.json").is_file()
 
 
 @pytest.mark.parametrize("options", [(), ("--with-private-ring",)])
-def test_backup(
+def test_backup_killed_at_any_step_leaves_nothing(
     steps: Steps, origin: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
-    """What it worked in is removed by the next command on the safe, wherever it was; the file there is whole."""
+    """The next command on the safe removes temporary files wherever they are; the backup file is always whole."""
     monkeypatch.chdir(tmp_path)
 
-    def lay(place: Path) -> None:
-        """A safe, and another place for the backup."""
+    def prepare(place: Path) -> None:
+        """Create a safe, and a folder with an older backup."""
         shutil.copytree(origin.path, place / "safe")
         (place / "elsewhere").mkdir()
         (place / "elsewhere" / "backup.tar").write_text("the one before")
 
     command = ("backup", "elsewhere/backup.tar", "--force", "--data", "safe", *options)
-    for place in killed_at_each_step(steps, tmp_path, lay, *command):
+    for place in killed_at_each_step(steps, tmp_path, prepare, *command):
         with used(Path("safe")):
             assert [] == left_behind(place)
         content = (place / "elsewhere" / "backup.tar").read_bytes()
         assert content == b"the one before" or content.startswith(b"manifest.json")
         must(nightsafe(*command))
-        assert ["elsewhere", "safe"] == sorted(one.name for one in place.iterdir())
-        assert ["backup.tar"] == [one.name for one in (place / "elsewhere").iterdir()]
+        assert ["elsewhere", "safe"] == sorted(path.name for path in place.iterdir())
+        assert ["backup.tar"] == [path.name for path in (place / "elsewhere").iterdir()]
 
 
 def rings_of(data: Path) -> tuple[PrivateRing, PublicRing]:
-    """The two rings of a data directory, which go together."""
+    """Return the two rings of a data directory, which must match."""
     private = PrivateRing.load(data / "delivery" / "private-ring.json")
     public = PublicRing.load(data / "keys" / "public-ring.json")
     private.check_covers(public)
@@ -182,8 +188,10 @@ def rings_of(data: Path) -> tuple[PrivateRing, PublicRing]:
 
 
 @pytest.mark.parametrize("name", ["rotate", "install", "retire", "remove"])
-def test_keys(steps: Steps, origin: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Run again it is finished; what can be sealed opens at every moment, and no ring lies about half written."""
+def test_key_commands_killed_at_any_step_can_be_run_again(
+    steps: Steps, origin: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Run again it finishes; sealed values can be opened at every moment, and no half-written ring is left."""
     monkeypatch.chdir(tmp_path)
     before = tmp_path / "before"
     shutil.copytree(origin.path, before)
@@ -199,12 +207,12 @@ def test_keys(steps: Steps, origin: Safe, tmp_path: Path, monkeypatch: pytest.Mo
     rest = {"rotate": (), "install": (tmp_path / "handed.json",), "remove": (old, "--yes")}.get(name, (old,))
     expected = {"rotate": 2, "install": 2, "retire": 2, "remove": 1}[name]
 
-    def lay(place: Path) -> None:
-        """The safe as it is before the command."""
+    def prepare(place: Path) -> None:
+        """Create the safe as it is before the command."""
         shutil.copytree(before, place / "safe")
 
     command = ("keys", name, *rest, "--data", "safe")
-    for place in killed_at_each_step(steps, tmp_path, lay, *command):
+    for place in killed_at_each_step(steps, tmp_path, prepare, *command):
         rings_of(place / "safe")
         done = must(nightsafe(*command))
         assert [] == left_behind(place)

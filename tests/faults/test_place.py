@@ -1,4 +1,4 @@
-"""The files of an open database are removed, moved or replaced: nothing is answered 200 that would be lost."""
+"""Files of an open database are removed, moved or replaced: no write that would be lost is acknowledged."""
 
 import shutil
 import sqlite3
@@ -20,37 +20,37 @@ Give = Callable[[Path, Path], None]
 
 
 def move_folder(folder: Path, aside: Path) -> None:
-    """All of the data directory."""
+    """Move the whole data directory."""
     folder.rename(aside)
 
 
 def move_files(folder: Path, aside: Path) -> None:
-    """What is in it."""
+    """Move the files in it."""
     aside.mkdir()
     for path in folder.iterdir():
         path.rename(aside / path.name)
 
 
 def move_database(folder: Path, aside: Path) -> None:
-    """The database file alone."""
+    """Move the database file alone."""
     aside.mkdir()
     (folder / "store.db").rename(aside / "store.db")
 
 
 def move_log(folder: Path, aside: Path) -> None:
-    """The log alone."""
+    """Move the log alone."""
     aside.mkdir()
     (folder / "store.db-wal").rename(aside / "store.db-wal")
 
 
 def move_index(folder: Path, aside: Path) -> None:
-    """The log's index alone."""
+    """Move the log's index alone."""
     aside.mkdir()
     (folder / "store.db-shm").rename(aside / "store.db-shm")
 
 
 def replace(folder: Path, aside: Path) -> None:
-    """Another safe is put in its place."""
+    """Put another safe in its place."""
     folder.rename(aside)
     folder.mkdir()
     with closing(sqlite3.connect(folder / "store.db")) as other:
@@ -61,7 +61,7 @@ TAKEN: list[Take] = [move_folder, move_files, move_database, move_log, move_inde
 
 
 def give_back(folder: Path, aside: Path) -> None:
-    """All is where it was."""
+    """Put everything back where it was."""
     if (folder / "store.db").exists() and (aside / "store.db").exists():
         shutil.rmtree(folder)
     if not folder.exists():
@@ -73,13 +73,13 @@ def give_back(folder: Path, aside: Path) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store is."""
+    """Return the path of the store."""
     return tmp_path / "safe" / "store.db"
 
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    """A store with one script."""
+    """Yield a store with one script."""
     opened = SqliteStore.open(path, create=True)
     await opened.commit(upload())
     yield opened
@@ -87,7 +87,7 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 async def code_of(store: SqliteStore, name: str) -> tuple[Code, str] | None:
-    """What a write is refused with."""
+    """Write a secret; return the code and the words of the refusal, or None."""
     try:
         await store.commit(setting(secret(name)))
     except NightsafeError as error:
@@ -96,7 +96,7 @@ async def code_of(store: SqliteStore, name: str) -> tuple[Code, str] | None:
 
 
 async def names(store: SqliteStore) -> set[str]:
-    """What is there."""
+    """Return the names of the stored bindings."""
     return {binding.name for binding in await store.bindings(REF)}
 
 
@@ -104,9 +104,9 @@ async def names(store: SqliteStore) -> set[str]:
 async def test_nothing_is_written_to_files_that_are_gone(
     store: SqliteStore, path: Path, tmp_path: Path, take: Take
 ) -> None:
-    """Writes and the check are refused, reads go on with all that was acknowledged, and the log says it once.
+    """Writes and the check are refused, reads go on with all acknowledged changes, and the log says it once.
 
-    When the same files are back, so are writes, and nothing is lost.
+    Once the same files are back, writes succeed again, and nothing is lost.
     """
     assert await code_of(store, "BEFORE") is None
     kept = await names(store)
@@ -136,10 +136,8 @@ async def test_nothing_is_written_to_files_that_are_gone(
     await again.close()
 
 
-async def test_a_database_that_was_put_in_its_place_is_left_alone(
-    store: SqliteStore, path: Path, tmp_path: Path
-) -> None:
-    """Closed while another safe is there, the store leaves that one as it is, its log included."""
+async def test_another_database_in_its_place_is_left_alone(store: SqliteStore, path: Path, tmp_path: Path) -> None:
+    """A store that is closed while another safe is in its place leaves that safe and its log as they are."""
     replace(path.parent, tmp_path / "aside")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -153,8 +151,8 @@ async def test_a_database_that_was_put_in_its_place_is_left_alone(
         assert [(7,)] == other.execute("SELECT * FROM other").fetchall()
 
 
-async def test_what_was_in_a_removed_log_is_kept(store: SqliteStore, path: Path, tmp_path: Path) -> None:
-    """To remove the log loses nothing: the first write that is refused has all of it copied into the database."""
+async def test_the_contents_of_a_removed_log_are_kept(store: SqliteStore, path: Path, tmp_path: Path) -> None:
+    """Removing the log loses nothing: the first refused write copies all of it into the database."""
     assert await code_of(store, "BEFORE") is None
     kept = await names(store)
     path.with_name("store.db-wal").unlink()
@@ -166,10 +164,10 @@ async def test_what_was_in_a_removed_log_is_kept(store: SqliteStore, path: Path,
     await again.close()
 
 
-async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
+async def test_a_commit_into_a_file_that_just_went_is_unknown(
     store: SqliteStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Moved away between the first look and the end of the commit, the outcome is said to be unknown."""
+    """If the files are moved between the first look and the end of the commit, the outcome is unknown."""
     looks, are_in_place = iter([True]), DatabaseFiles.are_in_place
     monkeypatch.setattr(DatabaseFiles, "are_in_place", lambda place: next(looks, None) or are_in_place(place))
     path.parent.rename(tmp_path / "aside")
@@ -184,7 +182,7 @@ async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
 
 
 async def test_no_other_database_is_read(store: SqliteStore, path: Path, tmp_path: Path) -> None:
-    """A reader that needs a new connection while another database is there is refused, and goes on afterwards."""
+    """A reader that needs a new connection is refused while another database is there, and goes on afterwards."""
     kept = await names(store)
     replace(path.parent, tmp_path / "aside")
     store._reader._drop()

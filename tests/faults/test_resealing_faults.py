@@ -1,4 +1,4 @@
-"""Each storage call of a change of a rotation fails in turn; no value is ever lost."""
+"""Each storage call of a rotation's changes fails in turn; no value is ever lost."""
 
 from pathlib import Path
 
@@ -24,25 +24,28 @@ BASE = [
 RECORDS = {name: name.encode() * 200 for name in ("A", "B", "S")}
 
 
-async def told(store: SqliteStore) -> object:
-    """Every value, under whichever key, with the keys that are retired and the log."""
+async def contents(store: SqliteStore) -> object:
+    """Return every value under any key, the retired keys and the log."""
     values = [
-        (one.mark, one.name, one.sealed, key_id)
+        (sealed.mark, sealed.name, sealed.sealed, key_id)
         for key_id in await store.keys_in_use(ACCOUNT)
         for letter in ("", "a9", "b9")
-        for one in await store.values_under(ACCOUNT, key_id, after=letter)
+        for sealed in await store.values_under(ACCOUNT, key_id, after=letter)
     ]
     log = await store.audit_entries(ACCOUNT, limit=1000), await store.audit_entries("", limit=1000)
     return sorted(set(values)), await store.retired_keys(), log, await store.bindings(REF, 1)
 
 
 async def changes(store: SqliteStore) -> dict[str, Change]:
-    """The changes of a rotation on that store."""
-    marks = [one for letter in ("", "a9", "b9") for one in await store.values_under(ACCOUNT, OLD, after=letter)]
-    unique = {one.mark: one for one in marks}
+    """Return the changes of a rotation of that store."""
+    unique = {
+        sealed.mark: sealed
+        for letter in ("", "a9", "b9")
+        for sealed in await store.values_under(ACCOUNT, OLD, after=letter)
+    }
     new = tuple(
-        Resealed(mark=one.mark, before=one.sealed, sealed=RECORDS[one.name] + one.mark.encode(), key_id=NEW)
-        for one in unique.values()
+        Resealed(mark=mark, before=sealed.sealed, sealed=RECORDS[sealed.name] + mark.encode(), key_id=NEW)
+        for mark, sealed in unique.items()
     )
     log = entry("resealed")
     return {
@@ -53,13 +56,13 @@ async def changes(store: SqliteStore) -> dict[str, Change]:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", ["reseal", "retire"])
-async def test_a_change_of_a_rotation_is_whole_or_absent(
+async def test_a_rotation_change_is_whole_or_absent(
     tmp_path: Path, breaker: Breaker, kind: str, moment: Moment
 ) -> None:
-    """Whichever call fails, every value is there under one of the two keys, all of a change under the same."""
+    """Whichever call fails, each value exists under one of the keys, and a change's values under the same."""
     store = await filled(tmp_path / "first.db", BASE)
     wanted = (await changes(store))[kind]
     await store.close()
     later = change(None, Account("e" * 32, "Office", 1))
 
-    assert await check_every_call(tmp_path, breaker, moment, Case(BASE, wanted, told, later, lambda _: True)) > 5
+    assert await check_every_call(tmp_path, breaker, moment, Case(BASE, wanted, contents, later, lambda _: True)) > 5

@@ -1,4 +1,4 @@
-"""The real server, killed in the middle of a storm of writes, again and again on the same data."""
+"""The real server, killed amid a storm of writes, again and again on the same data."""
 
 import json
 import random
@@ -27,12 +27,12 @@ Held = dict[str, str]
 
 
 class Writer:
-    """Writes to names of its own in one script, and knows what must be there.
+    """Writes to names of its own in one script, and knows what must be stored.
 
     Attributes:
-        held: what was acknowledged, by name.
-        asked: what there will be if the request that was under way was carried out.
-        acknowledged: how many writes were.
+        held: the acknowledged values, by name.
+        asked: the values if the request that was under way was carried out.
+        acknowledged: how many writes were acknowledged.
     """
 
     def __init__(self, number: int) -> None:
@@ -61,7 +61,7 @@ class Writer:
                 tally.add()
 
     def _next(self) -> "tuple[Held, Request]":
-        """The next write, and what is there after it."""
+        """Return the values after the next write, and that write."""
         names = self._random.sample(self._names, self._random.randint(1, 4))
         if len(names) > 1:
             patch = {name: self._value() if self._random.random() < 0.6 else None for name in names}
@@ -71,53 +71,53 @@ class Writer:
         if name in self.held and self._random.random() < 0.5:
             return {other: value for other, value in self.held.items() if other != name}, Delete(self.script, name)
         value = self._value()
-        return self.held | {name: value}, PutMode(self.script, name, value)
+        return self.held | {name: value}, Put(self.script, name, value)
 
     def _value(self) -> str:
-        """A value that was never written before."""
+        """Return a value that was never written before."""
         self._count += 1
         return f"{self._names[0]} {self._count} " + "x" * self._random.choice((0, 50, 5000))
 
 
-class PutMode(Struct, frozen=True):
-    """One secret to put."""
+class Put(Struct, frozen=True):
+    """A secret to put."""
 
     script: str
     name: str
     value: str
 
     def __call__(self, wire: Wire) -> Answer:
-        """Send it."""
+        """Send the request."""
         return wire.put(self.script, self.name, self.value)
 
 
 class Delete(Struct, frozen=True):
-    """One secret to delete."""
+    """A secret to delete."""
 
     script: str
     name: str
 
     def __call__(self, wire: Wire) -> Answer:
-        """Send it."""
+        """Send the request."""
         return wire.ask("DELETE", f"{SCRIPTS}/{self.script}/secrets/{self.name}")
 
 
 class Patch(Struct, frozen=True):
-    """Several to set and drop at once."""
+    """Several secrets to set and delete at once."""
 
     script: str
     patch: dict[str, str | None]
 
     def __call__(self, wire: Wire) -> Answer:
-        """Send it."""
+        """Send the request."""
         return wire.patch(self.script, {name: value and text(value) for name, value in self.patch.items()})
 
 
-Request = PutMode | Delete | Patch
+Request = Put | Delete | Patch
 
 
 class Tally:
-    """Counts what was acknowledged, and tells when it is enough."""
+    """Counts acknowledged writes, and signals when there are enough."""
 
     def __init__(self, enough: int) -> None:
         self.reached = threading.Event()
@@ -125,7 +125,7 @@ class Tally:
         self._lock = threading.Lock()
 
     def add(self) -> None:
-        """One more."""
+        """Count one more."""
         with self._lock:
             self._left -= 1
             if self._left <= 0:
@@ -133,7 +133,7 @@ class Tally:
 
 
 def values(safe: Safe, opener: RecordOpener) -> Held:
-    """Every secret in the database with its value, opened as delivery would."""
+    """Return every secret in the database with its value, opened as delivery would."""
     with closing(sqlite3.connect(f"file:{safe.database}?mode=ro", uri=True)) as db:
         rows = db.execute("SELECT script, name, kind, sealed FROM bindings").fetchall()
     opened = {}
@@ -144,7 +144,7 @@ def values(safe: Safe, opener: RecordOpener) -> Held:
 
 
 def settle(writers: list[Writer], there: Held) -> None:
-    """Hold what is there against what each writer was told; its last request is there whole or not at all."""
+    """Compare the stored values with each writer's; its last request is stored as a whole or not at all."""
     for writer in writers:
         own = {name: value for name, value in there.items() if name in writer._names}
         assert own in (writer.held, writer.asked)
@@ -152,7 +152,7 @@ def settle(writers: list[Writer], there: Held) -> None:
 
 
 def check_database(safe: Safe, writers: list[Writer]) -> None:
-    """The file is sound; every write has one version, one number in turn, and one line in the log."""
+    """Check that the file is sound, and that every write has one version, the next number and one audit entry."""
     with closing(sqlite3.connect(safe.database)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         versions = db.execute("SELECT script_id, number, lower(hex(id)) FROM versions ORDER BY 1, 2").fetchall()
@@ -168,8 +168,8 @@ def check_database(safe: Safe, writers: list[Writer]) -> None:
     assert acknowledged <= len(versions) <= acknowledged + unanswered
 
 
-def test_kill_loses_nothing_that_was_acknowledged(safe: Safe) -> None:
-    """Killed again and again, each start finds every acknowledged write, and any other whole or not at all."""
+def test_a_kill_loses_no_acknowledged_write(safe: Safe) -> None:
+    """After each of many kills the server has every acknowledged write, and any other as a whole or not at all."""
     opener = RecordOpener(
         VerifyKeys.load(safe.path / "keys" / "verify-keys.json"), PrivateRing.load(safe.private_ring)
     )

@@ -1,4 +1,4 @@
-"""Each storage call of the embedded engine fails in turn; nothing is ever half done or lost."""
+"""Each storage call of the embedded engine fails in turn; no change is half done or lost."""
 
 import asyncio
 import threading
@@ -66,7 +66,7 @@ CHANGES = {
 
 
 async def whole(store: SqliteStore) -> object:
-    """Everything that any of the changes could alter."""
+    """Return everything that any of the changes could alter."""
     return (
         [await state(store, ref) for ref in (REF, NEW, BESIDE)],
         [await store.bindings(REF, number) for number in (1, 2, 3)],
@@ -74,15 +74,15 @@ async def whole(store: SqliteStore) -> object:
     )
 
 
-def open_things() -> tuple[int, list[str]]:
-    """How many threads there are, and the descriptors that are open."""
+def open_resources() -> tuple[int, list[str]]:
+    """Return the number of threads, and the open descriptors."""
     return threading.active_count(), sorted(file.name for file in Path("/proc/self/fd").iterdir())
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", CHANGES)
 async def test_a_change_is_whole_or_absent(tmp_path: Path, breaker: Breaker, kind: str, moment: Moment) -> None:
-    """Whichever call fails, an acknowledged change is there whole, and one that failed is not there."""
+    """Whichever call fails, an acknowledged change is stored as a whole, and a failed one is not stored."""
     later = setting(secret("S"), ref=BESIDE)
     case = Case(BASE, CHANGES[kind], whole, later, lambda outcome: outcome.version == 2)
 
@@ -90,8 +90,8 @@ async def test_a_change_is_whole_or_absent(tmp_path: Path, breaker: Breaker, kin
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_what_was_acknowledged_of_many_is_there(tmp_path: Path, breaker: Breaker, moment: Moment) -> None:
-    """Under failures amid concurrent commits, with the log cut all the time, no acknowledged one is missing."""
+async def test_no_acknowledged_concurrent_commit_is_missing(tmp_path: Path, breaker: Breaker, moment: Moment) -> None:
+    """No acknowledged commit is missing after failures amid concurrent commits, with the log cut all the time."""
     store = await filled(tmp_path / "store.db", BASE)
     store._log._limit = 1
     lost = 0
@@ -116,7 +116,7 @@ async def test_what_was_acknowledged_of_many_is_there(tmp_path: Path, breaker: B
 async def test_a_failed_read_is_an_error_and_the_next_one_works(
     tmp_path: Path, breaker: Breaker, moment: Moment
 ) -> None:
-    """Whichever call of a read fails, the read is STORE, and the next gives what is there."""
+    """Whichever call of a read fails, the error is STORE, and the next read returns the contents."""
     store = await filled(tmp_path / "store.db", BASE)
     expected = await whole(store)
     calls = 0
@@ -139,18 +139,18 @@ async def test_a_failed_read_is_an_error_and_the_next_one_works(
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_failed_opening_leaves_nothing_open(tmp_path: Path, breaker: Breaker, moment: Moment) -> None:
-    """Whichever call fails while a store is made, it is STORE, nothing stays open, and the next try succeeds."""
+    """Whichever call fails while a store is created, it is STORE, nothing stays open, and the next try succeeds."""
     path = tmp_path / "store.db"
     calls = 0
     while calls == 0 or breaker.struck:
         path.unlink(missing_ok=True)
-        before = open_things()
+        before = open_resources()
         breaker.arm(calls, moment)
         try:
             store = SqliteStore.open(path, create=True)
         except NightsafeError as error:
             assert Code.STORE is error.code  # noqa: PT017  # the last round succeeds
-            assert before == open_things()
+            assert before == open_resources()
             breaker.heal()
             store = SqliteStore.open(path, create=True)
         breaker.heal()
@@ -162,8 +162,8 @@ async def test_a_failed_opening_leaves_nothing_open(tmp_path: Path, breaker: Bre
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_close_ends_everything_whatever_fails(tmp_path: Path, breaker: Breaker, moment: Moment) -> None:
-    """Whichever call fails while a store is closed, it is closed, no thread stays, and nothing is lost."""
+async def test_close_ends_everything_though_a_call_fails(tmp_path: Path, breaker: Breaker, moment: Moment) -> None:
+    """Whichever call fails while a store is closed, it is closed, no thread is left, and nothing is lost."""
     calls = 0
     while calls == 0 or breaker.struck:
         threads = threading.active_count()
@@ -179,8 +179,8 @@ async def test_close_ends_everything_whatever_fails(tmp_path: Path, breaker: Bre
     assert calls > 2
 
 
-async def test_check_tells_of_a_store_that_cannot_write(tmp_path: Path, breaker: Breaker) -> None:
-    """A check fails with STORE while calls fail, and passes as soon as they do not."""
+async def test_check_fails_while_the_store_cannot_write(tmp_path: Path, breaker: Breaker) -> None:
+    """A check fails with STORE while calls fail, and passes as soon as they succeed."""
     store = await filled(tmp_path / "store.db", BASE)
     for calls in range(4):
         breaker.arm(calls, "from")
@@ -193,7 +193,7 @@ async def test_check_tells_of_a_store_that_cannot_write(tmp_path: Path, breaker:
 
 
 async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
-    """When the database may not grow, commits are DISK_FULL and change nothing; with room again they succeed."""
+    """While the database may not grow, commits are DISK_FULL and change nothing; with room again they succeed."""
     store = await filled(tmp_path / "store.db", BASE)
     writer = store._writer._db
     assert writer is not None
@@ -212,10 +212,10 @@ async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_the_log_is_cut_in_spite_of_failures(
+async def test_the_log_is_cut_despite_failures(
     tmp_path: Path, breaker: Breaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failed copy of the log disturbs no write and is tried again."""
+    """A failed copy of the log disturbs no write, and is tried again."""
     monkeypatch.setattr(store_module, "LOG_LIMIT", 1)
     store = await filled(tmp_path / "store.db", BASE)
     cut = 0

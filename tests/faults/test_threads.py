@@ -1,11 +1,11 @@
-"""A limit of threads: it is met at the start, in words, and by no write."""
+"""A limit on threads: the start reports it in words, and no write meets it."""
 
 import threading
 from pathlib import Path
 
 import pytest
 from tests.engines.tools.changes import secret, setting, upload
-from tests.faults.test_sqlite_faults import open_things
+from tests.faults.test_sqlite_faults import open_resources
 from tests.server import Safe, Server, run
 
 from nightsafe.errors import Code, NightsafeError
@@ -15,7 +15,7 @@ START = threading.Thread.start
 
 
 def refuse(_: threading.Thread) -> None:
-    """As the system does."""
+    """Refuse to start a thread, as the system does."""
     raise RuntimeError("can't start new thread")
 
 
@@ -23,12 +23,12 @@ def refuse(_: threading.Thread) -> None:
 async def test_a_store_without_threads_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
-    """However many may be started before that: it says what to raise, and leaves nothing open."""
+    """However many threads may start before the limit, the error says what to raise, and nothing stays open."""
     left = iter(range(allowed))
-    before = open_things()
+    before = open_resources()
     with monkeypatch.context() as patched:
         patched.setattr(
-            threading.Thread, "start", lambda one: refuse(one) if next(left, None) is None else START(one)
+            threading.Thread, "start", lambda thread: refuse(thread) if next(left, None) is None else START(thread)
         )
         with pytest.raises(NightsafeError, match="TasksMax") as caught:
             SqliteStore.open(tmp_path / "store.db", create=True)
@@ -37,11 +37,11 @@ async def test_a_store_without_threads_is_not_opened(
     store = SqliteStore.open(tmp_path / "store.db")
     await store.commit(upload())
     await store.close()
-    assert before == open_things()
+    assert before == open_resources()
 
 
 async def test_no_write_needs_another_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Opened, a store writes, is checked and closed without starting any."""
+    """An open store writes, is checked and closed without starting a thread."""
     store = SqliteStore.open(tmp_path / "store.db", create=True)
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
@@ -53,7 +53,7 @@ async def test_no_write_needs_another_thread(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("most", [1, 4, 8])
 def test_a_server_without_threads_says_so(safe: Safe, most: int) -> None:
-    """However few the system allows: exit code 1 and one line that says what to raise, no traceback and no signal."""
+    """However few are allowed, it ends with 1 and one line on what to raise, without a traceback or a signal."""
     environ = {"PYTHONPATH": str(Path(__file__).parent / "few_threads"), "MOST_THREADS": str(most)}
 
     done = run("serve", "--data", str(safe.path), "--port", "0", cwd=safe.path.parent, environ=environ)
@@ -63,7 +63,7 @@ def test_a_server_without_threads_says_so(safe: Safe, most: int) -> None:
 
 
 def test_a_server_with_just_enough_threads_serves(safe: Safe) -> None:
-    """What is asked for at the start is what serving takes."""
+    """The threads that the start asks for are all that serving takes."""
     environ = {"PYTHONPATH": str(Path(__file__).parent / "few_threads"), "MOST_THREADS": "9"}
     with Server(safe, environ=environ) as server:
         assert 9 == len(list(Path(f"/proc/{server.pid}/task").iterdir()))

@@ -1,4 +1,4 @@
-"""The writer's task and the log's keeper: whatever is thrown at each await, everyone who waits is answered."""
+"""The writer's task and the log's checkpointer: after an error at any await every caller is answered."""
 
 import asyncio
 import sqlite3
@@ -22,7 +22,7 @@ from nightsafe.store.sqlite.writes import removal
 WRITER, KEEPER = "nightsafe.store.sqlite.engine.writer", "nightsafe.store.sqlite.engine.checkpointer"
 CLASSES = {WRITER: "Writer", KEEPER: "Checkpointer"}
 CLOSING = ("end",)
-"""What is called once at the end, by somebody who learns of the error."""
+"""The functions that are called once at the end, by a caller that gets the error."""
 
 AWAITS = [(name, number) for name in CLASSES for number in range(len(awaits_of(name, CLOSING)))]
 IDS = [f"{name.rpartition('.')[2]}:{line}" for name in CLASSES for line in awaits_of(name, CLOSING)]
@@ -34,7 +34,7 @@ Situation = Callable[[SqliteStore, Path], Awaitable[dict[str, Code | None]]]
 
 
 async def written(store: SqliteStore, prefix: str, count: int = CALLERS) -> dict[str, Code | None]:
-    """Set secrets all at once; for each the code of its refusal. Nobody waits for ever."""
+    """Set secrets all at once; return the code of each refusal. No caller waits for ever."""
     names = [f"{prefix}{number}" for number in range(count)]
     changes = [setting(secret(name), most=10_000) for name in names]
     async with asyncio.timeout(SECONDS):
@@ -43,7 +43,7 @@ async def written(store: SqliteStore, prefix: str, count: int = CALLERS) -> dict
 
 
 async def committed(store: SqliteStore, change: Change) -> Code | None:
-    """Make a change; gives the code of its refusal."""
+    """Make a change; return the code of its refusal, or None."""
     try:
         await store.commit(change)
     except NightsafeError as error:
@@ -52,19 +52,19 @@ async def committed(store: SqliteStore, change: Change) -> Code | None:
 
 
 async def plain(store: SqliteStore, _: Path) -> dict[str, Code | None]:
-    """Nothing stands in the way."""
+    """Write while nothing stands in the way."""
     return await written(store, "PLAIN")
 
 
 async def heavy(store: SqliteStore, _: Path) -> dict[str, Code | None]:
-    """A change takes long by itself."""
+    """Make a change that takes long by itself."""
     large = upload(secret("HEAVY"), bodies=(bytes(300_000),), keep=("secret_text",), most=10_000)
     async with asyncio.timeout(SECONDS):
         return {"HEAVY": await committed(store, large)}
 
 
 async def busy(store: SqliteStore, path: Path) -> dict[str, Code | None]:
-    """Another connection is writing, and lets go when the writer waits for it."""
+    """Write while another connection is writing, which lets go when the writer waits for it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         writing = asyncio.ensure_future(written(store, "BUSY"))
@@ -74,9 +74,9 @@ async def busy(store: SqliteStore, path: Path) -> dict[str, Code | None]:
 
 
 async def away(store: SqliteStore, path: Path) -> dict[str, Code | None]:
-    """The file is not where it was."""
+    """Write while the file is not where it was."""
     aside = path.with_suffix(".aside")
-    path.rename(aside)  # noqa: ASYNC240 - at once
+    path.rename(aside)  # noqa: ASYNC240 - a rename does not block
     try:
         return await written(store, "AWAY")
     finally:
@@ -84,9 +84,9 @@ async def away(store: SqliteStore, path: Path) -> dict[str, Code | None]:
 
 
 async def left(store: SqliteStore, _: Path) -> dict[str, Code | None]:
-    """A task is cancelled amid its turn, and another goes on with that."""
+    """Cancel a task amid its turn, with which another task goes on."""
     writing = asyncio.ensure_future(written(store, "LEFT"))
-    while store._writer._batch is None:  # noqa: ASYNC110 - nobody says when
+    while store._writer._batch is None:  # noqa: ASYNC110 - nothing signals it
         await asyncio.sleep(0)
     task = store._writer._task
     assert task is not None
@@ -95,13 +95,13 @@ async def left(store: SqliteStore, _: Path) -> dict[str, Code | None]:
 
 
 async def anew(store: SqliteStore, _: Path) -> dict[str, Code | None]:
-    """The writer has no connection."""
+    """Write while the writer has no connection."""
     store._writer._forget()
     return await written(store, "ANEW")
 
 
 async def probed(store: SqliteStore, _: Path) -> dict[str, Code | None]:
-    """Somebody asks whether it is well."""
+    """Check whether the store is well."""
     try:
         await store.check()
     except NightsafeError as error:
@@ -110,7 +110,7 @@ async def probed(store: SqliteStore, _: Path) -> dict[str, Code | None]:
 
 
 async def long(store: SqliteStore, _: Path) -> dict[str, Code | None]:
-    """The log is to be cut while a copy is under way, or little is left to copy."""
+    """Write while the log must be cut during a copy, or with little left to copy."""
     store._log._limit = 1
     store._log._idle.clear()
     found = await written(store, "COPYING", 2)
@@ -123,7 +123,7 @@ async def long(store: SqliteStore, _: Path) -> dict[str, Code | None]:
 
 
 async def delete(store: SqliteStore) -> None:
-    """Delete a script of which something is left to be purged."""
+    """Delete a script that leaves something to be purged."""
     with suppress(NightsafeError):
         await store.commit(upload(ref=DELETED))
         await store.commit(setting(secret("OLD"), ref=DELETED))
@@ -134,12 +134,12 @@ async def delete(store: SqliteStore) -> None:
 async def idle(store: SqliteStore) -> None:
     """Wait until the writer rests."""
     async with asyncio.timeout(SECONDS):
-        while store._writer._task is not None:  # noqa: ASYNC110 - nobody says when
+        while store._writer._task is not None:  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0)
 
 
 async def purged(store: SqliteStore, _: Path) -> dict[str, Code | None]:
-    """Deletions leave something to be purged, in parts and by a writer without connection."""
+    """Delete scripts that leave something to be purged, in parts and by a writer without a connection."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(removal, "PART", 1)
         await delete(store)
@@ -151,11 +151,11 @@ async def purged(store: SqliteStore, _: Path) -> dict[str, Code | None]:
 
 
 async def amid(store: SqliteStore, _: Path) -> dict[str, Code | None]:
-    """A task is cancelled amid a purge, and another begins after it."""
+    """Cancel a task amid a purge, after which another task begins."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(removal, "PART", 1)
         deleting = asyncio.ensure_future(delete(store))
-        while not store._writer._purging:  # noqa: ASYNC110 - nobody says when
+        while not store._writer._purging:  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0)
         task = store._writer._task
         assert task is not None
@@ -171,7 +171,7 @@ SITUATIONS: tuple[Situation, ...] = (plain, heavy, anew, probed, left, busy, awa
 async def store_under(
     thrower: Thrower, module: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[SqliteStore]:
-    """A store in which the awaits of a module ask a thrower; it can be closed at the end."""
+    """Yield a store in which the awaits of a module ask a thrower; it can be closed at the end."""
     name = CLASSES[module]
     with monkeypatch.context() as patched:
         patched.setattr(store_module, name, getattr(thrown(module, thrower, CLOSING), name))
@@ -184,19 +184,19 @@ async def store_under(
 
 
 async def there(store: SqliteStore) -> set[str]:
-    """The names of all secrets."""
+    """Return the names of all secrets."""
     return {binding.name for binding in await store.bindings(REF)}
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(("module", "number"), AWAITS, ids=IDS)
-async def test_whatever_is_thrown_everyone_is_answered(
+async def test_every_caller_is_answered_after_an_error_at_any_await(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, number: int, moment: Moment
 ) -> None:
-    """At each await, an error or a cancellation: who is told of success finds the change, who is refused does not.
+    """After an error or a cancellation at any await, accepted changes are stored and refused ones are not.
 
-    Those whose outcome is unknown are told so. The next write goes through, and the log names what happened. An await
-    that none of the situations comes to fails this test: give it one.
+    Callers whose outcome is unknown are told so. The next write goes through, and the log names what happened. An
+    await that none of the situations reaches fails this test: add a situation that does.
     """
     for error in (Boom(), asyncio.CancelledError()):
         thrower = Thrower()
@@ -208,7 +208,7 @@ async def test_whatever_is_thrown_everyone_is_answered(
                     if thrower.struck:
                         break
                 else:
-                    pytest.fail("no situation comes to this await")
+                    pytest.fail("no situation reaches this await")
             thrower.heal()
             held = await there(store) & found.keys()
             done = {name for name, code in found.items() if code is None}

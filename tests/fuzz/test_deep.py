@@ -1,4 +1,4 @@
-"""What is nested too deeply to be read is refused as anything else that cannot be read, wherever a file is read."""
+"""Input that is nested too deeply is refused as other unreadable input is, wherever a file is read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,27 +23,27 @@ _DEEP = "[" * 100_000
     [("wrangler.json", _DEEP), ("wrangler.jsonc", '{"a":' + _DEEP), ("wrangler.toml", "a = " + _DEEP)],
 )
 def test_a_deep_wrangler_configuration_names_no_script(tmp_path: Path, name: str, content: str) -> None:
-    """As one that is no JSON, or no TOML."""
+    """The file is treated as one that is not JSON, or not TOML."""
     (tmp_path / name).write_text(content)
     assert configured_script(tmp_path) is None
 
 
 def test_deep_settings_are_refused(tmp_path: Path) -> None:
-    """As a file that is no TOML."""
+    """The file is refused as one that is not TOML."""
     path = tmp_path / "settings.toml"
     path.write_text("a = " + _DEEP)
     with pytest.raises(click.ClickException, match="is not TOML"):
         default_map(path)
 
 
-def test_a_deep_plan_is_none(tmp_path: Path) -> None:
-    """As one of a program that is not known."""
+def test_a_deep_plan_of_unfinished_work_is_ignored(tmp_path: Path) -> None:
+    """The plan is treated as one of an unknown program."""
     (tmp_path / NAME).write_text('{"a":' + _DEEP)
     assert read(tmp_path) is None
 
 
 def test_deep_marks_are_refused(tmp_path: Path) -> None:
-    """As a file of something else."""
+    """The file is refused as one that is not a marks file."""
     path = tmp_path / "marks.json"
     path.touch(0o600)
     path.write_text('{"a":' + _DEEP)
@@ -53,7 +53,7 @@ def test_deep_marks_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [b"", b"3", b"3\r\nabc", b"3\r\nabc\r\n", b"0\r\n", b"0" * 20_000])
 def test_a_cut_body_is_malformed(cut: bytes) -> None:
-    """A body in chunks that ends early, or whose line of a length has no end."""
+    """A chunked body is malformed if it ends early, or if the line with a length has no end."""
 
     async def ask() -> None:
         """Read one request."""
@@ -69,11 +69,11 @@ def test_a_cut_body_is_malformed(cut: bytes) -> None:
 @pytest.mark.parametrize("size", [1, 6, 1000])
 @pytest.mark.parametrize("start", [b"\r\n", b"\n", b"\r\nexport default {}\r\n", b"hello\r\n", b"-"])
 def test_text_before_the_boundary_is_refused(start: bytes, size: int) -> None:
-    """However the network cut it; the parser alone took it in some pieces and not in others."""
+    """It is refused however the network cuts the body; the parser alone takes it in some pieces."""
     body = start + b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n'
 
     async def pieces() -> AsyncIterator[bytes]:
-        """The body in pieces."""
+        """Yield the body in pieces."""
         for at in range(0, len(body), size):
             yield body[at : at + size]
 

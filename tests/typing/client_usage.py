@@ -1,4 +1,4 @@
-"""How the client is used, for type checkers alone: nothing here is run."""
+"""Uses of the client, for type checkers alone: nothing here is run."""
 
 from typing import assert_type
 
@@ -24,7 +24,7 @@ from nightsafe.client import (
 
 
 def secrets(client: Nightsafe) -> None:
-    """Results are typed, and a secret's kind is told by its `type` or its class."""
+    """Results are typed, and a secret's kind is known from its `type` or its class."""
     of = client.workers.scripts.secrets
     secret = of.get("S", account_id="a", script_name="s", url_encoded=True, timeout=3)
     assert_type(secret, Secret)
@@ -42,7 +42,7 @@ def secrets(client: Nightsafe) -> None:
     of.update("s", account_id="a", name="K", type="secret_key", text="x")  # type: ignore[call-overload]
     of.update("s", account_id="a", name="K", type="none", text="x")  # type: ignore[call-overload]
     assert_type(of.list("s", account_id="a"), SinglePage[Secret])
-    assert_type([one.name for one in of.list("s", account_id="a")], list[str])
+    assert_type([secret.name for secret in of.list("s", account_id="a")], list[str])
     assert_type(of.bulk_update("s", account_id="a", secrets={"A": None}), dict[str, Secret])
     of.bulk_update("s", account_id="a", secrets={"A": {"name": "A", "type": "secret_text", "text": "x"}})
     in_namespace = client.workers_for_platforms.dispatch.namespaces.scripts.secrets
@@ -50,7 +50,7 @@ def secrets(client: Nightsafe) -> None:
 
 
 def others(client: Nightsafe) -> None:
-    """So is the rest."""
+    """The other resources are typed too."""
     scripts = client.workers.scripts
     files = [("worker.js", b"export default {}", "application/javascript+module")]
     assert_type(scripts.update("s", account_id="a", metadata={"main_module": "worker.js"}, files=files), Script)
@@ -65,7 +65,7 @@ def others(client: Nightsafe) -> None:
 
 
 def raw(client: Nightsafe) -> None:
-    """A raw answer knows what it parses to."""
+    """A raw response knows the type that it parses to."""
     of = client.workers.scripts.secrets.with_raw_response
     answer = of.get("S", account_id="a", script_name="s")
     assert_type(answer, APIResponse[Secret])
@@ -75,12 +75,12 @@ def raw(client: Nightsafe) -> None:
 
 
 async def asynchronous(client: AsyncNightsafe) -> None:
-    """The asynchronous client has the same, to be awaited."""
+    """The asynchronous client has the same types, to be awaited."""
     of = client.workers.scripts.secrets
     assert_type(await of.get("S", account_id="a", script_name="s"), Secret)
     assert_type(await of.list("s", account_id="a"), AsyncSinglePage[Secret])
-    async for one in of.list("s", account_id="a"):
-        assert_type(one, Secret)
+    async for listed in of.list("s", account_id="a"):
+        assert_type(listed, Secret)
     answer = await of.with_raw_response.get("S", account_id="a", script_name="s")
     assert_type(answer, AsyncAPIResponse[Secret])
     assert_type(await answer.parse(), Secret)
@@ -89,7 +89,7 @@ async def asynchronous(client: AsyncNightsafe) -> None:
 
 
 def refused(error: NotFoundError) -> None:
-    """An error tells what is wrong, and where."""
+    """An error says what is wrong, and where."""
     assert_type(error.errors[0].code, int)
     assert_type(error.errors[0].pointer, str | None)
     assert_type(error.status_code, int)

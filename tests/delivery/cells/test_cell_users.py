@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.cells.test_cells import HELLO, LOOP, neighbour
-from tests.delivery.scene import Scene, text
+from tests.delivery.cells.test_cells import LOOP, neighbour
+from tests.delivery.scene import HELLO, Scene, text
 from tests.delivery.sink import Sink
 from tests.delivery.sockets import websocket
 from tests.delivery.waiting import until

@@ -10,13 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.scene import Scene, text
+from tests.delivery.scene import HELLO, Scene, text
 from tests.delivery.waiting import until
 from tests.live.tools.running import alive
 
 from nightsafe.delivery.workerd.limits import Limits
 
-HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
 LOOP = """
   export default { fetch(request) {
     if (new URL(request.url).pathname === "/loop") while (true);

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.front.test_serving import CLASSIC
-from tests.delivery.scene import Scene
+from tests.delivery.scene import CLASSIC, Scene
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE

@@ -3,9 +3,8 @@
 from typing import Final
 
 import pytest
-from tests.delivery.scene import Binding, Scene, text
+from tests.delivery.scene import HELLO, Binding, Scene, text
 
-HELLO: Final = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
 FORWARD: Final = """
 export default { async fetch(request, env) {
   const { pathname } = new URL(request.url);

@@ -1,28 +1,10 @@
 """How Workers are served: their `env`, their host names, their traffic, and what is refused."""
 
-import base64
-
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.scene import ACCOUNT, DATE, JS, Binding, Scene, text
-
-KEY: Binding = {
-    "type": "secret_key",
-    "name": "KEY",
-    "format": "raw",
-    "algorithm": {"name": "HMAC", "hash": "SHA-256"},
-    "usages": ["sign"],
-    "key_base64": base64.b64encode(bytes(32)).decode(),
-}
-WASM = (
-    b"\x00asm\x01\x00\x00\x00\x01\x05\x01\x60\x00\x01\x7f\x03\x02\x01\x00\x07\x05\x01\x01f\x00\x00"
-    b"\n\x06\x01\x04\x00A*\x0b"
-)
-"""A WebAssembly module whose function `f` returns 42."""
+from tests.delivery.scene import ACCOUNT, CLASSIC, DATE, HELLO, JS, KEY, WASM, Binding, Scene, text
 
 SHOW = "export default { fetch: (request, env) => Response.json(env) };"
-HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
-CLASSIC = "application/javascript"
 
 
 async def test_plain_values_arrive(scene: Scene) -> None:

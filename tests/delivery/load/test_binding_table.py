@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from tests.delivery.front.test_serving import CLASSIC, KEY, WASM
-from tests.delivery.scene import JS, Binding, Scene, stored, text
+from tests.delivery.scene import CLASSIC, JS, KEY, WASM, Binding, Scene, stored, text
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE

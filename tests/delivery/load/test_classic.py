@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.front.test_serving import CLASSIC, KEY
-from tests.delivery.scene import Binding, Scene, text
+from tests.delivery.scene import CLASSIC, KEY, Binding, Scene, text
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE

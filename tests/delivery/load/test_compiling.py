@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.delivery.front.test_serving import CLASSIC
-from tests.delivery.scene import JS, workerd
+from tests.delivery.scene import CLASSIC, JS, workerd
 from tests.effort import last_first
 
 from nightsafe.bundle.code_checks import CheckedModule, CodeCheck

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.front.test_serving import CLASSIC, KEY, WASM
 from tests.delivery.load.dates import FIRST, TURNS, around_turns, day_before
-from tests.delivery.scene import JS, Binding, Scene, stored, text, workerd
+from tests.delivery.scene import CLASSIC, JS, KEY, WASM, Binding, Scene, stored, text, workerd
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE

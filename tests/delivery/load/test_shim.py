@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.delivery.front.test_serving import CLASSIC, KEY
-from tests.delivery.scene import JS, Binding, Scene, stored, text
+from tests.delivery.scene import CLASSIC, JS, KEY, Binding, Scene, stored, text
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE

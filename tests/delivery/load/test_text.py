@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
-from tests.delivery.front.test_serving import CLASSIC
-from tests.delivery.scene import JS, Binding, Scene, stored, text
+from tests.delivery.scene import CLASSIC, JS, Binding, Scene, stored, text
 from tests.effort import examples, last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE

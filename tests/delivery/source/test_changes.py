@@ -8,14 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.delivery.scene import Scene, text
+from tests.delivery.scene import HELLO, Scene, text
 from tests.delivery.sockets import websocket
 from tests.effort import rounds
 
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.limits import Limits
 
-HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
 ONE_CELL = Limits(cells=1, most_cells=1)
 
 

@@ -13,15 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.scene import Scene, text
+from tests.delivery.scene import HELLO, Scene, text
 from tests.delivery.waiting import until
 from tests.live.tools.running import alive
 
 from nightsafe.delivery.source.bundle_source import Changes
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.errors import Code, NightsafeError
-
-HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
 
 
 def restarted(own_scene: Scene, times: int) -> bool:

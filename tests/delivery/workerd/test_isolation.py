@@ -36,7 +36,7 @@ ATTACKER = """
 
 
 async def test_a_script_cannot_change_its_lifecycle_class(own_scene: Scene) -> None:
-    """A script may import the class by which the dispatcher ends an isolate, but cannot replace its methods."""
+    """A script may import the class that the dispatcher ends isolates with, but cannot replace its methods."""
     code = """
       import { NightsafeLifecycle as Own } from "./__nightsafe/lifecycle.js";
       let answer = "no";

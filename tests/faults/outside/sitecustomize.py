@@ -1,4 +1,4 @@
-"""Read by every interpreter that has this folder in its path: its disk fails as the folder in the variable says."""
+"""Loaded by every interpreter that has this folder in its path: its disk fails as the folder DISK_FAULTS says."""
 
 import os
 from pathlib import Path

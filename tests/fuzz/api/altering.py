@@ -1,4 +1,4 @@
-"""Values and bytes that are nearly right: something in one or more places is another thing."""
+"""Values and bytes that are nearly right: one or more places are changed."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ _MANY: Final = 20_000
 
 
 def altered(draw: Random, value: Any) -> Any:
-    """A copy of a JSON value with up to three places changed; two times in five as it was."""
+    """Return a copy of a JSON value with up to three places changed; one time in three it is unchanged."""
     for _ in range(draw.choice((0, 0, 1, 1, 2, 3))):
         every = list(places(value))
         if not every:
@@ -29,7 +29,7 @@ def altered(draw: Random, value: Any) -> Any:
 
 
 def _changed(draw: Random, value: Any, place: tuple[str | int, ...]) -> Any:
-    """A copy with one place changed."""
+    """Return a copy with one place changed."""
     match draw.randrange(4):
         case 0:
             return without(value, place)
@@ -40,7 +40,7 @@ def _changed(draw: Random, value: Any, place: tuple[str | int, ...]) -> Any:
 
 
 def _with_more(draw: Random, value: Any, place: tuple[str | int, ...]) -> Any:
-    """A copy in which a place holds something twice, or many times, or under a name that is nearly the same."""
+    """Return a copy in which a place has its value twice, many times, or also under a nearly equal name."""
     whole = copy.deepcopy(value)
     inner = whole
     for member in place[:-1]:
@@ -55,7 +55,7 @@ def _with_more(draw: Random, value: Any, place: tuple[str | int, ...]) -> Any:
 
 
 def shaken(draw: Random, data: bytes) -> bytes:
-    """Bytes with stretches of them cut out, doubled or replaced."""
+    """Return bytes with pieces of them cut out, doubled or replaced."""
     for _ in range(draw.randint(1, 3)):
         at, size = draw.randint(0, len(data)), draw.randint(0, 12)
         piece = draw.choice((b"", draw.randbytes(size), data[at : at + size] * 2, b"\r\n", b"\0", b"\xff\xfe", b"--"))
@@ -64,7 +64,7 @@ def shaken(draw: Random, data: bytes) -> bytes:
 
 
 def bomb(draw: Random) -> bytes:
-    """JSON, or almost, that is dear to read."""
+    """Return JSON, or almost JSON, that is expensive to read."""
     match draw.randrange(6):
         case 0:
             return b"[" * _BRACKETS

@@ -1,4 +1,4 @@
-"""One request out of a seed and a number: the same ones make the same request, but for ids that the safe gave out."""
+"""One request from a seed and a number: always the same request, except for the ids that the safe gave out."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from msgspec import Struct
 from tests.fuzz.api.altering import altered, bomb, shaken
 
 RECORDED: Final[dict[str, list[Any]]] = json.loads((Path(__file__).parent / "recorded.json").read_text())
-"""Valid bodies by method and path: from the traffic of official clients, and for what they do not send, our own."""
+"""Valid bodies by method and path: from the traffic of official clients, or our own where these send none."""
 
 _BASE: Final = "/client/v4"
 _METHODS: Final = ("GET", "PUT", "PATCH", "POST", "DELETE", "HEAD", "OPTIONS", "TRACE", "get", "X", "QUERY")
@@ -69,14 +69,14 @@ _WAITS: Final = re.compile(r"/nightsafe/(changes|checks)")
 
 
 class Known(Struct, frozen=True):
-    """What requests are made of.
+    """The parts that requests are made of.
 
     Attributes:
-        port: of the server.
-        routes: each method with the path that it is known for.
-        accounts: the one that is written to, and the one that a delivery process follows.
-        credentials: headers by what they are for.
-        ids: what the safe gave out, by kind.
+        port: the server's port.
+        routes: the methods and paths of the API.
+        accounts: the account that is written to, and the account that a delivery process follows.
+        credentials: headers by their purpose.
+        ids: the ids that the safe gave out, by kind.
     """
 
     port: int
@@ -90,12 +90,12 @@ class Sent(Struct, frozen=True):
     """A request as it goes over the wire.
 
     Attributes:
-        number: by which it can be made again.
-        method: in whatever case.
+        number: the number from which it can be made again.
+        method: the method, in upper or lower case.
         target: path and query.
-        data: all its bytes.
+        data: all bytes of the request.
         sound: whether it is HTTP/1.1, so that there must be an answer.
-        patience: seconds that its answer may take.
+        patience: the seconds that its answer may take.
     """
 
     number: int
@@ -107,7 +107,7 @@ class Sent(Struct, frozen=True):
 
 
 def request(known: Known, seed: int, number: int) -> Sent:
-    """The request of this number."""
+    """Return the request of this number."""
     draw = Random(f"{seed} {number}")
     method, path = draw.choice(known.routes)
     delivered = bool(_GIVEN_TO_DELIVERY.search(path))
@@ -130,7 +130,7 @@ def request(known: Known, seed: int, number: int) -> Sent:
 
 
 def _credential(draw: Random, path: str, method: str) -> str:
-    """What a request comes with: mostly what it needs."""
+    """Return the kind of credential that a request comes with: mostly the one that it needs."""
     if draw.random() < 0.2:
         return draw.choice(("none", "bad", "malformed", "read", "write", "tokens", "delivery", "resealing", "owner"))
     if "/tokens" in path:
@@ -141,10 +141,10 @@ def _credential(draw: Random, path: str, method: str) -> str:
 
 
 def _target(draw: Random, path: str, account: str, known: Known) -> str:
-    """A path with names in it, sometimes bent, and a query."""
+    """Return a path with names in it, sometimes distorted, and a query."""
 
     def name(place: Any) -> str:
-        """What stands in one place."""
+        """Return the name for one place of the path."""
         if place[1] == "account_id":
             return account if draw.random() < 0.97 else draw.choice((*known.accounts, "f" * 32, "x"))
         if draw.random() < 0.04:
@@ -165,12 +165,12 @@ def _target(draw: Random, path: str, account: str, known: Known) -> str:
 
 
 def _ids(text: str, known: Known) -> str:
-    """Text with the ids that it stands for."""
+    """Replace the references in a text by ids."""
     return _ID.sub(lambda found: known.ids.get(found[1], found[0]), text)
 
 
 def _body(draw: Random, method: str, shapes: Sequence[Any], known: Known) -> tuple[str, bytes]:
-    """A Content-Type and a body: valid, nearly so, or a bomb; or neither."""
+    """Return a Content-Type and a body: valid, nearly so, or a bomb; or neither."""
     if not shapes and (method in {"GET", "HEAD", "DELETE"} or draw.random() < 0.5):
         return ("", b"") if draw.random() < 0.97 else ("application/json", b"{}")
     if draw.random() < 0.004:
@@ -187,17 +187,17 @@ def _body(draw: Random, method: str, shapes: Sequence[Any], known: Known) -> tup
 
 
 def _form(draw: Random, name: str, encoded: bytes) -> bytes:
-    """A form with this part and, mostly, code."""
+    """Return a form with this part and, mostly, code."""
     part = b'Content-Disposition: form-data; name="%b"\r\nContent-Type: application/json\r\n\r\n' % name.encode()
     parts = [part + encoded]
     parts += [_CODE] * draw.choice((0, 1, 1, 1, 1, 2))
     if draw.random() < 0.01:
         parts += [_CODE.replace(b"worker.js", b"m%d.js" % number) for number in range(1_005)]
-    return b"".join(b"--b\r\n" + one + b"\r\n" for one in parts) + b"--b--\r\n"
+    return b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
 
 
 def _framed(draw: Random, sent: Sent, headers: list[tuple[str, str]], body: bytes) -> Sent:
-    """The request's bytes; now and then framed in a way that HTTP/1.1 does not allow, or cut short."""
+    """Return the request with its bytes; now and then framed in a way that HTTP/1.1 does not allow, or cut short."""
     odd = draw.random()
     if body and 0.02 < odd < 0.08:
         headers.append(("Transfer-Encoding", "chunked"))
@@ -212,15 +212,15 @@ def _framed(draw: Random, sent: Sent, headers: list[tuple[str, str]], body: byte
 
 
 def _chunked(draw: Random, body: bytes) -> bytes:
-    """A body in chunks of any size."""
+    """Return a body in chunks of any size."""
     size = draw.choice((1 + len(body) // 3, 7 + len(body) // 50, len(body)))
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
     ending = draw.choice((b"", b"", b"X-Trailer: y\r\n"))
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n" + ending + b"\r\n"
 
 
-def _broken(draw: Random, data: bytes) -> bytes:  # noqa: PLR0911 - one for each way
-    """A request that is none."""
+def _broken(draw: Random, data: bytes) -> bytes:  # noqa: PLR0911 - one return for each way to break it
+    """Return a malformed request."""
     match draw.randrange(8):
         case 0:
             return data[: draw.randint(1, len(data))]

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over sockets that are kept, from bytes to an answer: what is sent is exactly what was made."""
+"""HTTP/1.1 on kept sockets, from bytes to an answer: sends exactly the bytes that it is given."""
 
 import asyncio
 import time
@@ -14,12 +14,12 @@ _NO_BODY: Final = frozenset({204, 304})
 
 
 class Answer(Struct, frozen=True):
-    """What came of a request.
+    """The answer to a request.
 
     Attributes:
         status: 0 when the connection ended without an answer, -1 when nothing came in time.
-        data: all bytes.
-        seconds: that it took.
+        data: all received bytes.
+        seconds: the time that the answer took.
     """
 
     status: int
@@ -28,12 +28,12 @@ class Answer(Struct, frozen=True):
 
     @property
     def body(self) -> bytes:
-        """What follows the head."""
+        """Return what follows the head."""
         return self.data.partition(_HEAD_END)[2]
 
 
 class _Stream(asyncio.Protocol):
-    """One connection, and the answer that is awaited on it."""
+    """A connection, and the answer that is awaited on it."""
 
     def __init__(self) -> None:
         self.received = bytearray()
@@ -41,7 +41,7 @@ class _Stream(asyncio.Protocol):
         self.answer: asyncio.Future[int] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and note the answer when it is whole."""
+        """Keep the data, and set the answer when it is whole."""
         self.received += data
         if self.answer is None or self.answer.done():
             return
@@ -52,7 +52,7 @@ class _Stream(asyncio.Protocol):
             self.answer.set_result(status)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The server hung up: before an answer, or between two requests."""
+        """Note that the server hung up, before an answer or between two requests."""
         self.over = True
         if self.answer is not None and not self.answer.done():
             ended = self.received.startswith(b"HTTP/") and _HEAD_END in self.received
@@ -60,11 +60,11 @@ class _Stream(asyncio.Protocol):
 
 
 class Connection:
-    """One client: sends, waits for the whole answer; connects anew where the server has hung up.
+    """A client that sends, waits for the whole answer, and connects again when the server has hung up.
 
     Args:
-        port: on loopback.
-        timeout: seconds after which it waits no longer.
+        port: a port on loopback.
+        timeout: the seconds after which it waits no longer.
     """
 
     def __init__(self, port: int, timeout: float) -> None:
@@ -77,9 +77,9 @@ class Connection:
         """Send a request.
 
         Args:
-            data: its bytes.
-            bare: whether its answer has no body whatever it announces (HEAD).
-            last: whether nothing follows on this connection, which is said by closing this side of it.
+            data: the bytes of the request.
+            bare: whether the answer has no body whatever it announces (HEAD).
+            last: whether nothing follows on this connection; closing this side of it says so.
         """
         if self._transport is None or self._stream.over or self._transport.is_closing():
             self._transport, self._stream = await asyncio.get_running_loop().create_connection(
@@ -91,7 +91,7 @@ class Connection:
         began = time.perf_counter()
         self._transport.write(data)
         if last and not self._transport.is_closing():
-            with suppress(OSError):  # the server has hung up by now
+            with suppress(OSError):  # the server has hung up already
                 self._transport.write_eof()
         try:
             async with asyncio.timeout(self._timeout):
@@ -104,14 +104,14 @@ class Connection:
         return answer
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
 
 
 def _status_of_whole(data: bytearray, *, bare: bool) -> int:
-    """The status of an answer that is all there, else 0."""
+    """Return the status of a whole answer, else 0."""
     end = data.find(_HEAD_END)
     if end < 0:
         return 0

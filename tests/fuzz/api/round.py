@@ -1,4 +1,4 @@
-"""Requests against a real server, and what is wrong with its answers."""
+"""Sends requests to a real server, and notes what is wrong with its answers."""
 
 import asyncio
 import time
@@ -24,15 +24,15 @@ _UNAVAILABLE: Final = 503
 
 
 class Outcome(Struct):
-    """What came of a round.
+    """The result of a round.
 
     Attributes:
-        wrong: what was wrong, with the number of the request; the first so many.
-        failures: how much was wrong.
-        statuses: how often each.
-        slowest: seconds of the slowest answer that had to be quick, without what the machine took.
-        busy: answers that were only slow because the machine was busy.
-        seconds: that the round took.
+        wrong: the first failures, each with the number of its request.
+        failures: the number of failures.
+        statuses: how often each status was answered.
+        slowest: the seconds of the slowest answer that had to be quick, without those that the machine slowed.
+        busy: the number of answers that were slow only because the machine was busy.
+        seconds: the duration of the round.
     """
 
     wrong: list[str] = field(default_factory=list)
@@ -50,21 +50,25 @@ class Outcome(Struct):
 
 
 async def play(
-    known: Known, watch: Watch, seed: int, numbers: Iterator[int], told: Callable[[Outcome], None] = lambda _: None
+    known: Known,
+    watch: Watch,
+    seed: int,
+    numbers: Iterator[int],
+    progress: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
-    """Send these requests by several clients at once, each over a connection that it keeps.
+    """Send these requests by several clients at once, each over a kept connection.
 
     Args:
-        known: what requests are made of.
-        watch: over the server.
-        seed: with a request's number, all that it depends on.
-        numbers: of the requests.
-        told: is told every ten thousand requests how it stands.
+        known: the parts that requests are made of.
+        watch: samples the server.
+        seed: determines each request, together with its number.
+        numbers: the numbers of the requests.
+        progress: is called every ten thousand requests with the result so far.
     """
     outcome, began = Outcome(), time.perf_counter()
 
     async def client() -> None:
-        """Send what is still to be sent."""
+        """Send requests until there are no more."""
         kept = Connection(known.port, _TIMEOUT)
         for number in numbers:
             sent = request(known, seed, number)
@@ -72,7 +76,7 @@ async def play(
             answer = await over.ask(sent.data, bare=sent.method == "HEAD", last=not sent.sound)
             judge(outcome, watch, sent, answer)
             if not sum(outcome.statuses.values()) % 10_000:
-                told(outcome)
+                progress(outcome)
         kept.close()
 
     watching = asyncio.create_task(watch.run())
@@ -80,7 +84,7 @@ async def play(
         for _ in range(CLIENTS):
             group.create_task(client())
     watching.cancel()
-    await asyncio.sleep(0)  # the loop lets go of what was closed last
+    await asyncio.sleep(0)  # lets the loop close the last connections
     outcome.seconds = time.perf_counter() - began
     return outcome
 
@@ -100,7 +104,7 @@ def judge(outcome: Outcome, watch: Watch, sent: Sent, answer: Answer) -> None:
 
 
 def _check_envelope(outcome: Outcome, sent: Sent, answer: Answer) -> None:
-    """JSON is an envelope."""
+    """Check that JSON is an envelope."""
     if not answer.body.endswith(b"\n") or b"content-length" not in answer.data[:2000].lower():
         return
     try:
@@ -110,7 +114,7 @@ def _check_envelope(outcome: Outcome, sent: Sent, answer: Answer) -> None:
 
 
 def _check_pace(outcome: Outcome, watch: Watch, sent: Sent, answer: Answer) -> None:
-    """The server's own part of an answer's time is within what it may take."""
+    """Check that the server's own part of an answer's time is within what it may take."""
     if answer.seconds <= sent.patience:
         outcome.slowest = max(outcome.slowest, answer.seconds if sent.patience == 2.0 else 0.0)
         return

@@ -1,4 +1,4 @@
-"""A whole run: a safe and a server of its own, a round of requests, and a look at what is left."""
+"""A whole run: a safe and a server of its own, a round of requests, and a check of what is left."""
 
 import asyncio
 import time
@@ -18,12 +18,12 @@ _OPTIONS: Final = ("--auth-failures", "0", "--upload-memory", "64")
 
 
 class Run:
-    """What a run found.
+    """The result of a run.
 
     Attributes:
-        outcome: of the requests.
-        cpu: seconds of the server's.
-        memory: bytes that the server had at first, and at the most.
+        outcome: the result of the round of requests.
+        cpu: the CPU seconds that the server used.
+        memory: the bytes that the server had at first, and at the most.
     """
 
     def __init__(self, outcome: Outcome, cpu: float, sizes: tuple[int, int]) -> None:
@@ -32,13 +32,13 @@ class Run:
         self.memory = sizes
 
     def describe(self) -> str:
-        """In a few lines."""
+        """Return a summary of a few lines."""
         out, mega = self.outcome, 1 << 20
         count = sum(out.statuses.values())
         lines = [
             f"{count:,} requests in {out.seconds:.0f} s: {count / max(out.seconds, 0.001):,.0f} a second",
             f"server: {self.cpu:.0f} s of CPU; {self.memory[0] // mega} MB at first, {self.memory[1] // mega} later",
-            f"slowest answer {out.slowest:.2f} s; slow for the machine's sake: {out.busy}",
+            f"slowest answer {out.slowest:.2f} s; slow only because the machine was busy: {out.busy}",
             f"statuses: {dict(sorted(out.statuses.items()))}",
             *out.wrong,
         ]
@@ -46,17 +46,16 @@ class Run:
 
 
 def fuzz(
-    folder: Path, seed: int, count: int, seconds: float, told: Callable[[Outcome], None] = lambda _: None
+    folder: Path, seed: int, count: int, seconds: float, progress: Callable[[Outcome], None] = lambda _: None
 ) -> Run:
-    """Send so many requests, or as many as there is time for, to a server in an empty folder.
+    """Send this many requests, or as many as there is time for, to a server in an empty folder.
 
     Raises:
-        AssertionError: when a sentinel was touched, the log tells of what nobody foresaw, or the server does not end
-            as it should.
+        AssertionError: when a sentinel was touched, or the server grew too large or does not end as it should.
     """
     scene = make_scene(make_safe(folder))
     with Server(scene.main, *_OPTIONS) as server:
-        run, store_id = _against(server, scene, seed, _numbers(count, seconds), told)
+        run, store_id = _against(server, scene, seed, _numbers(count, seconds), progress)
     text = server.stderr.read_text(errors="replace")
     for word in _BAD_WORDS:
         if word in text:
@@ -69,14 +68,14 @@ def fuzz(
 
 
 def _against(
-    server: Server, scene: Scene, seed: int, numbers: Iterator[int], told: Callable[[Outcome], None]
+    server: Server, scene: Scene, seed: int, numbers: Iterator[int], progress: Callable[[Outcome], None]
 ) -> tuple[Run, str]:
-    """Send requests to a server that runs, and look at it and at the sentinels afterwards."""
+    """Send requests to a running server; check it and the sentinels afterwards."""
     known = settle(server, scene)
     store_id = known.ids["sentinel_store"]
     before, first, watch = sentinels(scene, store_id), memory(server.pid), Watch(server.pid)
     began = cpu_seconds(server.pid)
-    outcome = asyncio.run(play(known, watch, seed, numbers, told))
+    outcome = asyncio.run(play(known, watch, seed, numbers, progress))
     run = Run(outcome, cpu_seconds(server.pid) - began, (first, watch.largest))
     assert before == sentinels(scene, store_id)
     with Wire.to(server) as wire:
@@ -86,7 +85,7 @@ def _against(
 
 
 def _numbers(count: int, seconds: float) -> Iterator[int]:
-    """The numbers of the requests, as long as there is time."""
+    """Yield the numbers of the requests while there is time."""
     end = time.monotonic() + seconds
     for number in range(count):
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""The safe that is fuzzed: what requests may touch, and the sentinels that none of them may."""
+"""The safe that is fuzzed: what requests may change, and the sentinels that no request may change."""
 
 import hashlib
 import tempfile
@@ -33,10 +33,10 @@ class Scene(Struct, frozen=True):
     """A safe with two accounts, each with sentinels.
 
     Attributes:
-        main: where requests write.
+        main: the account that requests write to.
         other: the same safe's other account, which has a delivery process.
-        credentials: headers by what they are for.
-        token_id: of a token that requests may change.
+        credentials: headers by their purpose.
+        token_id: the id of a token that requests may change.
     """
 
     main: Safe
@@ -46,7 +46,7 @@ class Scene(Struct, frozen=True):
 
 
 def make_scene(safe: Safe) -> Scene:
-    """Another account, and tokens for what may be asked."""
+    """Create another account, and tokens for each kind of request."""
     also = make_account(safe)
     other = Safe(
         path=safe.path, account_id=also.account_id, api_token=also.api_token, email=also.email, api_key=also.api_key
@@ -71,7 +71,7 @@ def make_scene(safe: Safe) -> Scene:
 
 
 def settle(server: Server, scene: Scene) -> Known:
-    """Upload what requests are about, and the sentinels; gives what requests are made of."""
+    """Upload what requests refer to, and the sentinels; return the parts that requests are made of."""
     ids = {"token": scene.token_id}
     for safe in (scene.main, scene.other):
         with Wire(server.port, [("Authorization", f"Bearer {safe.api_token}")]) as wire:
@@ -83,7 +83,7 @@ def settle(server: Server, scene: Scene) -> Known:
 
 
 def known_routes() -> list[tuple[str, str]]:
-    """Every method and path that the application has; no other list of them can be out of date."""
+    """Return every method and path of the application, from its own router, so that the list is never out of date."""
     with tempfile.TemporaryDirectory() as folder, Api(Path(folder)) as api:
         routes: Any = api.app._router
         found = [(method, route.path) for route in routes.routes for method in route.endpoint._by_method]
@@ -91,10 +91,10 @@ def known_routes() -> list[tuple[str, str]]:
 
 
 def sentinels(scene: Scene, store_id: str) -> dict[str, str]:
-    """The digest of each sentinel as it is stored, and its value as the delivery side would open it.
+    """Return the digest of each stored sentinel, after its value was opened as the delivery side would.
 
     Raises:
-        AssertionError: when one is gone, or is another value.
+        AssertionError: when a sentinel is gone, or has another value.
     """
     found: dict[str, str] = {}
     for safe in (scene.main, scene.other):
@@ -109,19 +109,19 @@ def sentinels(scene: Scene, store_id: str) -> dict[str, str]:
 
 
 def _sealed(safe: Safe, ref: ScriptRef) -> str:
-    """SHA-256 over a sentinel's stored record."""
+    """Return the SHA-256 of a sentinel's stored record."""
 
     async def read(store: SqliteStore) -> list[Binding]:
-        """The bindings as they are stored."""
+        """Return the bindings as they are stored."""
         return await store.bindings(ref)
 
-    sealed = {one.name: one.sealed for one in in_store(safe, read)}["SENTINEL"]
+    sealed = {binding.name: binding.sealed for binding in in_store(safe, read)}["SENTINEL"]
     assert sealed is not None
     return hashlib.sha256(sealed).hexdigest()
 
 
 def _plant(wire: Wire, at: str) -> None:
-    """Upload scripts, one in a namespace, and a project, each with a sentinel."""
+    """Upload scripts, one of them in a namespace, and a project, each with a sentinel."""
     secret = {"name": "SENTINEL", "type": "secret_text", "text": VALUE}
     _done(wire.send("POST", f"{at}/workers/dispatch/namespaces", {"name": "sentinel-ns"}))
     scripts = [f"{at}/workers/scripts/{name}" for name in _SENTINELS]
@@ -134,7 +134,7 @@ def _plant(wire: Wire, at: str) -> None:
 
 
 def _prepare(wire: Wire, at: str) -> dict[str, str]:
-    """Upload what requests are about; gives the ids that requests can name."""
+    """Upload what requests refer to; return the ids that requests can name."""
     scripts, ids = f"{at}/workers/scripts", {}
     _done(wire.send("POST", f"{at}/workers/dispatch/namespaces", {"name": "fuzz-ns"}))
     for name in ("fuzz-0", "fuzz-1"):
@@ -151,7 +151,7 @@ def _prepare(wire: Wire, at: str) -> dict[str, str]:
 
 
 def _store_sentinel(wire: Wire, at: str) -> dict[str, str]:
-    """A store with a sentinel; gives their ids."""
+    """Create a store with a sentinel; return their ids."""
     store = _done(wire.send("POST", f"{at}/secrets_store/stores", {"name": "sentinel-store"}))["id"]
     secret = [{"name": "SENTINEL", "value": VALUE, "scopes": ["workers"]}]
     made = _done(wire.send("POST", f"{at}/secrets_store/stores/{store}/secrets", secret))
@@ -159,11 +159,11 @@ def _store_sentinel(wire: Wire, at: str) -> dict[str, str]:
 
 
 def _upload(wire: Wire, at: str) -> None:
-    """A script."""
+    """Upload a script."""
     content_type, body = form({"metadata": b'{"main_module":"worker.js"}'})
     _done(wire.ask("PUT", at, body, [("Content-Type", content_type)]))
 
 
 def _done(answer: Answer) -> Any:
-    """The result of a request that must be done."""
+    """Return the result of a request, which must succeed."""
     return answer.result

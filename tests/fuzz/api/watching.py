@@ -1,4 +1,4 @@
-"""The server process as the kernel counts it: its memory, and what it and this client waited for a processor."""
+"""The server process as the kernel counts it: its memory, and how long it and this client waited for a processor."""
 
 import asyncio
 import bisect
@@ -13,13 +13,13 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class Watch:
-    """Looks at the server, and at this process, ten times a second.
+    """Samples the server and this process ten times a second.
 
-    A slow answer of a quick server tells of a busy machine: its process, or the client's, was ready to run and had no
-    processor. The kernel counts that (`schedstat` of each thread), so it can be taken off.
+    A slow answer of a quick server means a busy machine: the server's or the client's process was ready to run and
+    had no processor. The kernel counts that time (`schedstat` of each thread), so it can be subtracted.
 
     Args:
-        pid: of the server.
+        pid: the id of the server's process.
     """
 
     def __init__(self, pid: int) -> None:
@@ -27,10 +27,10 @@ class Watch:
         self._times: list[float] = []
         self._waited: list[float] = []
         self.largest = memory(pid)
-        """Bytes that it took at the most."""
+        """The most memory that the server had, in bytes."""
 
     async def run(self) -> None:
-        """Look, until cancelled."""
+        """Sample until cancelled."""
         late = 0.0
         while True:
             self._times.append(time.perf_counter())
@@ -41,7 +41,7 @@ class Watch:
             late += max(0.0, time.perf_counter() - expected)
 
     def lost(self, seconds: float) -> float:
-        """Of these seconds, which end now, those in which the server had no processor, or the client was late."""
+        """Return for how many of the last `seconds` the server had no processor, or the client was late."""
         if not self._times:
             return 0.0
         began = bisect.bisect_right(self._times, time.perf_counter() - seconds - _PAUSE) - 1
@@ -49,18 +49,18 @@ class Watch:
 
 
 def memory(pid: int) -> int:
-    """Bytes of memory that a process has."""
+    """Return how many bytes of memory a process has."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has taken of the processors."""
+    """Return the CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _waited(pid: int) -> float:
-    """Seconds in which the thread of a process that waited most was ready to run and had no processor."""
+    """Return the seconds that a process's longest-waiting thread was ready to run and had no processor."""
     waits = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:

@@ -1,4 +1,4 @@
-"""Addresses and ranges, one a line: the first is a request's, the others a token's condition."""
+"""Addresses and ranges, one per line: the first is a request's address, the others a token's condition."""
 
 from nightsafe.api.http.rate_limits import address_key
 from nightsafe.identity.conditions import Condition, Networks, RequestIp
@@ -6,8 +6,8 @@ from nightsafe.identity.conditions import Condition, Networks, RequestIp
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
-def one(data: bytes) -> None:
-    """Ranges are refused or hold; `not_in` wins; every address has a key."""
+def check(data: bytes) -> None:
+    """Check that ranges are refused or hold, that `not_in` wins, and that every address has a key."""
     address, *ranges = data.decode("utf-8", "replace").split("\n")
     assert isinstance(address_key(address), bytes)
     try:

@@ -1,4 +1,4 @@
-"""Backups: a tar archive of a safe, which `nightsafe restore` unpacks."""
+"""Backups: tar archives of a safe, which `nightsafe restore` unpacks."""
 
 import tempfile
 from pathlib import Path
@@ -9,8 +9,8 @@ from nightsafe.cli.terminal.errors import CommandError
 _FOLDER = tempfile.TemporaryDirectory(prefix="nightsafe-fuzz-")
 
 
-def one(data: bytes) -> None:
-    """It is refused, or unpacked to the files a safe has and no other; nothing is written beside them."""
+def check(data: bytes) -> None:
+    """Check that it is refused, or unpacked to the files of a safe, and that nothing is written beside them."""
     with tempfile.TemporaryDirectory(dir=_FOLDER.name) as name:
         archive, into = Path(name) / "backup", Path(name) / "safe"
         archive.write_bytes(data)
@@ -20,12 +20,12 @@ def one(data: bytes) -> None:
         except CommandError:
             pass
         else:
-            assert all((into / one).is_file() for one in NEEDED)
+            assert all((into / file).is_file() for file in NEEDED)
         found = {path.relative_to(name).as_posix() for path in Path(name).rglob("*") if not path.is_dir()}
-        assert found <= {"backup", *(f"safe/{one}" for one in (*NEEDED, PRIVATE_RING))}
+        assert found <= {"backup", *(f"safe/{file}" for file in (*NEEDED, PRIVATE_RING))}
 
 
 def _told(manifest: Manifest) -> Told:
-    """What is told of the progress."""
+    """Return a function that ignores the progress."""
     assert manifest.size is not None
     return lambda _: None

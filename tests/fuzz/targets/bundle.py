@@ -1,4 +1,4 @@
-"""Bundles, as the delivery side gets them: as they come, and as the payload of one that is rightly signed."""
+"""Bundles as the delivery side gets them: as they come, and as the payload of a correctly signed one."""
 
 import msgspec
 
@@ -13,8 +13,8 @@ _TRUSTED = VerifyKeys([_KEY.verify_key])
 _HEAD = b"NSB\x01\x01" + bytes.fromhex(_KEY.id)
 
 
-def one(data: bytes) -> None:
-    """Nothing unsigned opens; what is signed is refused, or comes out as it was once it is signed again."""
+def check(data: bytes) -> None:
+    """Check that nothing unsigned opens, and that a signed bundle is refused or equals itself signed again."""
     try:
         open_bundle(data, _TRUSTED)
         raise AssertionError("an unsigned bundle was opened")

@@ -1,4 +1,4 @@
-"""Credential headers, one a line: `name: value`. Nobody is known here."""
+"""Credential headers, one per line as `name: value`, for a safe that knows nobody."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ _REFUSALS = FAILED_CREDENTIALS | {Code.NO_CREDENTIALS}
 
 
 class _Nobody(Authenticator):
-    """Knows nobody."""
+    """An authenticator that knows nobody."""
 
     def __init__(self) -> None:
         pass
@@ -33,8 +33,8 @@ class _Nobody(Authenticator):
         raise NightsafeError(Code.UNKNOWN_SERVICE_KEY, str(len(key)))
 
 
-def one(data: bytes) -> None:
-    """Whatever is sent, the refusal is one of those that stand for bad credentials, and shows none of them."""
+def check(data: bytes) -> None:
+    """Check that the refusal is one of those for bad credentials, whatever is sent."""
     lines = [line.partition(b": ") for line in data.split(b"\n")]
     headers = [(name.lower(), value) for name, _, value in lines]
     key = credential_key(headers)
@@ -44,4 +44,4 @@ def one(data: bytes) -> None:
     except NightsafeError as refused:
         assert refused.code in _REFUSALS
         return
-    raise AssertionError("somebody was let in")
+    raise AssertionError("bad credentials were accepted")

@@ -1,4 +1,4 @@
-"""Keys in DER: what is taken, OpenSSL takes too; the first byte says which half of a pair the others are."""
+"""Keys in DER: OpenSSL takes each key that is taken. The first byte says which half of a pair the rest is."""
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
@@ -10,8 +10,8 @@ from nightsafe.webcrypto.material import EcKey, Key, OkpKey
 _MAX = 6000
 
 
-def one(data: bytes) -> None:
-    """A key that is taken whole has the curve that `cryptography` finds in it."""
+def check(data: bytes) -> None:
+    """Check that a key that is taken whole has the curve that `cryptography` finds in it."""
     half, encoded = data[:1], data[1:_MAX]
     read = containers.read_public_key if half == b"p" else containers.read_private_key
     try:
@@ -25,7 +25,7 @@ def one(data: bytes) -> None:
 
 
 def _compare(key: Key, encoded: bytes, *, public: bool) -> None:
-    """The same curve, where the library knows the structure; it reads fewer of them than the runtime does."""
+    """Check that the curves are equal, if the library knows the structure; it knows fewer than the runtime does."""
     try:
         theirs = load_der_public_key(encoded) if public else load_der_private_key(encoded, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

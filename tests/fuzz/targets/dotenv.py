@@ -1,12 +1,12 @@
-"""Files of variables, as wrangler reads them."""
+"""Files of variables (dotenv), as wrangler reads them."""
 
 from nightsafe.cli.secret.sources.dotenv import parse_dotenv
 
 _LONGEST = 20_000
 
 
-def one(data: bytes) -> None:
-    """Every entry has a name and a line of the file, and shows nothing of its value."""
+def check(data: bytes) -> None:
+    """Check that every entry has a name and a line of the file, and shows nothing of its value."""
     content = data[:_LONGEST].decode("utf-8", "replace")
     found = parse_dotenv(content)
     lines = content.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1

@@ -1,4 +1,4 @@
-"""Answers of a server, as the client reads them; the first three bytes are the status."""
+"""Answers of a server as the client reads them; the first three bytes are the status."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ _REQUEST = Request("GET", Origin("http", "safe.example", 80), b"/", ())
 _STATUSES = range(100, 1000)
 
 
-def one(data: bytes) -> None:
-    """Each reader gives a result or the client's one error, whatever the server sends."""
+def check(data: bytes) -> None:
+    """Check that each reader gives a result or the client's one error, whatever the server sends."""
     status = int(data[:3]) if data[:3].isdigit() else 200
     if status not in _STATUSES:
         return

@@ -1,4 +1,4 @@
-"""Globs over names of scripts: the lines are globs, the last one a name."""
+"""Globs over names of scripts: each line is a glob, and the last one a name."""
 
 import fnmatch
 from itertools import permutations
@@ -7,11 +7,11 @@ from nightsafe.identity.globs import Globs, is_name
 
 _LONGEST = 80
 _MOST = 8
-"""A token's patterns are bounded; more and longer ones only take longer."""
+"""Limits like those of a token's patterns; more and longer ones would only take longer."""
 
 
-def one(data: bytes) -> None:
-    """Each matches as a shell's does, alone and among others; what is said of two of them is true of the name."""
+def check(data: bytes) -> None:
+    """Check that globs match as in a shell, alone and together, and that relations of two hold for the name."""
     *globs, name = [line[:_LONGEST] for line in data.decode("utf-8", "replace").split("\n")][: _MOST + 1]
     if is_name(name):
         found = Globs(globs).find_matching(name)
@@ -25,6 +25,6 @@ def one(data: bytes) -> None:
 
 
 def _matches(glob: str, name: str) -> bool:
-    """Whether a name matches, part by part, as a shell sees it."""
+    """Return whether a name matches, part by part, as in a shell."""
     globs, parts = glob.split("/"), name.split("/")
     return len(globs) == len(parts) and all(map(fnmatch.fnmatchcase, parts, globs))

@@ -1,4 +1,4 @@
-"""JSON bodies: what is taken, every strict reader takes and reads alike."""
+"""JSON bodies: every strict reader takes the bodies that are taken, and reads them alike."""
 
 import json
 
@@ -8,8 +8,8 @@ from nightsafe.api.http.body import MAX_DEPTH, parse_json
 from nightsafe.errors import Code, NightsafeError
 
 
-def one(data: bytes) -> None:
-    """What is taken is JSON to two other readers with the same value, and survives being written out."""
+def check(data: bytes) -> None:
+    """Check that two other readers find the same value, and that it survives being encoded."""
     try:
         value = parse_json(data)
     except NightsafeError as refused:
@@ -23,7 +23,7 @@ def one(data: bytes) -> None:
 
 
 def _depth(value: object) -> int:
-    """How many levels of objects and lists there are."""
+    """Return how many levels of objects and lists there are."""
     if isinstance(value, dict):
         return 1 + max(map(_depth, value.values()), default=0)
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0

@@ -1,4 +1,4 @@
-"""Bindings of secret keys, mostly JSON Web Keys: any JSON object as one."""
+"""Bindings of secret keys, mostly JSON Web Keys, from any JSON object."""
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import structs
@@ -13,8 +13,8 @@ from nightsafe.webcrypto.encoding import decode_member
 _CURVES: dict[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 
 
-def one(data: bytes) -> None:
-    """It is refused, or a key whose point `cryptography` finds on its curve; its value is in no text of it."""
+def check(data: bytes) -> None:
+    """Check that it is refused, or a key whose point is on its curve, and that its texts do not show its value."""
     try:
         raw = parse_json(data)
         secret = parse_secret(raw, may_inherit=True)
@@ -30,7 +30,7 @@ def one(data: bytes) -> None:
 
 
 def _check_point(algorithm: object, jwk: dict[str, object]) -> None:
-    """The point is on the curve that the algorithm names."""
+    """Check with `cryptography` that the point is on the curve that the algorithm names."""
     curve = _CURVES.get(str(algorithm.get("namedCurve"))) if isinstance(algorithm, dict) else None
     x, y = (decode_member(str(jwk[member])) for member in "xy")
     if curve is not None and x is not None and y is not None:

@@ -1,4 +1,4 @@
-"""JSON Merge Patch: the lines are a target and a patch."""
+"""JSON Merge Patch: the first line is a target, the rest a patch."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from nightsafe.errors import NightsafeError
 from nightsafe.services.merge_patch import merge_patch
 
 
-def one(data: bytes) -> None:
-    """Applied twice it changes no more than once, alters neither side, and leaves none of its nulls in objects."""
+def check(data: bytes) -> None:
+    """Check that a patch applied twice equals one applied once, alters neither side, and leaves none of its nulls."""
     first, _, second = data.partition(b"\n")
     try:
         target, patch = parse_json(first), parse_json(second)
@@ -22,10 +22,10 @@ def one(data: bytes) -> None:
 
 
 def _nulls(patch: dict[str, Any]) -> set[str]:
-    """The members that the patch removes."""
+    """Return the members that the patch removes."""
     return {name for name, value in patch.items() if value is None}
 
 
 def _members(merged: Any) -> set[str]:
-    """The members that are there."""
+    """Return the members of the result."""
     return set(merged) if isinstance(merged, dict) else set()

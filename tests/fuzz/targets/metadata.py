@@ -10,8 +10,8 @@ _LIMITS = Limits()
 _FILES = [Part("worker.js", "application/javascript+module", b"export default {}")]
 
 
-def one(data: bytes) -> None:
-    """It is refused with what is wrong, or is an upload."""
+def check(data: bytes) -> None:
+    """Check that it is refused with what is wrong, or is an upload."""
     try:
         parse_upload(parse_json(data), _FILES, _LIMITS, deployed=True)
     except NightsafeError as refused:

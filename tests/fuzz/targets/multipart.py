@@ -11,8 +11,8 @@ from nightsafe.errors import Code, NightsafeError
 _PLAIN = b"multipart/form-data; boundary=b"
 
 
-def one(data: bytes) -> None:
-    """A form is read alike in any chunks; its parts are in the body, and the standard library finds them too."""
+def check(data: bytes) -> None:
+    """Check that chunks make no difference, that the parts are in the body, and that the standard library agrees."""
     content_type, _, rest = data.partition(b"\n")
     sizes, _, body = rest.partition(b"\n")
     whole = _parts(content_type, [body])
@@ -27,10 +27,10 @@ def one(data: bytes) -> None:
 
 
 def _parts(content_type: bytes, pieces: list[bytes]) -> list[FormPart] | None:
-    """The parts, or None where the form is refused."""
+    """Return the parts, or None if the form is refused."""
 
     async def chunks() -> AsyncIterator[bytes]:
-        """The body as it comes."""
+        """Yield the body in pieces."""
         for piece in pieces:
             yield piece
 
@@ -42,7 +42,7 @@ def _parts(content_type: bytes, pieces: list[bytes]) -> list[FormPart] | None:
 
 
 def _compare(ours: list[FormPart], body: bytes) -> None:
-    """As many parts as the standard library finds, where the form is a plain one without nested line breaks."""
+    """Check that the standard library finds as many parts, if the form is plain and without nested line breaks."""
     if (
         b"\n" in body.replace(b"\r\n", b"")
         or b"\r" in body.replace(b"\r\n", b"")

@@ -1,4 +1,4 @@
-"""Query strings, and the pages they ask for."""
+"""Query strings, and the pages that they ask for."""
 
 from nightsafe.api.http.paging import fields_of, page_of
 from nightsafe.errors import Code, NightsafeError
@@ -6,8 +6,8 @@ from nightsafe.errors import Code, NightsafeError
 _ITEMS = range(50)
 
 
-def one(data: bytes) -> None:
-    """A query is refused as invalid, or is of a page of bounded size, which may be empty."""
+def check(data: bytes) -> None:
+    """Check that a query is refused as invalid, or asks for a page of bounded size, which may be empty."""
     try:
         page = page_of(fields_of(data))
     except NightsafeError as refused:

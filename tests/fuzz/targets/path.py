@@ -1,4 +1,4 @@
-"""Segments of a path, and the members of headers that say how a body is encoded."""
+"""Segments of a path, and paths of products that Nightsafe does not offer."""
 
 from urllib.parse import quote
 
@@ -7,8 +7,8 @@ from nightsafe.api.unsupported.paths import refusal_of
 from nightsafe.errors import Code, NightsafeError
 
 
-def one(data: bytes) -> None:
-    """A segment decodes once, to text that encodes to bytes which decode to it again; or the name is refused."""
+def check(data: bytes) -> None:
+    """Check that a segment decodes once, to text whose encoding decodes to it again, or that the name is refused."""
     refusal_of(data)
     try:
         name = decode_segment(data.decode("latin-1"), data)

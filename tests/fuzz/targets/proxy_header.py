@@ -1,4 +1,4 @@
-"""What a proxy says of its client: the first line is a peer, the others are lines of the header."""
+"""Headers in which a proxy names its client: the first line is a peer, the others are lines of the header."""
 
 import ipaddress
 
@@ -9,8 +9,8 @@ _TRUSTED = ("127.0.0.0/8", "10.0.0.0/8", "::1/128")
 _FORMS = {header: Proxies(_TRUSTED, header) for header in (LISTED, NAMED)}
 
 
-def one(data: bytes) -> None:
-    """It is refused, or is an address or `unknown`; of a peer who is not trusted, the header is not read."""
+def check(data: bytes) -> None:
+    """Check that it is refused, an address or `unknown`, and that the header of an untrusted peer is not read."""
     first, *lines = data.split(b"\n")
     peer = first.decode("latin-1")
     for header, proxies in _FORMS.items():

@@ -1,4 +1,4 @@
-"""Sealed values and stored records: one form each."""
+"""Sealed values and stored records, each with one encoding only."""
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
@@ -15,8 +15,8 @@ _OPENER = RecordOpener(VerifyKeys([_KEY.verify_key]), _RING)
 _PLACE = Context(account_id="0" * 32, namespace="", script="s", name="N", kind="secret_text")
 
 
-def one(data: bytes) -> None:
-    """What parses packs to the same bytes; nothing of it opens, be it signed or not."""
+def check(data: bytes) -> None:
+    """Check that data that parses packs to the same bytes, and that none of it opens, signed or not."""
     for form in (SealedValue, Record):
         try:
             assert form.parse(data).pack() == data
@@ -29,7 +29,7 @@ def one(data: bytes) -> None:
             assert refused.code is Code.CANNOT_OPEN
         try:
             _OPENER.open(_PLACE, record)
-            raise AssertionError("a value opened that nobody sealed")
+            raise AssertionError("a value that nobody sealed was opened")
         except NightsafeError as refused:
             assert refused.code is Code.CANNOT_OPEN
     try:

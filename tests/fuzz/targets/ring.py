@@ -1,4 +1,4 @@
-"""The four key files: rings, the signing key and the keys that verify."""
+"""The four key files: both rings, the signing key and the verify keys."""
 
 from typing import Protocol, Self
 
@@ -10,21 +10,21 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 
 
 class _KeyFile(Protocol):
-    """What the four have in common."""
+    """The methods that the four have in common."""
 
     @classmethod
     def decode(cls, data: bytes, source: str = ...) -> Self:
-        """Read a file's bytes."""
+        """Decode a file's bytes."""
 
     def encode(self) -> bytes:
-        """The file's bytes."""
+        """Return the file's bytes."""
 
 
 _FORMS: tuple[type[_KeyFile], ...] = (PrivateRing, PublicRing, SigningKey, VerifyKeys)
 
 
-def one(data: bytes) -> None:
-    """Each is refused, or written out in a form that is read back to the same bytes."""
+def check(data: bytes) -> None:
+    """Check that each is refused, or encoded in a form that decodes to the same bytes."""
     for form in _FORMS:
         try:
             written = form.decode(data).encode()

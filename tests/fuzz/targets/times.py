@@ -5,8 +5,8 @@ import datetime as dt
 from nightsafe.api.http.times import format_time, parse_time
 
 
-def one(data: bytes) -> None:
-    """A time is refused, or read as Python reads it, and comes out of its text again."""
+def check(data: bytes) -> None:
+    """Check that a time is refused, or read as Python reads it, and survives being formatted."""
     text = data.decode("utf-8", "replace")
     try:
         moment = parse_time(text)

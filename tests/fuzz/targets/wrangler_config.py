@@ -8,8 +8,8 @@ from nightsafe.cli.settings.wrangler_config import configured_script
 _FOLDER = tempfile.TemporaryDirectory(prefix="nightsafe-fuzz-")
 
 
-def one(data: bytes) -> None:
-    """It has a name, or none; no file of anybody's makes the command fail."""
+def check(data: bytes) -> None:
+    """Check that it has a name or none; no content of the file makes the command fail."""
     folder = Path(_FOLDER.name)
     path = folder / ("wrangler.toml" if data[:1] == b"t" else "wrangler.jsonc")
     path.write_bytes(data[1:])

@@ -170,7 +170,7 @@ def until(holds: Callable[[], Any], seconds: float = _SECONDS) -> Any:
 
 
 def attempt(wire: Wire, script: str, code: bytes = HELLO, *bindings: object, **metadata: object) -> Answer:
-    """PUT a script of one module; return the answer, whatever it is."""
+    """PUT a script of one module; return the answer, accepted or refused."""
     fields = {"main_module": "worker.js", "bindings": bindings, "compatibility_date": DATE, **metadata}
     content_type, body = form({"metadata": json.dumps(fields).encode()}, code)
     return wire.ask("PUT", f"{SCRIPTS}/{script}", body, [("Content-Type", content_type)])

@@ -10,8 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.delivery.scene import Scene, text, workerd
-from tests.delivery.workerd.test_faults import HELLO
+from tests.delivery.scene import HELLO, Scene, text, workerd
 
 from nightsafe.cli.server.delivery_options import fresh_folder
 from nightsafe.delivery.workerd import binary
