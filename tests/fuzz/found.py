@@ -1,16 +1,17 @@
-"""The fuzz targets: each module of `tests/fuzz/targets` with its corpus and, if there is one, its dictionary."""
+"""The fuzz targets: each module below `tests/fuzz/targets` with its corpus and, if there is one, its dictionary."""
 
 import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = tuple(sorted(path.stem for path in (HERE / "targets").glob("*.py")))
+_MODULES = {path.stem: path.relative_to(HERE).with_suffix("").parts for path in (HERE / "targets").rglob("*.py")}
+NAMES = tuple(sorted(_MODULES))
 
 
 def target(name: str) -> Callable[[bytes], None]:
     """Return the function that takes one input, and raises if the parser breaks its contract."""
-    check: Callable[[bytes], None] = importlib.import_module(f"tests.fuzz.targets.{name}").check
+    check: Callable[[bytes], None] = importlib.import_module(".".join(("tests.fuzz", *_MODULES[name]))).check
     return check
 
 
