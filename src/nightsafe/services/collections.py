@@ -4,7 +4,7 @@ import uuid
 
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.changes import Change, Outcome
-from nightsafe.store.collections import Item, Kind
+from nightsafe.store.collections import Collection, Item, Kind
 from nightsafe.store.interface import Store
 from nightsafe.store.scripts import Binding
 
@@ -26,6 +26,18 @@ _CODES: dict[Kind, dict[Code, Code]] = {
 def new_id() -> str:
     """Return a new ID for a collection or an item: 32 hex digits."""
     return uuid.uuid4().hex
+
+
+async def find_collection(store: Store, account_id: str, kind: Kind, name: str) -> Collection:
+    """Return a collection.
+
+    Raises:
+        NightsafeError: the code for an absent collection of this kind, for example PROJECT_NOT_FOUND.
+    """
+    collection = await store.collection(account_id, kind, name)
+    if collection is None:
+        raise NightsafeError(_CODES[kind][Code.COLLECTION_NOT_FOUND])
+    return collection
 
 
 def item_of(binding: Binding, environment: str, at: int) -> Item:

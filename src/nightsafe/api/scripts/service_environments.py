@@ -51,7 +51,7 @@ def resources(services: Services) -> list[Resource]:
 async def _script(services: Services, call: Call) -> Script:
     """Return the script of the service or environment."""
     try:
-        return await services.settings.get_script_level(call.script)
+        return await services.scripts.get(call.script)
     except NightsafeError as error:
         if error.code is not Code.SCRIPT_NOT_FOUND:
             raise

@@ -42,7 +42,7 @@ def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
 
     async def get_script_level(call: Call) -> Reply:
         """GET …/script-settings."""
-        return success(script_settings_json(await services.settings.get_script_level(call.script)))
+        return success(script_settings_json(await services.scripts.get(call.script)))
 
     async def patch_script_level(call: Call) -> Reply:
         """PATCH …/script-settings."""

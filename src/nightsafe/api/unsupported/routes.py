@@ -41,7 +41,7 @@ def script_routes(services: Services, at: str = SCRIPT) -> list[Resource]:
 
     async def list_none(call: Call) -> Reply:
         """GET …/routes and …/tails."""
-        await services.settings.get_script_level(call.script)
+        await services.scripts.get(call.script)
         return success([])
 
     async def put_routes(call: Call) -> Reply:

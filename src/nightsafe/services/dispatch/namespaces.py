@@ -13,6 +13,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, collection_change, now, script_change
 from nightsafe.services.collections import commit_collection, new_id
 from nightsafe.services.commit import commit, retry_conflicts
+from nightsafe.services.lookup import find_script
 from nightsafe.services.scripts.setting_fields import script_settings
 from nightsafe.store.collections import Collection, CollectionEdit, Kind
 from nightsafe.store.interface import Store
@@ -107,7 +108,7 @@ class Namespaces:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        return tags_of(await self._script(ref))
+        return tags_of(await find_script(self._store, ref))
 
     async def set_tags(self, caller: Caller, ref: ScriptRef, tags: Sequence[str]) -> Sequence[str]:
         """Replace the tags of a script. This makes no version.
@@ -128,7 +129,7 @@ class Namespaces:
 
         async def attempt() -> Sequence[str]:
             """Read the current tags, and commit the new ones."""
-            script = await self._script(ref)
+            script = await find_script(self._store, ref)
             return await self._set_tags(caller, ref, alter(tags_of(script)), script.script_settings)
 
         return await retry_conflicts(attempt)
@@ -150,17 +151,6 @@ class Namespaces:
             self._store, script_change(caller, "scripts.tags", ScriptEdit(ref=ref, script_settings=settings))
         )
         return unique
-
-    async def _script(self, ref: ScriptRef) -> Script:
-        """Return a script.
-
-        Raises:
-            NightsafeError: SCRIPT_NOT_FOUND.
-        """
-        script = await self._store.script(ref)
-        if script is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        return script
 
     async def _with_script_count(self, collection: Collection) -> Namespace:
         """Return a namespace with the number of its scripts."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, collection_change, now
-from nightsafe.services.collections import commit_collection, item_of, new_id
+from nightsafe.services.collections import commit_collection, find_collection, item_of, new_id
 from nightsafe.services.limits import Limits
 from nightsafe.services.pages.fields import ENVIRONMENTS, ProjectPatch
 from nightsafe.services.scripts.setting_fields import encode_settings
@@ -54,9 +54,7 @@ class Projects:
         Raises:
             NightsafeError: PROJECT_NOT_FOUND.
         """
-        collection = await self._store.collection(account_id, _KIND, name)
-        if collection is None:
-            raise NightsafeError(Code.PROJECT_NOT_FOUND)
+        collection = await find_collection(self._store, account_id, _KIND, name)
         return await self.with_variables(collection)
 
     async def with_variables(self, collection: Collection) -> Project:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.lookup import find_script
 from nightsafe.store.interface import Store
 from nightsafe.store.references import MAX_CANDIDATES, ReferenceCandidates
 from nightsafe.store.scripts import Binding, Script, ScriptRef
@@ -81,8 +82,7 @@ class References:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        if await self._store.script(ref) is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        await find_script(self._store, ref)
         incoming = [
             reference
             for reference in await _incoming(ref, await self._candidates(ref))

@@ -12,6 +12,7 @@ from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit, retry_conflicts
 from nightsafe.services.delivery.admission import Admission
 from nightsafe.services.limits import Limits
+from nightsafe.services.lookup import find_script
 from nightsafe.services.notices import Notices
 from nightsafe.services.scripts.modules import BODY_PART, Source
 from nightsafe.services.scripts.upload import Migration, ParsedUpload
@@ -167,10 +168,7 @@ class Scripts:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        script = await self._store.script(ref)
-        if script is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        return script
+        return await find_script(self._store, ref)
 
     async def iter_scripts(self, account_id: str, namespace: str = "") -> AsyncIterator[Script]:
         """Yield every script of an account or of a dispatch namespace, by name; other requests run in between."""

@@ -19,6 +19,7 @@ from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit
 from nightsafe.services.delivery.admission import Admission, required_scripts
 from nightsafe.services.limits import Limits
+from nightsafe.services.lookup import find_newest_version, find_script
 from nightsafe.services.notices import Notices, settings_notices
 from nightsafe.services.scripts import setting_fields
 from nightsafe.services.scripts.bindings_update import (
@@ -98,10 +99,8 @@ class ScriptSettings:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        script = await self.get_script_level(ref)
-        version = await self._store.version(ref)
-        if version is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        script = await find_script(self._store, ref)
+        version = await find_newest_version(self._store, ref)
         return AllSettings(script, version, await self._store.bindings(ref))
 
     async def patch(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> AllSettings:
@@ -121,17 +120,6 @@ class ScriptSettings:
         bindings = await self._store.bindings(ref, outcome.newest.number)
         return AllSettings(outcome.script, outcome.newest, bindings, (*not_served, *patch.notices))
 
-    async def get_script_level(self, ref: ScriptRef) -> Script:
-        """Return the script, which has the script settings.
-
-        Raises:
-            NightsafeError: SCRIPT_NOT_FOUND.
-        """
-        script = await self._store.script(ref)
-        if script is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        return script
-
     async def patch_script_level(self, caller: Caller, ref: ScriptRef, body: object) -> tuple[Script, Notices]:
         """Change the script settings. This makes no version.
 
@@ -148,7 +136,7 @@ class ScriptSettings:
         """
         merge, notices = parse_script_level(body)
         if merge is None:
-            return await self.get_script_level(ref), notices
+            return await find_script(self._store, ref), notices
         await self._targets.check_settings(caller, ref, merge)
         edit = ScriptEdit(ref=ref, script_settings=SettingsUpdate(merge, merge=True))
         script = _require_script(await commit(self._store, script_change(caller, "script_settings.patch", edit)))

@@ -15,6 +15,7 @@ from nightsafe.bindings.unknown_members import require_known
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, now, script_change
 from nightsafe.services.commit import commit
+from nightsafe.services.lookup import find_script
 from nightsafe.store.interface import Store
 from nightsafe.store.script_edit import ScriptEdit
 from nightsafe.store.scripts import Script, ScriptRef
@@ -54,7 +55,7 @@ class Triggers:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        return subdomain_of(await self._script(ref))
+        return subdomain_of(await find_script(self._store, ref))
 
     async def set_subdomain(self, caller: Caller, ref: ScriptRef, members: Mapping[str, bool | None]) -> Subdomain:
         """Enable or disable the script on the subdomain; see `parse_subdomain`.
@@ -78,7 +79,7 @@ class Triggers:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        return schedules_of(await self._script(ref))
+        return schedules_of(await find_script(self._store, ref))
 
     async def set_schedules(self, caller: Caller, ref: ScriptRef, crons: tuple[str, ...]) -> tuple[Schedule, ...]:
         """Replace the script's schedules; see `parse_schedules`.
@@ -90,17 +91,6 @@ class Triggers:
         at = now()
         schedules = [existing.get(cron) or Schedule(cron, at, at) for cron in crons]
         return schedules_of(await self._merge(caller, ref, "schedules.set", {_SCHEDULES: schedules or None}))
-
-    async def _script(self, ref: ScriptRef) -> Script:
-        """Return the script.
-
-        Raises:
-            NightsafeError: SCRIPT_NOT_FOUND.
-        """
-        script = await self._store.script(ref)
-        if script is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        return script
 
     async def _merge(self, caller: Caller, ref: ScriptRef, action: str, members: Mapping[str, object]) -> Script:
         """Merge members into the stored triggers; None removes a member."""

@@ -1,6 +1,6 @@
 """Lists the version that last set each secret, so that clients can tell whether a secret has changed."""
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.lookup import find_script
 from nightsafe.store.interface import Store
 from nightsafe.store.references import SecretVersion
 from nightsafe.store.scripts import ScriptRef
@@ -23,6 +23,6 @@ class SecretVersions:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
         secret_versions = await self._store.secret_versions(ref)
-        if not secret_versions and await self._store.script(ref) is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        if not secret_versions:
+            await find_script(self._store, ref)
         return secret_versions

@@ -20,6 +20,7 @@ from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit
 from nightsafe.services.limits import Limits
+from nightsafe.services.lookup import find_script
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.interface import Store
 from nightsafe.store.script_edit import ScriptEdit
@@ -72,8 +73,7 @@ class Secrets:
         shown = await self._store.secret(ref, name)
         if shown is not None:
             return shown
-        if await self._store.script(ref) is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        await find_script(self._store, ref)
         await refuse_non_secrets(self._store, ref, (name,))
         raise NightsafeError(Code.BINDING_NOT_FOUND, name)
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.record import key_id_of
 from nightsafe.services.caller import Caller, collection_change, now
-from nightsafe.services.collections import commit_collection, new_id
+from nightsafe.services.collections import commit_collection, find_collection, new_id
 from nightsafe.services.limits import Limits
 from nightsafe.services.secrets.seal import STORED_KIND, Safe, sealing_ref
 from nightsafe.services.secrets_store.fields import NewSecret, SecretPatch
@@ -74,10 +74,7 @@ class Stores:
         Raises:
             NightsafeError: STORE_NOT_FOUND.
         """
-        collection = await self._store.collection(account_id, _KIND, store_id)
-        if collection is None:
-            raise NightsafeError(Code.STORE_NOT_FOUND)
-        return collection
+        return await find_collection(self._store, account_id, _KIND, store_id)
 
     async def create(self, caller: Caller, account_id: str, name: str) -> Collection:
         """Create a store.

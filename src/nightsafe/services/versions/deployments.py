@@ -17,6 +17,7 @@ from nightsafe.services.caller import Caller, script_change
 from nightsafe.services.commit import commit
 from nightsafe.services.delivery.admission import Admission
 from nightsafe.services.limits import Limits
+from nightsafe.services.lookup import find_script
 from nightsafe.services.notices import Notices
 from nightsafe.services.target_access import TargetAccess
 from nightsafe.services.versions.annotations import annotation_notices, parse_annotations
@@ -174,8 +175,7 @@ class Deployments:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        if await self._store.script(ref) is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        await find_script(self._store, ref)
 
 
 def parse_deployment_plan(raw: object, limits: Limits) -> DeploymentPlan:

@@ -15,6 +15,7 @@ from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit
 from nightsafe.services.delivery.admission import Admission
 from nightsafe.services.limits import Limits
+from nightsafe.services.lookup import find_newest_version, find_script
 from nightsafe.services.notices import Notices
 from nightsafe.services.scripts.upload import ParsedUpload
 from nightsafe.services.scripts.upload_edit import (
@@ -56,9 +57,7 @@ class Versions:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        script = await self._store.script(ref)
-        if script is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        script = await find_script(self._store, ref)
         return await self._store.versions(ref, offset=offset, limit=limit), script.version
 
     async def get(self, ref: ScriptRef, version_id: bytes) -> Version:
@@ -79,10 +78,7 @@ class Versions:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        version = await self._store.version(ref)
-        if version is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        return version
+        return await find_newest_version(self._store, ref)
 
     async def find(self, ref: ScriptRef, selector: str) -> Version:
         """Return one version by its UUID, by at least the first eight digits of it, or the newest by `latest`.

@@ -19,7 +19,7 @@ from nightsafe.bindings.parse import parse_binding
 from nightsafe.bindings.unknown_members import require_known
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.caller import Caller, collection_change, now
-from nightsafe.services.collections import commit_collection, item_of
+from nightsafe.services.collections import commit_collection, find_collection, item_of
 from nightsafe.services.limits import Limits
 from nightsafe.services.merge_patch import merge_patch
 from nightsafe.services.scripts.bindings_update import is_shown_secret
@@ -112,9 +112,7 @@ class Previews:
 
     async def _stored_previews(self, ref: ScriptRef) -> tuple[Collection, Sequence[Item]]:
         """Return everything that is stored for a script's previews."""
-        collection = await self._store.collection(ref.account_id, _KIND, ref.name)
-        if collection is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        collection = await find_collection(self._store, ref.account_id, _KIND, ref.name)
         return collection, await self._store.items(ref.account_id, collection.id)
 
     async def seal(self, caller: Caller, ref: ScriptRef, patch: PreviewPatch, preview: str = "") -> Sequence[Binding]:

@@ -18,6 +18,7 @@ from nightsafe.services.caller import Caller, collection_change, now, script_cha
 from nightsafe.services.collections import commit_collection
 from nightsafe.services.commit import commit, retry_conflicts
 from nightsafe.services.limits import Limits
+from nightsafe.services.lookup import find_script
 from nightsafe.services.merge_patch import merge_patch
 from nightsafe.services.notices import Notices, settings_notices
 from nightsafe.services.scripts.modules import Part
@@ -150,10 +151,7 @@ class Workers:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        script = await self._store.script(ref)
-        if script is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        return script
+        return await find_script(self._store, ref)
 
     async def _change(
         self, caller: Caller, script: Script, patch: WorkerPatch, put: Sequence[Binding]
