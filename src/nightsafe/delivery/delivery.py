@@ -24,7 +24,7 @@ from nightsafe.delivery.workerd.folder import REACH, SocketFolder
 from nightsafe.delivery.workerd.supervisor import Supervisor
 from nightsafe.delivery.workerd.wire import Request
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.interfaces import MessageVerifier, NamedOpener
+from nightsafe.sealing.interfaces import Opener, Verifier
 
 _log = structlog.get_logger()
 
@@ -47,8 +47,8 @@ class Delivery:
         self,
         settings: Settings,
         source: BundleSource,
-        verifier: MessageVerifier,
-        opener: NamedOpener,
+        verifier: Verifier,
+        opener: Opener,
         listener: socket.socket,
     ) -> None:
         self._settings: Final = settings

@@ -17,7 +17,7 @@ from nightsafe.bundle.signed import open_bundle
 from nightsafe.delivery.cache.serials import Serials
 from nightsafe.delivery.workerd.limits import CPU_SECONDS
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.interfaces import MessageVerifier
+from nightsafe.sealing.interfaces import Verifier
 
 _LATE_LOADS: Final = 8
 _LATE_SECONDS: Final = 5.0
@@ -100,7 +100,7 @@ class BundleCache:
         serials: the highest serials seen.
     """
 
-    def __init__(self, account_id: str, verifier: MessageVerifier, serials: Serials) -> None:
+    def __init__(self, account_id: str, verifier: Verifier, serials: Serials) -> None:
         self._account_id = account_id
         self._verifier = verifier
         self._serials = serials

@@ -8,14 +8,14 @@ from msgspec.structs import replace
 from nightsafe.bundle.resealing import NewValue, OldValue
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.interfaces import Opener
 from nightsafe.sealing.rings.private_ring import PrivateKey, PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicKey, PublicRing
 from nightsafe.sealing.rings.ring_file import State
 from nightsafe.sealing.sealer import RingSealer
 
 
-def reseal_value(account_id: str, value: OldValue, primary: str, opener: NamedOpener, ring: PrivateRing) -> NewValue:
+def reseal_value(account_id: str, value: OldValue, primary: str, opener: Opener, ring: PrivateRing) -> NewValue:
     """Re-encrypt a value.
 
     The API names the key to seal to, but the key must be in the private ring: nothing is ever sealed to a stranger's

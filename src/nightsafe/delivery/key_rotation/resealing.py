@@ -15,7 +15,7 @@ from msgspec import Struct
 from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, OldValues, ResealingResult
 from nightsafe.delivery.key_rotation.resealed_value import reseal_value
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.interfaces import Opener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 
 _log = structlog.get_logger()
@@ -52,7 +52,7 @@ class ResealingSource(Protocol):
         ...
 
 
-class RingOpener(NamedOpener, Protocol):
+class RingOpener(Opener, Protocol):
     """An opener whose ring can be read."""
 
     @property

@@ -12,7 +12,7 @@ from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion, StoredS
 from nightsafe.delivery.load.frame import Frame, Place
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context
-from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.interfaces import Opener
 from nightsafe.secret_value import SecretValue
 
 MAX_ENV_BYTES: Final = 1024 * 1024
@@ -39,7 +39,7 @@ class Environment:
         bundle: Bundle,
         version: BundleVersion,
         files: Mapping[str, bytes],
-        opener: NamedOpener,
+        opener: Opener,
     ) -> None:
         self._packing = packing
         self._bundle = bundle

@@ -7,12 +7,10 @@ from nightsafe.delivery.load.compatibility import Compatibility
 from nightsafe.delivery.load.environment import Environment
 from nightsafe.delivery.load.frame import Frame, wipe
 from nightsafe.delivery.load.modules import Modules
-from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.interfaces import Opener
 
 
-def build_load(
-    bundle: Bundle, version: BundleVersion, contents: Mapping[bytes, bytes], opener: NamedOpener
-) -> bytearray:
+def build_load(bundle: Bundle, version: BundleVersion, contents: Mapping[bytes, bytes], opener: Opener) -> bytearray:
     """Open a version's values and pack them with its modules.
 
     Args:

@@ -36,9 +36,9 @@ class ReloadingOpener:
         """Do the same as `RecordOpener.open`."""
         return self._now().open(context, record)
 
-    def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
+    def open_named(self, signed: Context, sealed: Context, record: bytes) -> SecretValue:
         """Do the same as `RecordOpener.open_named`."""
-        return self._now().open_named(signed, context, record)
+        return self._now().open_named(signed, sealed, record)
 
     def _now(self) -> RecordOpener:
         """Return an opener with the current ring."""

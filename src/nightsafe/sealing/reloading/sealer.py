@@ -4,9 +4,10 @@ from collections.abc import Collection
 from typing import Final
 
 from nightsafe.sealing.context import Context
+from nightsafe.sealing.interfaces import Signer
 from nightsafe.sealing.reloading.key_file import Reloading
 from nightsafe.sealing.rings.public_ring import PublicRing
-from nightsafe.sealing.sealer import ApiSigner, SigningSealer
+from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.secret_value import SecretValue
 
 
@@ -15,12 +16,12 @@ class ReloadingSealer:
 
     Args:
         ring: the public ring's file.
-        signer: signs the stored records.
+        signer: signs the stored records, and messages to the delivery side.
     """
 
     __slots__ = ("_ring", "_sealer", "_signer")
 
-    def __init__(self, ring: Reloading[PublicRing], signer: ApiSigner) -> None:
+    def __init__(self, ring: Reloading[PublicRing], signer: Signer) -> None:
         self._ring: Final = ring
         self._signer: Final = signer
         self._sealer = SigningSealer(ring.current(), signer)
