@@ -18,10 +18,10 @@ from nightsafe.bindings.model import PlainBinding, Secret, SecretText
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion, StoredSecret
 from nightsafe.delivery.delivery import Delivery
-from nightsafe.delivery.load.environment import STORE_SPACE
-from nightsafe.delivery.settings import Settings
+from nightsafe.delivery.load.environment import STORE_NAMESPACE
+from nightsafe.delivery.settings import DeliverySettings
 from nightsafe.delivery.source.bundle_source import MemorySource
-from nightsafe.delivery.workerd.binary import find
+from nightsafe.delivery.workerd.binary import find_workerd
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing import Context
 from nightsafe.sealing.opener import RecordOpener
@@ -59,7 +59,7 @@ WASM = (
 def workerd() -> Path:
     """Return the path of the workerd binary; without it the test fails and is never skipped."""
     try:
-        return find(ROOT / ".workerd")
+        return find_workerd(ROOT / ".workerd")
     except NightsafeError as error:
         pytest.fail(error.problems[0].detail, pytrace=False)
 
@@ -89,7 +89,7 @@ class Scene:
         self.verifier = VerifyKeys([self.signing_key.verify_key])
         self.sealer = SigningSealer(self.ring.public(), self.signing_key)
         self.source = MemorySource(ACCOUNT, self.signing_key)
-        self.settings = Settings(
+        self.settings = DeliverySettings(
             account_id=ACCOUNT,
             folder=folder / "run",
             serials=folder / "marks.json",

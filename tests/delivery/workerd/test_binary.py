@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from tests.delivery.scene import workerd
 
-from nightsafe.delivery.workerd.binary import VERSION, verify
+from nightsafe.delivery.workerd.binary import VERSION, verify_workerd
 
 
 def test_workerd_is_the_pinned_build() -> None:

@@ -75,12 +75,12 @@ def server(safe: Examined) -> Iterator[Finding]:
 def workerd(_: Examined) -> Iterator[Finding]:
     """Check that workerd is installed and is the version that Nightsafe was built for."""
     try:
-        path = runtime.find()
+        path = runtime.find_workerd()
     except NightsafeError as error:
         yield _lacking(State.WARNING, error)
         return
     try:
-        runtime.verify(path)
+        runtime.verify_workerd(path)
     except NightsafeError as error:
         yield _lacking(State.FAILED, error)
     else:

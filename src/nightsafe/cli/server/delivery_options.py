@@ -11,7 +11,7 @@ import click
 from nightsafe.cli.server.proxies import networks, trusted_proxy_option
 
 if TYPE_CHECKING:
-    from nightsafe.delivery.settings import Settings
+    from nightsafe.delivery.settings import DeliverySettings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 _MEGABYTE = 1 << 20
@@ -192,7 +192,7 @@ def check_listen(values: dict[str, Any]) -> None:
         refuse_plain_workers(*values["listen"])
 
 
-def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> "Settings":
+def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> "DeliverySettings":
     """Return the delivery settings that the operator chose.
 
     Args:
@@ -203,14 +203,14 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     Raises:
         NightsafeError: UNAVAILABLE, if workerd is missing or is the wrong version.
     """
-    from nightsafe.delivery.settings import Settings  # noqa: PLC0415 - not needed for help
-    from nightsafe.delivery.workerd.binary import find, verify  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.settings import DeliverySettings  # noqa: PLC0415 - not needed for help
+    from nightsafe.delivery.workerd.binary import find_workerd, verify_workerd  # noqa: PLC0415 - likewise
     from nightsafe.delivery.workerd.limits import Limits  # noqa: PLC0415 - likewise
 
     serials = values["marks"] or private_ring.with_name("delivery-marks.json")
-    binary = find()
-    verify(binary)
-    return Settings(
+    binary = find_workerd()
+    verify_workerd(binary)
+    return DeliverySettings(
         account_id=account_id,
         folder=values["sockets"] or fresh_folder(),
         serials=serials,
@@ -229,6 +229,6 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
 
 def fresh_folder() -> Path:
     """Return a new directory for sockets, with a short path that no other user can have created before."""
-    from nightsafe.delivery.workerd.folder import fresh  # noqa: PLC0415 - not needed for help
+    from nightsafe.delivery.workerd.folder import unused_folder  # noqa: PLC0415 - not needed for help
 
-    return fresh(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()))
+    return unused_folder(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()))

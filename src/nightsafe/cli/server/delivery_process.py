@@ -18,12 +18,12 @@ from nightsafe.cli.server.delivery_options import Listen
 from nightsafe.cli.server.listener import authority, is_loopback, listen
 from nightsafe.delivery.delivery import Delivery
 from nightsafe.delivery.key_rotation.resealing import Resealer
-from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.load.code_checks import Checker, HttpChecks
 from nightsafe.delivery.load.compiling import Compiler
 from nightsafe.delivery.probes import Probes
 from nightsafe.delivery.protect import protect_process
-from nightsafe.delivery.settings import Settings
+from nightsafe.delivery.settings import DeliverySettings
 from nightsafe.delivery.source.http import HttpSource
 from nightsafe.delivery.source.http_resealing import HttpResealing
 from nightsafe.delivery.workerd.control import unix_socket
@@ -43,7 +43,7 @@ _UNFIT = "--api-ca, --client-cert or --client-key cannot be read, or the key doe
 
 @contextlib.asynccontextmanager
 async def delivering(
-    settings: Settings, source: HttpSource, keys: tuple[Path, Path], where: Listen, probes: Probes | None
+    settings: DeliverySettings, source: HttpSource, keys: tuple[Path, Path], where: Listen, probes: Probes | None
 ) -> AsyncIterator[Delivery]:
     """Start delivery, give it, and stop it at the end.
 
@@ -73,12 +73,12 @@ async def delivering(
         await source.close()
         raise
     resealer = Resealer(settings.account_id, HttpResealing(source), opener)
-    resealing = asyncio.ensure_future(lasting("reseal", resealer.run))
+    resealing = asyncio.ensure_future(keep_running("reseal", resealer.run))
     checker = Checker(HttpChecks(source), Compiler(settings.binary))
-    checking = asyncio.ensure_future(lasting("check", checker.run))
+    checking = asyncio.ensure_future(keep_running("check", checker.run))
     try:
         with contextlib.suppress(TimeoutError):  # an API that is unavailable gets the checks later
-            await asyncio.wait_for(checker.known.wait(), _GREETING_SECONDS)
+            await asyncio.wait_for(checker.announced.wait(), _GREETING_SECONDS)
         click.echo(
             f"delivering on http://{authority(listener)} (http://SCRIPT.{settings.domains[0]}:{where_port(listener)})"
         )
@@ -146,7 +146,7 @@ async def until_any(*parts: Awaitable[object]) -> BaseException | None:
 
 async def watched(delivery: Delivery, stopping: asyncio.Event, *others: Awaitable[object]) -> int:
     """Wait until a signal stops the process or a part of it ends. Return the exit code."""
-    error = await until_any(stopping.wait(), lasting("watch", delivery.watch), *others)
+    error = await until_any(stopping.wait(), keep_running("watch", delivery.watch), *others)
     if isinstance(error, NightsafeError):
         _log.error("delivery.ended", reason=error.problems[0].detail)
         click.echo(f"nightsafe: {error.problems[0].detail}", err=True)

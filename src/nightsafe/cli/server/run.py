@@ -34,7 +34,7 @@ from nightsafe.identity.permissions import DELIVERY, RESEALING
 if TYPE_CHECKING:
     from nightsafe.cli.process.stdio import Files
     from nightsafe.cli.server.api_process import ApiProcess
-    from nightsafe.delivery.settings import Settings
+    from nightsafe.delivery.settings import DeliverySettings
 
 _ALWAYS = "delivered"
 """The option of `serve` that `run` always sets."""
@@ -86,7 +86,7 @@ def command(**values: Any) -> None:
 
 def _serve_both(
     directory: DataDirectory,
-    settings: "Settings",
+    settings: "DeliverySettings",
     values: dict[str, Any],
     keys: tuple[Path, Path],
     output: "Files",
@@ -108,19 +108,19 @@ def _need_folder(path: Path) -> None:
     from nightsafe.delivery.workerd.folder import SocketFolder  # noqa: PLC0415 - not needed for help
 
     folder = SocketFolder(path)
-    folder.hold()
+    folder.acquire()
     folder.release()
 
 
 async def _run(
-    settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "Files"
+    settings: "DeliverySettings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "Files"
 ) -> int:
     """Serve and deliver until a signal stops the process. Return the exit code."""
     from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - likewise
     from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - likewise
     from nightsafe.cli.server.delivery_process import delivering, probed, watched  # noqa: PLC0415 - not needed for help
     from nightsafe.cli.tls.own import OwnTls  # noqa: PLC0415 - likewise
-    from nightsafe.delivery.lasting import lasting  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.lasting import keep_running  # noqa: PLC0415 - likewise
     from nightsafe.delivery.source.http import HttpSource  # noqa: PLC0415 - likewise
 
     tls = OwnTls(values)
@@ -136,7 +136,7 @@ async def _run(
             source = HttpSource(local, token, settings.account_id, tls.context)
             with announced(values["data"], local):
                 async with delivering(settings, source, keys, values["listen"], probes) as delivery:
-                    watching = lasting("api", api.watch, by_design=(NightsafeError,))
+                    watching = keep_running("api", api.watch, fatal=(NightsafeError,))
                     return await watched(delivery, stopping, watching)
 
 

@@ -26,16 +26,16 @@ def build_load(bundle: Bundle, version: BundleVersion, contents: Mapping[bytes, 
         NightsafeError: CANNOT_OPEN, with the name of a binding whose value does not open; UNSUPPORTED, when the
             values are larger than workerd accepts.
     """
-    packing = Frame()
+    frame = Frame()
     compatibility = Compatibility.of(version)
     files = {module.name: contents[module.digest] for module in version.modules}
     try:
-        Environment(packing, bundle, version, files, opener).fill()
-        main = Modules(packing, version, files, compatibility).add()
+        Environment(frame, bundle, version, files, opener).fill()
+        main = Modules(frame, version, files, compatibility).add()
     except BaseException:
-        wipe(packing.body)
+        wipe(frame.body)
         raise
-    return packing.pack(
+    return frame.pack(
         compatibility_date=compatibility.date,
         compatibility_flags=compatibility.flags,
         main_module=main,

@@ -17,7 +17,7 @@ from tests.clients.wire.talk import Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, make_safe, run
 
 from nightsafe.cli.data_directory.workshop import Workshop, new_path
-from nightsafe.delivery.workerd.binary import VERSION, find
+from nightsafe.delivery.workerd.binary import VERSION, find_workerd
 from nightsafe.sealing.rings.public_ring import PublicRing
 
 ROOT = Path(__file__).parents[4]
@@ -269,7 +269,7 @@ def test_only_the_pinned_build_of_workerd_passes(safe: Safe, tmp_path: Path) -> 
     other.chmod(0o755)
     absent = examined(safe, code=0, WORKERD_BIN=str(tmp_path / "none"))["workerd"]
     wrong = examined(safe, code=1, WORKERD_BIN=str(other))["workerd"]
-    right = examined(safe, code=0, WORKERD_BIN=str(find(ROOT / ".workerd")))["workerd"]
+    right = examined(safe, code=0, WORKERD_BIN=str(find_workerd(ROOT / ".workerd")))["workerd"]
 
     assert ["warning", "failed", "ok"] == [finding["state"] for finding in (absent, wrong, right)]
     assert VERSION in right["found"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nightsafe.delivery.egress.addresses import Network, changes, own_networks
-from nightsafe.delivery.egress.egress import FILE, NOT_PUBLIC, Egress, refused
+from nightsafe.delivery.egress.addresses import Network, address_changes, own_networks
+from nightsafe.delivery.egress.egress import FILE, NOT_PUBLIC, Egress, networks_to_refuse
 from nightsafe.errors import Code, NightsafeError
 
 TRIE = """Main:
@@ -83,7 +83,9 @@ def holds(address: str, own: frozenset[Network], *reach: str) -> bool:
         """Return the prefix lengths of the rules that match."""
         return [rule.prefixlen for rule in rules if rule.version == one.version and one.subnet_of(rule)]  # type: ignore[arg-type]
 
-    return max(widths(tuple(refused((*NOT_PUBLIC, *own), named))), default=-1) >= max(widths(named), default=0)
+    return max(widths(tuple(networks_to_refuse((*NOT_PUBLIC, *own), named))), default=-1) >= max(
+        widths(named), default=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,14 +155,14 @@ async def test_a_closed_network_stays_closed(tmp_path: Path) -> None:
     """A closed network stays closed, also if private networks are open or a part of it is named, and by NAT64."""
     closed, named = nets("30.0.0.0/8", "2600::/16"), nets("30.1.2.3", "31.1.2.3")
     for private in (False, True):
-        reach = Egress(tmp_path / str(private), named, closed, private=private, look=frozenset)
+        reach = Egress(tmp_path / str(private), named, closed, private=private, find_own_networks=frozenset)
         reach.write()
         allowed, _, denied = (reach.folder / FILE).read_text().partition("deny")
 
         assert ("30." in allowed, '"31.1.2.3/32"' in allowed) == (False, True)
         assert {'"30.0.0.0/8"', '"2600::/16"'} <= set(re.findall('"[^"]*"', denied))
         await reach.stop()
-    assert "64:ff9b::1e00:0/104" in map(str, refused(closed, nets("64:ff9b::/96")))
+    assert "64:ff9b::1e00:0/104" in map(str, networks_to_refuse(closed, nets("64:ff9b::/96")))
 
 
 async def test_an_instance_that_wrote_no_file_removes_none(tmp_path: Path) -> None:
@@ -182,7 +184,7 @@ async def test_private_networks_can_be_opened(tmp_path: Path) -> None:
         """Fail, because it must not be called."""
         raise AssertionError
 
-    reach = Egress(tmp_path / "reach", private=True, look=look)
+    reach = Egress(tmp_path / "reach", private=True, find_own_networks=look)
     reach.write()
     assert 'allow = ["public", "private"],\n  deny = [],' in (reach.folder / FILE).read_text()
     await reach.stop()

@@ -22,7 +22,7 @@ def test_each_hold_is_longer_than_the_last(holds: Holds, clock: Clock) -> None:
     """Each hold is twice as long as the one before, up to the maximum."""
     pauses = []
     for _ in range(7):
-        pauses.append(holds.blame("worker", "code", "why").pause)
+        pauses.append(holds.hold_apart("worker", "code", "why").pause)
         clock.now += pauses[-1]
 
     assert [10, 20, 40, 80, 160, 300, 300] == pauses
@@ -35,8 +35,8 @@ def test_a_hold_ends(holds: Holds, clock: Clock) -> None:
     clock.now += 10
 
     assert [{"script": "worker", "until": 1_010_000, "reason": "why"}] == told["holds"]
-    assert ([], [("worker", "code")]) == (holds.told()["holds"], holds.told()["heavy"])
-    assert {} == holds.held()
+    assert ([], [("worker", "code")]) == (holds.to_dict()["holds"], holds.to_dict()["heavy"])
+    assert {} == holds.current()
 
 
 def test_a_new_version_ends_a_hold(holds: Holds) -> None:
@@ -44,20 +44,20 @@ def test_a_new_version_ends_a_hold(holds: Holds) -> None:
     holds.blame("worker", "code", "why")
     holds.blame("worker", "code", "why")
 
-    assert holds.changed("worker", "code")
-    assert {} == holds.held()
-    assert [("worker", "code")] == holds.told()["heavy"]
-    assert 10 == holds.blame("worker", "code", "why").pause
-    assert holds.changed("worker", "other code")
-    assert [] == holds.told()["heavy"]
+    assert holds.forget_outdated("worker", "code")
+    assert {} == holds.current()
+    assert [("worker", "code")] == holds.to_dict()["heavy"]
+    assert 10 == holds.hold_apart("worker", "code", "why").pause
+    assert holds.forget_outdated("worker", "other code")
+    assert [] == holds.to_dict()["heavy"]
 
 
 def test_a_change_of_an_unheld_script_is_no_news(holds: Holds) -> None:
     """A change of a script that is not held changes nothing."""
     holds.blame("other", "code", "why")
 
-    assert not holds.changed("worker", "code")
-    assert ["other"] == list(holds.held())
+    assert not holds.forget_outdated("worker", "code")
+    assert ["other"] == list(holds.current())
 
 
 def test_a_suspect_runs_alone_until_its_next_version(holds: Holds) -> None:
@@ -65,8 +65,8 @@ def test_a_suspect_runs_alone_until_its_next_version(holds: Holds) -> None:
     holds.suspect(("b", "a"))
     assert ["a", "b"] == holds.told()["alone"]
 
-    assert holds.changed("a", "code")
-    assert ["b"] == holds.told()["alone"]
+    assert holds.forget_outdated("a", "code")
+    assert ["b"] == holds.to_dict()["alone"]
 
 
 def test_heavy_code_is_new_only_once(holds: Holds) -> None:
