@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from tests.delivery.scene import HELLO, Scene, text, workerd
 
-from nightsafe.cli.server.delivery_options import fresh_folder
+from nightsafe.cli.server.delivery_options import new_socket_folder
 from nightsafe.delivery.workerd import binary
 from nightsafe.delivery.workerd.folder import SocketFolder
 from nightsafe.errors import NightsafeError
@@ -104,7 +104,7 @@ def test_the_default_directory_is_new(folder: Path, monkeypatch: pytest.MonkeyPa
     Nightsafe removes directories that killed processes left behind, and keeps directories that other processes use.
     """
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    names = [fresh_folder().name for _ in range(3)]
+    names = [new_socket_folder().name for _ in range(3)]
     assert 3 == len({*names})
 
     used, killed = (SocketFolder(folder / name) for name in names[:2])
@@ -112,12 +112,12 @@ def test_the_default_directory_is_new(folder: Path, monkeypatch: pytest.MonkeyPa
     killed.acquire()
     (killed.path / "cell-1.sock").touch()
     os.close(killed._lock_fd)  # the system does this when a process ends
-    assert fresh_folder().parent.joinpath(killed.path.name).exists()  # it might be starting
+    assert new_socket_folder().parent.joinpath(killed.path.name).exists()  # it might be starting
     os.utime(killed.path, (0, 0))
     theirs = folder / names[2]
     another_users(theirs)
 
-    held = SocketFolder(fresh_folder())
+    held = SocketFolder(new_socket_folder())
     assert {used.path, theirs} == set(folder.iterdir())
     held.acquire()
     assert 0o700 == held.path.stat().st_mode & 0o777

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from nightsafe.cli.doctor.examination import Examined, Finding, State
+from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.safe.database_copy import looked_at
 
 _SECOND: Final = 1_000_000
@@ -16,7 +16,7 @@ WHERE status = 'active' AND expires_on BETWEEN ? AND ? ORDER BY expires_on, id
 """
 
 
-def tokens(safe: Examined) -> Iterator[Finding]:
+def tokens(safe: Examination) -> Iterator[Finding]:
     """Check that no token expires within two weeks or has expired in the last two weeks."""
     if not safe.is_there:
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.data_directory.recovery import used
+from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.keys import ring_files
 from nightsafe.cli.keys.reseal import command as reseal
 from nightsafe.cli.keys.status import status
@@ -231,10 +231,10 @@ def _hold(directory: DataDirectory, *files: Path) -> None:
     """Until the command ends, share the data directory with its server, and lock these files.
 
     Raises:
-        NightsafeError: as for `used` and `ring_files.alone_with`.
+        NightsafeError: as for `recover_and_share` and `ring_files.alone_with`.
     """
     context = click.get_current_context()
-    context.with_resource(used(directory.path))
+    context.with_resource(recover_and_share(directory.path))
     context.with_resource(ring_files.alone_with(*files))
 
 

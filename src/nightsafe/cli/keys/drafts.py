@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.terminal.output import notify
 from nightsafe.sealing import files
 
 _PLACES: Final = {
@@ -29,4 +29,4 @@ def sweep_beside(paths: Iterable[Path]) -> None:
         with suppress(OSError):
             for left in path.parent.iterdir():
                 if form.fullmatch(left.name) and files.remove_draft(left):
-                    tell(f"removed {left}, which an interrupted command left behind")
+                    notify(f"removed {left}, which an interrupted command left behind")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nightsafe.cli.server.delivery_options import api_options, keys_option, option, ring_option
-from nightsafe.cli.server.own_token import own_token
+from nightsafe.cli.server.own_token import temporary_token
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import RESEALING
@@ -48,12 +48,12 @@ def command(**values: Any) -> None:
     """
     from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: PLC0415 - not needed for help
     from nightsafe.cli.process.logs import configure_command  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.delivery_process import source_of  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.delivery_process import source_from_options  # noqa: PLC0415 - likewise
 
     configure_command()
     directory = DataDirectory(values["data"])
     if _is_named(values) or not directory.database.exists():
-        done = asyncio.run(_reseal(directory, values, values["account_id"], source_of(values)))
+        done = asyncio.run(_reseal(directory, values, values["account_id"], source_from_options(values)))
     else:
         done = _reseal_here(directory, values)
     _conclude(done, as_json=values["as_json"])
@@ -71,7 +71,7 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
     from nightsafe.delivery.key_rotation.resealing import Progress  # noqa: PLC0415 - likewise
     from nightsafe.services.caller import now  # noqa: PLC0415 - likewise
 
-    url = address_of(directory.path, believing_others=False)
+    url = address_of(directory.path, trust_others=False)
     if url is None:
         raise NightsafeError(
             Code.UNAVAILABLE,
@@ -81,9 +81,9 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
     accounts = [chosen] if chosen else [one.account_id for one in _waiting(directory)]
     total, name = Progress(), f"nightsafe keys reseal {os.getpid()}"
     for account_id in accounts:
-        with own_token(directory, account_id, name, (RESEALING,), expires_on=now() + _DAY) as own:
-            source = source_at(url, own.token, own.account_id, values)
-            total = total.plus(asyncio.run(_reseal(directory, values, own.account_id, source)))
+        with temporary_token(directory, account_id, name, (RESEALING,), expires_on=now() + _DAY) as token:
+            source = source_at(url, token.token, token.account_id, values)
+            total = total.plus(asyncio.run(_reseal(directory, values, token.account_id, source)))
     return total
 
 

@@ -13,10 +13,10 @@ from typing import IO, Final
 import click
 
 from nightsafe.cli.data_directory.ownership import refuse_exchangeable, refuse_unsafe
-from nightsafe.cli.data_directory.recovery import real, used
+from nightsafe.cli.data_directory.recovery import recover_and_share, resolve_links
 from nightsafe.cli.data_directory.unfinished import PREFIX
-from nightsafe.cli.data_directory.workshop import Workshop, clear, left_in, new_path
-from nightsafe.cli.process.signals import ending_tidily
+from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path, remove_leftover, working_folders
+from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
 from nightsafe.cli.safe.database_copy import complaints, copy_database, counts, looked_at, schema_of
 from nightsafe.cli.settings.options import data_option, json_option
@@ -53,9 +53,9 @@ def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_
         _refuse_stream(as_json=as_json)
     else:
         _refuse_file(data, file, force=force)
-    click.get_current_context().with_resource(ending_tidily())
+    click.get_current_context().with_resource(exit_on_signals())
     try:
-        with used(data):
+        with recover_and_share(data):
             manifest = _back_up(data, file, with_private_ring=with_private_ring, force=force)
     except OSError as error:
         if error.filename is not None and PREFIX not in str(error.filename) and str(error.filename) != str(file):
@@ -102,8 +102,8 @@ def _refuse_stream(*, as_json: bool) -> None:
 
 def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
     """Refuse a target that others could exchange, is in the data directory, or may not be replaced."""
-    refuse_exchangeable(real(file.absolute().parent) / file.name)
-    if real(file.absolute().parent).is_relative_to(real(data)):
+    refuse_exchangeable(resolve_links(file.absolute().parent) / file.name)
+    if resolve_links(file.absolute().parent).is_relative_to(resolve_links(data)):
         raise CommandError(f"{file} would be in the data directory, and would be lost with it; name a file outside")
     try:
         mode = file.lstat().st_mode
@@ -172,16 +172,16 @@ def _folder_for(data: Path, file: Path) -> Iterator[Path]:
 
     A link in the data directory points to it, so that the next command finds it if this one is killed.
     """
-    where = real(data) if file == STREAM else file.absolute().parent
-    for left in left_in(where):
-        clear(left)
+    where = resolve_links(data) if file == STREAM else file.absolute().parent
+    for left in working_folders(where):
+        remove_leftover(left)
     path = new_path(where)
-    link = real(data) / path.name
+    link = resolve_links(data) / path.name
     if file != STREAM:
         with suppress(OSError):  # a user who may not write to the data directory goes without the link
             link.symlink_to(path)
     try:
-        workshop = Workshop.begin(path, "backup")
+        workshop = WorkingFolder.create(path, "backup")
         try:
             yield path
         finally:

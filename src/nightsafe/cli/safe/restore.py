@@ -12,9 +12,9 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.exchange import CannotExchangeError
 from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
-from nightsafe.cli.data_directory.placing import must_be_inside, new_safe, parts_of
-from nightsafe.cli.data_directory.recovery import BEFORE, owned
-from nightsafe.cli.process.signals import ending_tidily
+from nightsafe.cli.data_directory.placing import must_be_inside, new_safe, safe_parts
+from nightsafe.cli.data_directory.recovery import BEFORE, recover_and_lock
+from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import PRIVATE_RING, STREAM, Manifest, read_archive
 from nightsafe.cli.safe.database_copy import complaints, key_ids, looked_at, newest_schema, schema_of
 from nightsafe.cli.safe.ring_restore import keep_given_up
@@ -44,9 +44,9 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     server = address_of(data)
     if server is not None:
         raise CommandError(f"a server serves {data}, at {server}; stop it first")
-    click.get_current_context().with_resource(ending_tidily())
+    click.get_current_context().with_resource(exit_on_signals())
     refuse_unsafe(data)
-    with owned(data) as place:
+    with recover_and_lock(data) as place:
         taken = _refuse(data, place, force=force)
         try:
             manifest, aside = _restore(file, place, taken=taken)
@@ -72,7 +72,7 @@ def _refuse(data: Path, place: Path, *, force: bool) -> bool:
         raise CommandError(
             f"{data} is a link without a target; create {place}, or name another directory with --data"
         )
-    taken = bool(parts_of(place))
+    taken = bool(safe_parts(place))
     if taken and not force:
         raise CommandError(f"{data} already exists; name another directory with --data, or give --force to rename it")
     return taken
@@ -103,7 +103,7 @@ def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Ma
         if aside:
             _take_ring_over(data, made.path)
             keep_given_up(DataDirectory(data), DataDirectory(made.path))
-        return manifest, made.settle()
+        return manifest, made.put_in_place()
 
 
 def _check(building: Path, file: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from nightsafe.cli.terminal.times import shown
+from nightsafe.cli.terminal.times import display_time
 from nightsafe.client import Secret, SecretKey
 
 HEAD: Final = ("name", "type", "modified_on", "modified_by", "key")
@@ -20,7 +20,7 @@ def row(secret: Secret, origin: Mapping[str, Any]) -> list[str]:
         origin: the version that set it; empty if the server does not show it.
     """
     by = origin.get("modified_by") or origin.get("source")
-    return [secret.name, secret.type, shown(origin.get("modified_on")), str(by or "-"), _key(secret)]
+    return [secret.name, secret.type, display_time(origin.get("modified_on")), str(by or "-"), _key(secret)]
 
 
 def fields(secret: Secret, origin: Mapping[str, Any]) -> dict[str, Any]:

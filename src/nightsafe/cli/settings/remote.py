@@ -9,7 +9,7 @@ from typing import Literal, Self, TypedDict
 from nightsafe.cli.settings.server_address import find_server
 from nightsafe.cli.settings.wrangler_config import configured_script
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.terminal.output import notify
 from nightsafe.client import Nightsafe
 from nightsafe.client.settings import PUBLIC_RING, Shown, token_alone
 
@@ -63,7 +63,7 @@ class Remote:
         url, token_file, data = self._named
         server = find_server(url, token_file, data, plain_http=self.plain_http)
         if self._unnamed:
-            tell(f"the server is {server.url} ({self._unnamed})")
+            notify(f"the server is {server.url} ({self._unnamed})")
         ring = self._public_ring or (None if PUBLIC_RING in os.environ else server.public_ring)
         try:
             who: Shown = {} if server.token is None else token_alone(server.token)

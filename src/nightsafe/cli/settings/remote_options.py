@@ -11,8 +11,8 @@ from nightsafe.cli.completing import complete_scripts, complete_secrets
 from nightsafe.cli.settings.options import data_option, is_account_id, is_text
 from nightsafe.cli.settings.remote import SEAL, Remote
 from nightsafe.cli.settings.sources import named_by_environment
-from nightsafe.cli.terminal.likely import note_likely
-from nightsafe.cli.terminal.notices import say_notices
+from nightsafe.cli.terminal.likely import add_suggestion
+from nightsafe.cli.terminal.notices import print_notices
 from nightsafe.client import NotFoundError
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -41,11 +41,11 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
     def run(**given: Any) -> None:
         named = {name: given.pop(name) for name in _NAMES if name in given}
         with Remote(**named_by_environment(click.get_current_context(), named)) as remote:
-            say_notices()
+            print_notices()
             try:
                 command(remote=remote, **given)
             except NotFoundError as error:
-                note_likely(error, remote, given)
+                add_suggestion(error, remote, given)
                 raise
 
     decorated: Command = run

@@ -68,7 +68,7 @@ def public_ring_of(data: Path) -> Path | None:
 
 def _local(data: Path) -> str:
     """Return the base URL of the server of a data directory."""
-    local = address_of(data, believing_others=False)
+    local = address_of(data, trust_others=False)
     if local is not None:
         return local
     if address_of(data) is not None:

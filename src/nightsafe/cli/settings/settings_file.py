@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.terminal.output import notify
 from nightsafe.cli.tree import TREE, Branch, Leaf, Node
 from nightsafe.user_folder import untrusted_file_reason, user_folder
 
@@ -63,7 +63,7 @@ def default_map(config: Path | None, *, quiet: bool = False) -> dict[str, Any]:
     found = _checked(folder) if folder.is_file() else {}  # reading a pipe could block for ever
     refused = sorted(found.keys() - OF_A_FOLDER)
     if refused and not quiet:
-        tell(
+        notify(
             f"ignored these settings of {_NAME} in this directory: {', '.join(refused)}. If the file is yours, run: "
             f"nightsafe --config {_NAME} …"
         )

@@ -47,14 +47,14 @@ async def try_out(tls: Tls, descriptors: Iterable[int], port: int) -> None:
 
 async def _start(tls: Tls, port: int) -> None:
     """Start a server and return when it is ready."""
-    from nightsafe.cli.server.listener import ListeningServer, listen, until_ready  # noqa: PLC0415 - only in the trial
+    from nightsafe.cli.server.listener import ListeningServer, listen, wait_until_ready  # noqa: PLC0415 - only in the trial
 
     async def nobody(_: object, __: object, ___: object) -> None:
         """Answer nothing."""
 
     with listen("127.0.0.1", port) as listener:
         serving = asyncio.ensure_future(ListeningServer(nobody, listener, tls).serve())
-        await until_ready(listener, serving)
+        await wait_until_ready(listener, serving)
 
 
 def main() -> None:

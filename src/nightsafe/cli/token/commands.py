@@ -14,9 +14,9 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import check_text, data_option, json_option, seconds_type
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
 from nightsafe.cli.terminal.confirm import confirm, yes_option
-from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.cli.terminal.output import say
-from nightsafe.cli.terminal.table import table
+from nightsafe.cli.terminal.table import format_table
 from nightsafe.cli.token.lifetime import DEFAULT_DAYS, check_time, end_of
 from nightsafe.cli.token.policies import Scopes, check_ranges, condition_of, need_limits, policies_of
 from nightsafe.identity import credentials
@@ -194,7 +194,7 @@ def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps({"tokens": tokens}))
         return
     columns = ("id", "status", "owner", "expires_on", "name")
-    click.echo(table(columns, [[str(token[column] or "-") for column in columns] for token in tokens]))
+    click.echo(format_table(columns, [[str(token[column] or "-") for column in columns] for token in tokens]))
 
 
 @command.command("roll")
@@ -207,7 +207,7 @@ def roll(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     directory = DataDirectory(data)
     name = directory.run(lambda store: find_token(store, token_id)).name
     confirm(f"Give the token {name} ({token_id}) a new value? The old value will be refused.", yes=yes)
-    with handing_over("the token") as show:
+    with print_before_storing("the token") as show:
 
         def give(issued: IssuedToken) -> None:
             """Print the new value."""
@@ -238,7 +238,7 @@ def _shown_new(account: str, issued: IssuedToken, end: int | None) -> dict[str, 
 @contextmanager
 def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, IssuedToken], None]]:
     """Give a function that prints a new token."""
-    with handing_over("the token") as show:
+    with print_before_storing("the token") as show:
 
         def give(account: str, issued: IssuedToken) -> None:
             """Print the token."""

@@ -58,7 +58,7 @@ def need_limits(scopes: Scopes, *, all_access: bool) -> None:
     confirm(
         "Create a token for everything that is possible in the account?",
         yes=False,
-        unasked="give --permission or --script, or --all-access for such a token",
+        advice="give --permission or --script, or --all-access for such a token",
     )
 
 

@@ -16,7 +16,7 @@ from tests.clients.cli.tools.terminal import Terminal, plain
 from tests.clients.wire.talk import Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, make_safe, run
 
-from nightsafe.cli.data_directory.workshop import Workshop, new_path
+from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path
 from nightsafe.delivery.workerd.binary import VERSION, find_workerd
 from nightsafe.sealing.rings.public_ring import PublicRing
 
@@ -169,10 +169,10 @@ def test_a_version_from_the_future_gets_a_warning(safe: Safe) -> None:
     assert "behind the newest version in the safe: the clock is behind now, or was ahead then" in found["found"]
 
 
-def test_unfinished_work_is_named_and_left_alone(safe: Safe) -> None:
-    """The temporary directory of an interrupted command is named and left alone, and so is one in use."""
-    working, left = (Workshop.begin(new_path(safe.path.parent), "restore") for _ in range(2))
-    left.release()
+def test_what_was_left_behind(safe: Safe) -> None:
+    """What an interrupted command has left is named and not touched, and so is one that is at work."""
+    working, left = (WorkingFolder.create(new_path(safe.path.parent), "restore") for _ in range(2))
+    left.unlock()
 
     done = run("doctor", "--json", "--quick", "--data", str(safe.path), cwd=safe.path.parent)
 

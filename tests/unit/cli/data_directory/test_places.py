@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from nightsafe.cli.data_directory.local_server import address_of, announced
+from nightsafe.cli.data_directory.local_server import address_of, publish_address
 from nightsafe.cli.settings.server_address import find_server
 from nightsafe.cli.settings.wrangler_config import configured_script
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.times import shown
+from nightsafe.cli.terminal.times import display_time
 from nightsafe.cli.version import number_of
 from nightsafe.client import Version
 
@@ -19,9 +19,9 @@ URL = "http://127.0.0.1:1/client/v4"
 def test_an_address_exists_while_its_server_runs(tmp_path: Path) -> None:
     """The address exists exactly while its server runs; a killed server's address is ignored."""
     assert address_of(tmp_path) is None
-    with announced(tmp_path, URL):
+    with publish_address(tmp_path, URL):
         assert URL == address_of(tmp_path)
-        with announced(tmp_path, "http://127.0.0.1:2/client/v4"):
+        with publish_address(tmp_path, "http://127.0.0.1:2/client/v4"):
             assert URL == address_of(tmp_path)
     assert address_of(tmp_path) is None
     assert "" == (tmp_path / "address").read_text()
@@ -38,7 +38,7 @@ def test_an_address_that_others_could_write_is_not_used(tmp_path: Path) -> None:
         (tmp_path / "address").chmod(0o622)
 
         assert URL == address_of(tmp_path)
-        assert address_of(tmp_path, believing_others=False) is None
+        assert address_of(tmp_path, trust_others=False) is None
         with pytest.raises(CommandError, match="belongs to another user"):
             find_server(None, None, tmp_path, plain_http=False)
 
@@ -55,7 +55,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     other.write_text("kept")
     (tmp_path / "address").symlink_to(other)
 
-    with announced(tmp_path, URL):
+    with publish_address(tmp_path, URL):
         assert address_of(tmp_path) is None
     assert "kept" == other.read_text()
 

@@ -9,7 +9,7 @@ import pytest
 
 from nightsafe.cli.main import main
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.failing import end_refused
+from nightsafe.cli.terminal.failing import report_refusal
 from nightsafe.cli.terminal.output import JSON_WANTED
 from nightsafe.cli.token.policies import Scopes, need_limits
 
@@ -59,7 +59,7 @@ def test_a_declined_prompt_ends_with_exit_code_1(capsys: pytest.CaptureFixture[s
     """A declined prompt and an interrupt end the command with exit code 1."""
     wanted = JSON_WANTED.set(True)
     try:
-        codes = [end_refused(error) for error in (click.Abort(), KeyboardInterrupt())]
+        codes = [report_refusal(error) for error in (click.Abort(), KeyboardInterrupt())]
     finally:
         JSON_WANTED.reset(wanted)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightsafe.cli.terminal.table import fitting, table
+from nightsafe.cli.terminal.table import fit_to_width, format_table
 
 HEAD = ("id", "author", "note")
 ROWS = [["12345678", "somebody@example.com", "a long note " * 5], ["1", "-", "-"]]
@@ -12,8 +12,8 @@ def test_a_table_that_fits_is_not_cut() -> None:
     """Cells are cut only if necessary, and only in columns that may be cut."""
     whole = table(HEAD, ROWS)
 
-    assert whole == table(HEAD, ROWS, fit=fitting(200, (1, 2)))
-    assert whole == table(HEAD, ROWS, fit=fitting(20, ()))
+    assert whole == format_table(HEAD, ROWS, fit=fit_to_width(200, (1, 2)))
+    assert whole == format_table(HEAD, ROWS, fit=fit_to_width(20, ()))
 
 
 @pytest.mark.parametrize("width", [80, 60, 40, 24])

@@ -20,7 +20,7 @@ from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import secret_argument, write_options
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.cli.terminal.output import say
 
 _CURVES: Final[dict[str, ec.EllipticCurve]] = {
@@ -88,7 +88,7 @@ def command(  # noqa: PLR0913 - one for each option
     out = public_out if public else None
     if out is not None and out.exists():
         confirm(f"Replace {out} with the public half of the new key?", yes=yes)
-    with handing_over("the public half" if public else "the key's metadata") as show, _written(out, public):
+    with print_before_storing("the public half" if public else "the key's metadata") as show, _written(out, public):
         if as_json or (public and out is None):
             show(json.dumps(shown, ensure_ascii=False) if as_json else public)
         put_key(remote, ready, fingerprint_key)

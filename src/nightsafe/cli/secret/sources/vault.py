@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from nightsafe.cli.settings.server_address import refuse_in_the_clear
-from nightsafe.cli.terminal.errors import NOT_FOUND, NOT_PERMITTED, UNAVAILABLE, CommandError, reason_of
+from nightsafe.cli.terminal.errors import NOT_FOUND, NOT_PERMITTED, UNAVAILABLE, CommandError, connection_problem
 from nightsafe.client.blocking.transport import HttpTransport
 from nightsafe.client.messages import Origin, Request
 from nightsafe.client.timeouts import timeout_of
@@ -134,7 +134,7 @@ class Kv:
         try:
             response = self._transport.send(request, _TIMEOUT)
         except OSError as error:
-            way_out = reason_of(error) or f"is {self._named('ADDR')} right?"
+            way_out = connection_problem(error) or f"is {self._named('ADDR')} right?"
             raise CommandError(f"{self._origin.authority} cannot be reached; {way_out}", UNAVAILABLE) from None
         if response.status_code in _REDIRECTS:
             raise CommandError(
