@@ -34,7 +34,7 @@ async def test_restarting_goes_on_after_an_error_at_any_await(monkeypatch: pytes
 
 
 API = "nightsafe.cli.server.api_process"
-OF_API = ("watch", "_launch", "_ended", "_kill")
+OF_API = ("watch", "_launch", "_wait_for_end", "_kill")
 FAKE = """#!/bin/sh
 cd {folder}
 echo $$ >> pids

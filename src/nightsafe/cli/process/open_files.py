@@ -29,7 +29,7 @@ def raise_open_file_limit() -> None:
     """
     limit = require_open_files()
     if limit < _FEW:
-        _log.warning("files.few", limit=limit, max_connections=max_connections(), reason=_ADVICE)
+        _log.warning("files.few", limit=limit, connections=max_connections(), reason=_ADVICE)
 
 
 def require_open_files() -> int:
