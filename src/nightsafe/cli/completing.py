@@ -72,7 +72,7 @@ def _server_settings(ctx: click.Context) -> dict[str, Any]:
     click does not read the settings file for a completion, so this does.
     """
     from nightsafe.cli.settings.settings_file import default_map  # noqa: PLC0415 - only needed here
-    from nightsafe.cli.settings.sources import without_overruled  # noqa: PLC0415 - likewise
+    from nightsafe.cli.settings.sources import drop_overridden  # noqa: PLC0415 - likewise
 
     given: dict[str, Any] = {name: ctx.params[name] for name in _SERVER_OPTIONS if name in ctx.params}
     words = ctx.command_path.split()[1:]
@@ -83,7 +83,7 @@ def _server_settings(ctx: click.Context) -> dict[str, Any]:
     file_settings = {
         name: settings[name] for name in given if name in settings and ctx.get_parameter_source(name) in by_default
     }
-    file_settings = without_overruled(file_settings)
+    file_settings = drop_overridden(file_settings)
     return {
         **given,
         **file_settings,

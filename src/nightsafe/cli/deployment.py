@@ -38,7 +38,7 @@ def find_deployment(remote: Remote, query: str | None) -> Deployment:
         return served[0]
     prefix = query.lower()
     if UUID.fullmatch(prefix):
-        return deployments.get(prefix, **remote.place)
+        return deployments.get(prefix, **remote.script_arguments)
     if not PREFIX.fullmatch(prefix):
         raise CommandError(f"{query!r} is not a deployment ID: give the ID or at least its first four characters")
     all_deployments = deployments.list(remote.script, account_id=remote.account_id, per_page=100)

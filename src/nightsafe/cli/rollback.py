@@ -83,5 +83,5 @@ def _previous_version(remote: Remote) -> Version:
         if current is None:
             current = version_ids
         elif len(version_ids) == 1 and version_ids != current:
-            return remote.client.workers.scripts.versions.get(version_ids.pop(), **remote.place)
+            return remote.client.workers.scripts.versions.get(version_ids.pop(), **remote.script_arguments)
     raise CommandError(f"no other version of {remote.script} was deployed before; name a version", NOT_FOUND)

@@ -33,7 +33,7 @@ def find_version(remote: Remote, query: str) -> Version:
     """
     versions = remote.client.workers.scripts.versions
     if UUID.fullmatch(query.lower()):
-        return versions.get(query.lower(), **remote.place)
+        return versions.get(query.lower(), **remote.script_arguments)
     is_number, prefix = bool(_NUMBER.fullmatch(query)), bool(PREFIX.fullmatch(query.lower()))
     if not is_number and not prefix:
         raise CommandError(
@@ -111,7 +111,7 @@ def show_command(*, remote: Remote, version: str, as_json: bool) -> None:
     """Show one version, by its number, its ID, or the first characters of its ID."""
     found = find_version(remote, version)
     if found.resources is None:
-        found = remote.client.workers.scripts.versions.get(found.id, **remote.place)
+        found = remote.client.workers.scripts.versions.get(found.id, **remote.script_arguments)
     if as_json:
         show_json({"script": remote.script, **msgspec.to_builtins(found)})
         return

@@ -13,8 +13,8 @@ from tests.clients.tls.authority import Authority, Pair
 from nightsafe.cli.server import listener as listener_module
 from nightsafe.cli.server.api_server import ApiServer
 from nightsafe.cli.server.listener import HEADER_SECONDS, KEEP_ALIVE, ListeningServer, authority, listen
-from nightsafe.cli.tls.files import Tls
-from nightsafe.cli.tls.spare import Spare
+from nightsafe.cli.tls.files import TlsFiles
+from nightsafe.cli.tls.spare import ReloadResources
 
 _GET = b"GET / HTTP/1.1\r\nHost: safe\r\n\r\n"
 _LEAST_IDLE = 75
@@ -115,7 +115,7 @@ async def serving(app: Application = hello, tls: Tls | None = None, keep_alive: 
         return clients[-1]
 
     port = int(authority(listener).rsplit(":", 1)[1])
-    spare = Spare()
+    spare = ReloadResources()
     server = ApiServer(app, listener, (tls, spare) if tls else None, keep_alive)
     try:
         await server.start()
@@ -206,7 +206,7 @@ async def test_new_certificates_are_shown_after_a_renewal(certificates: tuple[Au
     """
     issuer, first, second = certificates
     trust = ssl.create_default_context(cafile=str(issuer.certificate))
-    async with serving(tls=Tls(first.certificate, first.key)) as (server, client):
+    async with serving(tls=TlsFiles(first.certificate, first.key)) as (server, client):
         before, fresh = client(trust), client(trust)
         assert b"200" in await before.ask()
         good = first.key.read_bytes()

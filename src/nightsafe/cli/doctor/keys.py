@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nightsafe.cli.doctor.examination import Examination, Finding, State
-from nightsafe.cli.safe.database_copy import key_ids, looked_at, ring_history
+from nightsafe.cli.safe.database_copy import key_ids, open_read_only, ring_history
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -60,7 +60,7 @@ def given_up_keys(safe: Examination) -> Iterator[Finding]:
     if not safe.is_there:
         return
     ring = PublicRing.load(safe.directory.public_ring)
-    with looked_at(safe.directory.database) as db:
+    with open_read_only(safe.directory.database) as db:
         number, retired = ring_history(db)
     if ring.number < number:
         found = f"the public ring is an older one: its number is {ring.number}, and number {number} was in use before"
@@ -85,7 +85,7 @@ def sealed_values(safe: Examination) -> Iterator[Finding]:
     if not safe.is_there:
         return
     ring = PublicRing.load(safe.directory.public_ring)
-    with looked_at(safe.directory.database) as db:
+    with open_read_only(safe.directory.database) as db:
         used = key_ids(db)
     lost = sorted(used - {key.id for key in ring.keys})
     if lost:

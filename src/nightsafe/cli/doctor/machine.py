@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.doctor.examination import Examination, Finding, State
-from nightsafe.cli.safe.database_copy import looked_at, newest_change
+from nightsafe.cli.safe.database_copy import newest_change, open_read_only
 from nightsafe.confining import calls, landlock
 from nightsafe.delivery.workerd import binary as runtime
 from nightsafe.errors import NightsafeError
@@ -42,7 +42,7 @@ def clock(safe: Examination) -> Iterator[Finding]:
     """
     newest = 0
     if safe.is_there:
-        with looked_at(safe.directory.database) as db:
+        with open_read_only(safe.directory.database) as db:
             newest = newest_change(db) // 1_000_000
     behind = newest - time.time()
     advice = "run a time service such as chrony: tokens and certificates are valid for a limited time"

@@ -11,7 +11,7 @@ from nightsafe.cli.data_directory.lock import lock_directory, unlock
 from nightsafe.cli.data_directory.recovery import resolve_links, unfinished_paths
 from nightsafe.cli.data_directory.unfinished import NAME
 from nightsafe.cli.doctor.examination import Examination, Finding, State
-from nightsafe.cli.safe.database_copy import complaints, counts, looked_at, newest_schema, schema_of
+from nightsafe.cli.safe.database_copy import counts, integrity_problems, newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
 from nightsafe.errors import NightsafeError
 from nightsafe.store.sqlite.engine.schema import check_own
@@ -55,8 +55,8 @@ def database(safe: Examination) -> Iterator[Finding]:
     if not safe.is_there:
         return
     path = safe.directory.database
-    with looked_at(path) as db:
-        problems = complaints(db, thorough=safe.thorough)
+    with open_read_only(path) as db:
+        problems = integrity_problems(db, thorough=safe.thorough)
         schema, newest, row_counts = schema_of(db), newest_schema(), counts(db)
     if problems:
         advice = "restore a backup: nightsafe restore FILE --force"
@@ -84,7 +84,7 @@ def database(safe: Examination) -> Iterator[Finding]:
 
 def _foreign(path: Path) -> str:
     """Return a message about database objects that are missing or foreign; "" if the schema is as expected."""
-    with looked_at(path) as db:
+    with open_read_only(path) as db:
         if schema_of(db) > newest_schema():
             return ""
         try:

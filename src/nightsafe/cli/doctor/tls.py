@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.doctor.examination import Examination, Finding, State
-from nightsafe.cli.tls.files import tls_of
+from nightsafe.cli.tls.files import check_tls_files
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -30,7 +30,7 @@ def tls(safe: Examination) -> Iterator[Finding]:
     The certificate that the server shows counts, because this command may have been given other files or none, and a
     file may have been renewed since the server read it.
     """
-    files, address = tls_of(*safe.tls), address_of(safe.data)
+    files, address = check_tls_files(*safe.tls), address_of(safe.data)
     in_file = None if files is None else _parse_first(files.certificate.read_bytes())
     if address is None:
         yield _file_finding(in_file)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nightsafe.delivery.source.http import HttpSource
     from nightsafe.services.key_rotation.status import PendingAccount
 
-_TELL_SECONDS = 1.0
+_PRINT_SECONDS = 1.0
 _DAY = 24 * 60 * 60 * 1_000_000
 
 
@@ -53,10 +53,10 @@ def command(**values: Any) -> None:
     configure_command()
     directory = DataDirectory(values["data"])
     if _is_named(values) or not directory.database.exists():
-        done = asyncio.run(_reseal(directory, values, values["account_id"], source_from_options(values)))
+        progress = asyncio.run(_reseal(directory, values, values["account_id"], source_from_options(values)))
     else:
-        done = _reseal_here(directory, values)
-    _conclude(done, as_json=values["as_json"])
+        progress = _reseal_here(directory, values)
+    _print_result(progress, as_json=values["as_json"])
 
 
 def _is_named(values: dict[str, Any]) -> bool:
@@ -77,8 +77,8 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
             Code.UNAVAILABLE,
             f"no server serves {directory.path}: start one, or name another server with --api and a token",
         )
-    chosen = values["account_id"]
-    accounts = [chosen] if chosen else [one.account_id for one in _waiting(directory)]
+    account_id_option = values["account_id"]
+    accounts = [account_id_option] if account_id_option else [account.account_id for account in _waiting(directory)]
     total, name = Progress(), f"nightsafe keys reseal {os.getpid()}"
     for account_id in accounts:
         with temporary_token(directory, account_id, name, (RESEALING,), expires_on=now() + _DAY) as token:
@@ -115,34 +115,34 @@ async def _reseal(
         opener = ReloadingOpener(verifier, ring)
         account_id = account_id or await source.find_account()
         resealer = Resealer(account_id, HttpResealing(source), opener, rest=values["rest"])
-        return await resealer.run_once(_Teller())
+        return await resealer.run_once(_ProgressPrinter())
     finally:
         await source.close()
 
 
-class _Teller:
+class _ProgressPrinter:
     """Prints the progress of a pass to stderr, at most once a second."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def __call__(self, progress: "Progress") -> None:
         """Print the progress after a batch."""
-        if time.monotonic() - self._told >= _TELL_SECONDS:
-            self._told = time.monotonic()
+        if time.monotonic() - self._printed_at >= _PRINT_SECONDS:
+            self._printed_at = time.monotonic()
             click.echo(f"{progress.resealed} of {progress.waiting} values resealed", err=True)
 
 
-def _conclude(done: "Progress", *, as_json: bool) -> None:
+def _print_result(progress: "Progress", *, as_json: bool) -> None:
     """Print the result.
 
     Raises:
         NightsafeError: CANNOT_OPEN, if some values do not open.
     """
-    told = {"resealed": done.resealed, "changed": done.changed, "unopened": done.unopened}
-    click.echo(json.dumps(told) if as_json else f"{done.resealed} values resealed")
-    if done.unopened:
+    result = {"resealed": progress.resealed, "changed": progress.changed, "unopened": progress.unopened}
+    click.echo(json.dumps(result) if as_json else f"{progress.resealed} values resealed")
+    if progress.unopened:
         raise NightsafeError(
             Code.CANNOT_OPEN,
-            f"{done.unopened} values do not open, or were not signed for their context; the log above names them",
+            f"{progress.unopened} values do not open, or were not signed for their context; the log above names them",
         )

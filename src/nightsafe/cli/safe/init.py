@@ -37,13 +37,13 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
                 account_id,
                 "Nightsafe",
                 email,
-                show=lambda made: show(_text(directory, made, as_json=as_json)),
+                show=lambda credentials: show(_format_credentials(directory, credentials, as_json=as_json)),
             )
 
         asyncio.run(directory.create(fill))
 
 
-def _text(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> str:
+def _format_credentials(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> str:
     """Return the output for a new safe."""
     if as_json:
         return json.dumps(msgspec.to_builtins(credentials))

@@ -10,9 +10,9 @@ from typing import Any, Final
 import structlog
 
 from nightsafe.cli.server.listener import HEADER_SECONDS, ListeningServer, wait_until_ready
-from nightsafe.cli.tls.files import Tls, tls_of
-from nightsafe.cli.tls.spare import Spare
-from nightsafe.cli.tls.trial import try_out
+from nightsafe.cli.tls.files import TlsFiles, check_tls_files
+from nightsafe.cli.tls.spare import ReloadResources
+from nightsafe.cli.tls.trial import try_tls_files
 from nightsafe.errors import NightsafeError
 
 _log = structlog.get_logger()
@@ -66,17 +66,17 @@ def _closing(send: Any) -> Any:
 class _Generation:
     """A server with one set of certificates. It shares its socket with the next generation."""
 
-    def __init__(self, app: Application, listener: socket.socket, tls: Tls | None, keep_alive: int) -> None:
+    def __init__(self, app: Application, listener: socket.socket, tls: TlsFiles | None, keep_alive: int) -> None:
         self.counter: Final = RequestCounter(app)
         self._server: Final = ListeningServer(self.counter, listener, tls, keep_alive)
         self.task: Final = asyncio.ensure_future(self._server.serve())
         self._stopped = False
 
-    def retire(self, nowhere: socket.socket) -> None:
+    def retire(self, dead_socket: socket.socket) -> None:
         """Accept no new connections. Existing ones end with their next answer or after a long idle time."""
         self.counter.closing = True
         if not self._stopped:
-            os.dup2(nowhere.fileno(), self._server.descriptor)
+            os.dup2(dead_socket.fileno(), self._server.descriptor)
 
     def stop(self) -> None:
         """Accept no new connections, end idle ones, and end each other one after its answer."""
@@ -96,7 +96,7 @@ class ApiServer:
     """
 
     def __init__(
-        self, app: Application, listener: socket.socket, tls: tuple[Tls, Spare] | None, keep_alive: int
+        self, app: Application, listener: socket.socket, tls: tuple[TlsFiles, ReloadResources] | None, keep_alive: int
     ) -> None:
         self._app: Final = app
         self._listener: Final = listener
@@ -143,7 +143,7 @@ class ApiServer:
             generation.stop()
         await _wait_until_ended({generation.task for generation in self._generations})
 
-    def _start_generation(self, tls: Tls | None) -> _Generation:
+    def _start_generation(self, tls: TlsFiles | None) -> _Generation:
         """Start a server beside the running ones."""
         return _Generation(self._app, self._listener, tls, self._keep_alive)
 
@@ -165,8 +165,8 @@ class ApiServer:
         assert self._tls is not None  # noqa: S101 - `renew` checks it
         paths, spare = self._tls
         try:
-            tls = spare.copies.take(tls_of(paths.certificate, paths.key, paths.client_ca) or paths)
-            await try_out(tls, spare.copies.descriptors, spare.port)
+            tls = spare.copies.copy(check_tls_files(paths.certificate, paths.key, paths.client_ca) or paths)
+            await try_tls_files(tls, spare.copies.descriptors, spare.port)
             generation = self._start_generation(tls)
             try:
                 await wait_until_ready(self._listener, generation.task)
@@ -177,7 +177,7 @@ class ApiServer:
             spare.copies.clear()
         before = self._generations[-1]
         self._generations.append(generation)
-        before.retire(spare.nowhere)
+        before.retire(spare.dead_socket)
         asyncio.get_running_loop().call_later(self._keep_alive + 2 * HEADER_SECONDS, self._forget, before)
         if len(self._generations) > _MAX_RETIRED:
             self._forget(self._generations[0])

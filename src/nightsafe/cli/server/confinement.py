@@ -20,7 +20,7 @@ from nightsafe.store.sqlite.engine.connection import store_error
 if TYPE_CHECKING:
     import socket
 
-    from nightsafe.cli.tls.spare import Spare
+    from nightsafe.cli.tls.spare import ReloadResources
 
 _log = structlog.get_logger()
 
@@ -74,7 +74,9 @@ class Confinement:
         except sqlite3.Error as error:
             raise store_error(error, path) from error
 
-    def confine(self, listener: "socket.socket", spare: "Spare | None", written_files: tuple[Path, ...]) -> None:
+    def confine(
+        self, listener: "socket.socket", spare: "ReloadResources | None", written_files: tuple[Path, ...]
+    ) -> None:
         """Confine this process for good. No other thread may be running.
 
         Args:

@@ -16,7 +16,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from nightsafe.cli.process.open_files import max_connections
-from nightsafe.cli.tls.files import Tls
+from nightsafe.cli.tls.files import TlsFiles
 from nightsafe.errors import Code, NightsafeError
 
 _BACKLOG = 1024
@@ -120,7 +120,7 @@ class ListeningServer(Server):
     """
 
     def __init__(
-        self, app: Any, listener: socket.socket, tls: Tls | None = None, keep_alive: int = KEEP_ALIVE
+        self, app: Any, listener: socket.socket, tls: TlsFiles | None = None, keep_alive: int = KEEP_ALIVE
     ) -> None:
         self.descriptor = -1
         """The descriptor that the started server accepts connections from."""
@@ -148,7 +148,7 @@ class ListeningServer(Server):
         self._shd = SocketHolder(self.descriptor, False, _BACKLOG)  # type: ignore[assignment, call-arg]
 
 
-def _tls_tuple(tls: Tls) -> tuple[Any, ...]:
+def _tls_tuple(tls: TlsFiles) -> tuple[Any, ...]:
     """Return the TLS tuple that the library would build. Its check of the paths is left out: copies have no path."""
     authority = str(tls.client_ca) if tls.client_ca else None
     return (

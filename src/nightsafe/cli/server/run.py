@@ -126,16 +126,16 @@ async def _run(
     from nightsafe.cli.data_directory.local_server import publish_address  # noqa: PLC0415 - likewise
     from nightsafe.cli.process.signals import handle_signals  # noqa: PLC0415 - likewise
     from nightsafe.cli.server.delivery_process import running_delivery, running_probes, wait_until_stopped  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.tls.own import OwnTls  # noqa: PLC0415 - likewise
+    from nightsafe.cli.tls.own import ApiTlsFiles  # noqa: PLC0415 - likewise
     from nightsafe.delivery.lasting import keep_running  # noqa: PLC0415 - likewise
     from nightsafe.delivery.source.http import HttpSource  # noqa: PLC0415 - likewise
 
-    tls = OwnTls(values)
+    tls = ApiTlsFiles(values)
     hangups: list[Callable[[], None]] = [output.renew, tls.renew]
     with contextlib.closing(tls), handle_signals(hangups) as stopping:
         async with (
             running_probes(values["probes"]) as probes,
-            _running_api(values | tls.copied, tls.descriptors) as (api, url),
+            _running_api(values | tls.copied_options, tls.descriptors) as (api, url),
         ):
             hangups.append(api.send_hangup)
             click.echo(f"listening on {url}")

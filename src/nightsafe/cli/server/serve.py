@@ -17,15 +17,15 @@ import click
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server.proxies import proxy_options
 from nightsafe.cli.settings.options import data_option
-from nightsafe.cli.tls.files import Tls, tls_of
-from nightsafe.services.delivery.admission import DeliveryOptions
+from nightsafe.cli.tls.files import TlsFiles, check_tls_files
+from nightsafe.services.delivery.admission import Delivered
 from nightsafe.services.limits import Limits
 
 if TYPE_CHECKING:
     from nightsafe.api.http.entrance import Application
     from nightsafe.cli.process.stdio import OutputFiles
     from nightsafe.cli.server.proxies import Networks
-    from nightsafe.cli.tls.spare import Spare
+    from nightsafe.cli.tls.spare import ReloadResources
 
 _MEGABYTE = 1 << 20
 _OVERWRITE_FREED = "junk:free"
@@ -213,7 +213,7 @@ def command(  # noqa: PLR0913 - one for each option
     import uvloop  # noqa: PLC0415 - not needed for help
 
     os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITE_FREED  # must be set before the server's library is loaded
-    tls = tls_of(tls_cert, tls_key, tls_client_ca)
+    tls = check_tls_files(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
         _refuse_plain(host)
     admission = DeliveryOptions(delivered, accept_undeliverable, workers_domain or "")
@@ -240,11 +240,11 @@ def command(  # noqa: PLR0913 - one for each option
 def _open_confined(
     directory: DataDirectory,
     listener: Callable[[], socket.socket],
-    tls: Tls | None,
+    tls: TlsFiles | None,
     log_format: str,
     *,
     has_parent: bool,
-) -> "Iterator[tuple[socket.socket, tuple[Tls, Spare] | None, OutputFiles]]":
+) -> "Iterator[tuple[socket.socket, tuple[TlsFiles, ReloadResources] | None, OutputFiles]]":
     """Lock the safe and open the socket, then confine this process. Give the socket, the TLS files and the output.
 
     Raises:
@@ -256,7 +256,7 @@ def _open_confined(
     from nightsafe.cli.process.open_files import require_open_files  # noqa: PLC0415 - likewise
     from nightsafe.cli.process.stdio import OutputFiles  # noqa: PLC0415 - likewise
     from nightsafe.cli.server.confinement import Confinement  # noqa: PLC0415 - likewise
-    from nightsafe.cli.tls.spare import Spare  # noqa: PLC0415 - likewise
+    from nightsafe.cli.tls.spare import ReloadResources  # noqa: PLC0415 - likewise
 
     require_open_files()
     # A parent that passed a socket has already recovered the data directory.
@@ -265,14 +265,14 @@ def _open_confined(
         tls_paths = (tls.certificate, tls.key, tls.client_ca) if tls else ()
         confinement = Confinement(directory, tuple(filter(None, tls_paths)), beside_delivery=has_parent)
         stack.enter_context(confinement.hold_database_open())
-        socket_ = stack.enter_context(listener())
-        spare = stack.enter_context(contextlib.closing(Spare())) if tls else None
+        listening_socket = stack.enter_context(listener())
+        spare = stack.enter_context(contextlib.closing(ReloadResources())) if tls else None
         files = OutputFiles()
         files.start_reopener()
-        confinement.confine(socket_, spare, () if has_parent else create_address_file(directory.path))
+        confinement.confine(listening_socket, spare, () if has_parent else create_address_file(directory.path))
         output = _prepare_output(files, log_format, has_parent=has_parent)
         confinement.log_missing()
-        yield socket_, (tls, spare) if tls and spare else None, output
+        yield listening_socket, (tls, spare) if tls and spare else None, output
 
 
 def _prepare_output(files: "OutputFiles", log_format: str, *, has_parent: bool) -> "OutputFiles":
@@ -340,7 +340,7 @@ async def _run(  # noqa: PLR0913 - the parts of a server
     listener: socket.socket,
     end_waiting: Callable[[], None],
     *,
-    tls: "tuple[Tls, Spare] | None",
+    tls: "tuple[TlsFiles, ReloadResources] | None",
     keep_alive: int,
     output: "OutputFiles",
     data: Path | None,

@@ -41,4 +41,4 @@ def script_names(remote: "Remote") -> Iterable[str]:
 
 def secret_names(remote: "Remote") -> Iterable[str]:
     """Return the names of the script's secrets."""
-    return [item.name for item in remote.client.workers.scripts.secrets.list(**remote.place)]
+    return [item.name for item in remote.client.workers.scripts.secrets.list(**remote.script_arguments)]

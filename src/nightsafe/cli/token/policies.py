@@ -41,7 +41,7 @@ class Scopes(Struct, frozen=True, kw_only=True):
     denied_scripts: Sequence[str] = ()
 
 
-def need_limits(scopes: Scopes, *, all_access: bool) -> None:
+def confirm_unlimited(scopes: Scopes, *, all_access: bool) -> None:
     """Ask for a confirmation before creating a token without any limit. Without a terminal, refuse it.
 
     Raises:

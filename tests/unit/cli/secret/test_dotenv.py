@@ -57,9 +57,9 @@ def test_any_text_is_parsed(content: str) -> None:
     """Every text is parsed; names are valid names, and line numbers are within the text."""
     found = parse_dotenv(content)
 
-    assert all(entry.name.isascii() and entry.name for entry in found.entries)
+    assert all(entry.name.isascii() and entry.name for entry in found.assignments)
     lines = content.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1
-    assert all(1 <= line <= lines for line in (*found.skipped, *(entry.line for entry in found.entries)))
+    assert all(1 <= line <= lines for line in (*found.skipped, *(entry.line for entry in found.assignments)))
 
 
 @given(
@@ -72,4 +72,4 @@ def test_single_quotes_keep_everything(values: dict[str, str]) -> None:
     """Text in single quotes is unchanged, over several lines too."""
     content = "\n".join(f"{name}='{held}'" for name, held in values.items())
 
-    assert values == {entry.name: entry.text for entry in parse_dotenv(content).entries}
+    assert values == {entry.name: entry.text for entry in parse_dotenv(content).assignments}

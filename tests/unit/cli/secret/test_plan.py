@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, Place
+from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, FingerprintScope
 from nightsafe.cli.secret.plan import make_plan
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.client import APIStatusError, Nightsafe, Request, Response

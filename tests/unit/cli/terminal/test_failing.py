@@ -11,7 +11,7 @@ from nightsafe.cli.main import main
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.failing import report_refusal
 from nightsafe.cli.terminal.output import JSON_WANTED
-from nightsafe.cli.token.policies import Scopes, need_limits
+from nightsafe.cli.token.policies import Scopes, confirm_unlimited
 
 
 @pytest.fixture
@@ -88,10 +88,10 @@ def test_a_token_needs_a_limit_or_all_access() -> None:
         Scopes(denied_permissions=["x"]),
         Scopes(denied_scripts=["x"]),
     ):
-        need_limits(scopes, all_access=False)
-    need_limits(Scopes(), all_access=True)
+        confirm_unlimited(scopes, all_access=False)
+    confirm_unlimited(Scopes(), all_access=True)
 
     with pytest.raises(CommandError, match="--all-access for such a token"):
-        need_limits(Scopes(), all_access=False)
+        confirm_unlimited(Scopes(), all_access=False)
     with pytest.raises(click.UsageError, match="contradict"):
-        need_limits(Scopes(permissions=["x"]), all_access=True)
+        confirm_unlimited(Scopes(permissions=["x"]), all_access=True)
