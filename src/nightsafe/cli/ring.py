@@ -13,15 +13,15 @@ from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_fields, show_json
 from nightsafe.client import APIResponseValidationError, NotFoundError
-from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, UnusableError, Whose, known_rings
-from nightsafe.client.rings.pinning import whose_ring
+from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, RingOwner, UnusableError, known_rings
+from nightsafe.client.rings.pinning import ring_owner
 from nightsafe.sealing.rings.lineage import Identity, NotFollowedError, follow
 
 
 class _RingComparison(NamedTuple):
     """The ring of an account: the remembered one and the one that the server offers."""
 
-    whose: Whose
+    owner: RingOwner
     file: KnownRings
     known: Identity | None
     offered: Identity | None
@@ -44,8 +44,8 @@ def show(*, remote: Remote, as_json: bool) -> None:
     """Show the remembered ring and the ring that the server offers."""
     comparison = _compare_rings(remote)
     fields = {
-        "server": comparison.whose.server,
-        "account": comparison.whose.account,
+        "server": comparison.owner.server,
+        "account": comparison.owner.account,
         "known": comparison.known and comparison.known.fingerprint,
         "known_number": comparison.known and comparison.known.number,
         "offered": comparison.offered and comparison.offered.fingerprint,
@@ -73,7 +73,7 @@ def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) 
     comparison = _compare_rings(remote)
     offered = comparison.offered
     if offered is None:
-        raise CommandError(f"{comparison.whose.server} offers no public ring")
+        raise CommandError(f"{comparison.owner.server} offers no public ring")
     if fingerprint is None:
         say(f"remembered: {comparison.known.fingerprint if comparison.known else 'none'}")
         say(f"offered:    {offered.fingerprint}")
@@ -83,7 +83,7 @@ def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) 
             f"the server offers a ring with another fingerprint, {offered.fingerprint}; nothing was changed"
         )
     with _refuse_file_errors():
-        comparison.file.keep(comparison.whose, lambda _: offered)
+        comparison.file.remember(comparison.owner, lambda _: offered)
     if as_json:
         show_json({"fingerprint": offered.fingerprint, "number": offered.number})
     else:
@@ -96,10 +96,10 @@ def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) 
 @json_option
 def forget(*, remote: Remote, yes: bool, as_json: bool) -> None:
     """Forget the ring of this server and account. The next ring that the server offers is trusted unchecked."""
-    whose, file = whose_ring(remote.client.base_url, remote.account_id), _known_rings_file()
+    owner, file = ring_owner(remote.client.base_url, remote.account_id), _known_rings_file()
     confirm("The server's next answer is then trusted: any ring, or no ring at all. Go on?", yes=yes)
     with _refuse_file_errors():
-        forgotten = file.forget(whose)
+        forgotten = file.forget(owner)
     if as_json:
         show_json({"forgotten": forgotten})
     else:
@@ -110,22 +110,22 @@ def _compare_rings(remote: Remote) -> _RingComparison:
     """Read the remembered ring and fetch the offered one."""
     from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
 
-    whose, file = whose_ring(remote.client.base_url, remote.account_id), _known_rings_file()
+    owner, file = ring_owner(remote.client.base_url, remote.account_id), _known_rings_file()
     with _refuse_file_errors():
-        known = file.get(whose)
+        known = file.get(owner)
     try:
         offer = remote.client.offered_ring(remote.account_id)
     except (NotFoundError, APIResponseValidationError):
         return _RingComparison(
-            whose, file, known, None, "the server offers none" if known is None else "the server no longer offers one"
+            owner, file, known, None, "the server offers none" if known is None else "the server no longer offers one"
         )
-    ring = PublicRing.decode(offer.ring, "the server's ring").proven(offer.proof)
+    ring = PublicRing.decode(offer.ring, "the server's ring").with_proof(offer.proof)
     try:
         followed = known and follow(known, ring.identity, ring.lineage.links)
         verdict = "new" if known is None else "known" if followed == known else "signed by the known ring"
     except NotFollowedError as error:
         verdict = str(error)
-    return _RingComparison(whose, file, known, ring.identity, verdict)
+    return _RingComparison(owner, file, known, ring.identity, verdict)
 
 
 def _known_rings_file() -> KnownRings:

@@ -27,7 +27,7 @@ from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.workerd.holds import Hold
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
@@ -146,7 +146,9 @@ async def reaches(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
 async def reseals(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
     """Run the resealer: values under an older key are sealed again, also those that come later."""
     RING.save(folder / "ring.json")
-    opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(folder / "ring.json", PrivateRing.load))
+    opener = ReloadingOpener(
+        VerifyKeys([SIGNING_KEY.verify_key]), ReloadedFile(folder / "ring.json", PrivateRing.load)
+    )
     source = Source(value(1), value(2), value(3))
     resealer = module.Resealer(ACCOUNT, source, opener, rest=0, idle_seconds=0.001)
     module.__dict__["reseal_value"] = lambda _account, value, *_: value  # nothing checks the stored value

@@ -267,4 +267,4 @@ def test_a_system_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     assert (0, 0) == (landlock.version(), landlock.restrict(landlock.Allowed(read=())))
     (tmp_path / "new").touch()
-    assert 5 == len(landlock.lacking(0))
+    assert 5 == len(landlock.unsupported(0))

@@ -14,7 +14,7 @@ from nightsafe.cli.data_directory.placing import new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import recover_and_lock, recover_and_share
 from nightsafe.cli.process.logs import configure_command
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.signing_key import SigningKey
@@ -152,11 +152,11 @@ class DataDirectory:
                 Code.INVALID,
                 f"the key of {self.signing_key} is not in {self.verify_keys}: delivery would refuse every value",
             )
-        ring = Reloading(
+        ring = ReloadedFile(
             self.public_ring,
             PublicRing.load,
             report_unusable,
-            partial(PublicRing.succeeding, given_up=retired_keys),
+            partial(PublicRing.succeeding, retired_keys=retired_keys),
         )
         return ReloadingSealer(ring, signing_key), trusted
 

@@ -90,7 +90,7 @@ def workerd(_: Examination) -> Iterator[Finding]:
 def confinement(_: Examination) -> Iterator[Finding]:
     """Check which confinement of the API's process this machine supports."""
     version = landlock.version()
-    missing = [*landlock.lacking(version), *(() if calls.is_known() else ("system calls",))]
+    missing = [*landlock.unsupported(version), *(() if calls.is_known() else ("system calls",))]
     if missing:
         found = f"Landlock {version}: a server that an attacker took over is not kept from: {'; '.join(missing)}"
         yield Finding(State.WARNING, "confinement", found, "a newer Linux with Landlock enabled prevents all of it")

@@ -103,7 +103,7 @@ async def _reseal(
     from nightsafe.cli.data_directory.directory import report_unusable  # noqa: PLC0415 - not needed for help
     from nightsafe.delivery.key_rotation.resealing import Resealer  # noqa: PLC0415 - likewise
     from nightsafe.delivery.source.http_resealing import HttpResealing  # noqa: PLC0415 - likewise
-    from nightsafe.sealing.reloading.key_file import Reloading  # noqa: PLC0415 - likewise
+    from nightsafe.sealing.reloading.key_file import ReloadedFile  # noqa: PLC0415 - likewise
     from nightsafe.sealing.reloading.opener import ReloadingOpener  # noqa: PLC0415 - likewise
     from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - likewise
     from nightsafe.sealing.verify_keys import VerifyKeys  # noqa: PLC0415 - likewise
@@ -111,7 +111,7 @@ async def _reseal(
     try:
         private: Path = values["private_ring"] or directory.private_ring
         verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
-        ring = Reloading(private, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+        ring = ReloadedFile(private, PrivateRing.load, report_unusable, PrivateRing.succeeding)
         opener = ReloadingOpener(verifier, ring)
         account_id = account_id or await source.find_account()
         resealer = Resealer(account_id, HttpResealing(source), opener, rest=values["rest"])

@@ -95,7 +95,7 @@ def sign(private: Path, public: Path) -> PublicRing:
             Code.INVALID,
             f"{public}: its primary key is not the primary key of {private}; rotate, or install",
         )
-    signed = offered.of(public_ring(ring, offered).lineage)
+    signed = offered.with_lineage(public_ring(ring, offered).lineage)
     signed.save(public, replace=True)
     return signed
 
@@ -119,15 +119,15 @@ def _check_belongs(
             f"{private}: its number is {ring.number}, and the number of {public} is {offered.number}: the private "
             "ring is an older copy and lacks a key. Use its newest copy",
         )
-    given_up = {
+    retired_keys = {
         key.id
         for key in offered.keys
         if ring.get(key.id) is None
         and not known.values.get(key.id)
         and (not known.number or key.state is State.RETIRED or key.id in known.retired)
     }
-    if offered.number and offered.primary.id not in given_up:
-        offered = offered.without(given_up)
+    if offered.number and offered.primary.id not in retired_keys:
+        offered = offered.without(retired_keys)
     ring.check_covers(offered)
 
 

@@ -103,7 +103,7 @@ class Confinement:
 
     def log_missing(self) -> None:
         """Log the restrictions that this machine does not support, if any."""
-        missing = list(landlock.lacking(self._version))
+        missing = list(landlock.unsupported(self._version))
         if not self._filtered:
             missing.append("system calls")
         if missing:

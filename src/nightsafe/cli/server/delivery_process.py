@@ -29,7 +29,7 @@ from nightsafe.delivery.source.http_resealing import HttpResealing
 from nightsafe.delivery.workerd.control import unix_socket
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import files
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
@@ -62,7 +62,7 @@ async def running_delivery(
     protect_process()
     private_ring, verify_keys = keys
     verifier = VerifyKeys.load(verify_keys)
-    ring = Reloading(private_ring, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+    ring = ReloadedFile(private_ring, PrivateRing.load, report_unusable, PrivateRing.succeeding)
     opener = ReloadingOpener(verifier, ring)
     listener = listen(*address, "--listen")
     try:

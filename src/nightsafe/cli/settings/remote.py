@@ -11,7 +11,7 @@ from nightsafe.cli.settings.wrangler_config import configured_script
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import notify
 from nightsafe.client import Nightsafe
-from nightsafe.client.settings import PUBLIC_RING, Shown, token_alone
+from nightsafe.client.settings import PUBLIC_RING, CredentialArguments, only_token
 
 SEAL_CHOICES: dict[str, bool | Literal["require"]] = {"auto": True, "never": False, "require": "require"}
 
@@ -66,7 +66,7 @@ class Remote:
             notify(f"the server is {server.url} ({self._address_source})")
         ring = self._public_ring or (None if PUBLIC_RING in os.environ else server.public_ring)
         try:
-            credentials: Shown = {} if server.token is None else token_alone(server.token)
+            credentials: CredentialArguments = {} if server.token is None else only_token(server.token)
             client = Nightsafe(base_url=server.url, seal=self._seal, public_ring=ring, **credentials)
         except ValueError as error:
             raise CommandError(str(error)) from None

@@ -18,7 +18,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.policy import policies_for
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.private_ring import PrivateRing

@@ -109,7 +109,7 @@ def test_half_written_key_files_are_removed(tmp_path: Path, capsys: pytest.Captu
         path.touch()
     written = tmp_path / "delivery" / ".private-ring.json.1111111111111111"
 
-    with files._drafted(written, b"a ring", 0o600):
+    with files._write_draft(written, b"a ring", 0o600):
         sweep(tmp_path)
         assert {written, other} == set((tmp_path / "delivery").iterdir())
 

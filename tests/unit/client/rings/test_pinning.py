@@ -12,8 +12,8 @@ import pytest
 from tests.unit.client.recorder import ACCOUNT, Answer, Either, answer, raw, refusal, settled
 
 from nightsafe.client import SealingError
-from nightsafe.client.client_sealed import note_unsealed
-from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, UnusableError, Whose
+from nightsafe.client.client_sealed import log_unsealed
+from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, RingOwner, UnusableError
 from nightsafe.sealing.rings.lineage import Identity, Lineage, Link, NotFollowedError, follow
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -188,7 +188,7 @@ async def test_a_server_that_never_had_a_ring_gets_unsealed_values(
 ) -> None:
     """A server without a ring gets unsealed values, which is logged; with a required seal nothing is sent."""
     caplog.set_level(logging.INFO)
-    note_unsealed.cache_clear()
+    log_unsealed.cache_clear()
     assert "plaintext" == await write(either, refusal(404, 7003), answer(SECRET), base_url="https://bare.test/v4")
     assert "values are sent unsealed: https://bare.test/v4 offers no public ring" in caplog.text
     assert "offers no public ring" in await write(either, refusal(404, 7003), seal="require")
@@ -292,8 +292,10 @@ def _keep(path: Path, number: int) -> str:
     """Remember one of several rings as the first, in another process."""
     ring = Identity(1, bytes([number]) * 32, bytes([number]) * 32)
     try:
-        KnownRings(path).keep(Whose("s", "a"), lambda known: ring if known is None else follow(known, ring, ()))
-        KnownRings(path).keep(Whose("s", str(number)), lambda _: ring)
+        KnownRings(path).remember(
+            RingOwner("s", "a"), lambda known: ring if known is None else follow(known, ring, ())
+        )
+        KnownRings(path).remember(RingOwner("s", str(number)), lambda _: ring)
     except NotFollowedError:
         return "refused"
     return "kept"
@@ -314,10 +316,10 @@ def test_without_a_safe_place_no_ring_is_kept(tmp_path: Path) -> None:
     with pytest.raises(CannotKeepError):
         KnownRings(None).get(whose)
     with pytest.raises(CannotKeepError):
-        KnownRings(None).keep(whose, lambda _: ring)
+        KnownRings(None).remember(whose, lambda _: ring)
     tmp_path.chmod(0o777)
     with pytest.raises(UnusableError, match="chmod go-w"):
-        KnownRings(tmp_path / "known-rings").keep(whose, lambda _: ring)
+        KnownRings(tmp_path / "known-rings").remember(whose, lambda _: ring)
     tmp_path.chmod(0o700)
 
 

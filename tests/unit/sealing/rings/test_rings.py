@@ -198,7 +198,7 @@ def test_a_rings_number_only_grows(ring: PrivateRing) -> None:
     """A rotation raises the number by one, or past a known number; retiring and removing a key keep it."""
     old = ring.public().primary.id
     rotated = ring.rotated()
-    given_up = rotated.retired(old)
+    retired_keys = rotated.retired(old)
     assert [1, 2, 2, 2, 3, 8] == [
         each_ring.number
         for each_ring in (ring, rotated, given_up, given_up.without(old), rotated.rotated(), ring.rotated(beyond=7))
@@ -275,10 +275,10 @@ def test_a_given_up_key_may_be_missing() -> None:
     rings = RotatedRings()
     newest = rings.third.without({rings.old})
     assert newest is newest.succeeding(rings.retired)
-    assert newest is newest.succeeding(rings.second, given_up=lambda: [rings.old])
-    assert newest is newest.succeeding(rings.first, given_up=lambda: {rings.old})
+    assert newest is newest.succeeding(rings.second, retired_keys=lambda: [rings.old])
+    assert newest is newest.succeeding(rings.first, retired_keys=lambda: {rings.old})
     asked = Mock(return_value=[])
-    rings.third.succeeding(rings.second, given_up=asked)
+    rings.third.succeeding(rings.second, retired_keys=asked)
     asked.assert_not_called()
 
 
