@@ -47,8 +47,8 @@ def complete_secrets(ctx: click.Context, parameter: click.Parameter, incomplete:
     """Return the script's secrets that begin with the incomplete word and are not on the command line yet."""
     from nightsafe.cli.terminal.likely import secret_names  # noqa: PLC0415 - needs a client
 
-    given = ctx.params.get(parameter.name or "")
-    already_given = set(given) if isinstance(given, tuple) else set()
+    value = ctx.params.get(parameter.name or "")
+    already_given = set(value) if isinstance(value, tuple) else set()
     return [item for item in _matching_names(ctx, incomplete, secret_names) if item.value not in already_given]
 
 
@@ -74,19 +74,19 @@ def _server_settings(ctx: click.Context) -> dict[str, Any]:
     from nightsafe.cli.settings.settings_file import default_map  # noqa: PLC0415 - only needed here
     from nightsafe.cli.settings.sources import drop_overridden  # noqa: PLC0415 - likewise
 
-    given: dict[str, Any] = {name: ctx.params[name] for name in _SERVER_OPTIONS if name in ctx.params}
+    values: dict[str, Any] = {name: ctx.params[name] for name in _SERVER_OPTIONS if name in ctx.params}
     words = ctx.command_path.split()[1:]
     settings = default_map(ctx.find_root().params.get("config"), quiet=True)
     for word in words:
         settings = settings.get(word, {})
     by_default = (ParameterSource.DEFAULT, None)
     file_settings = {
-        name: settings[name] for name in given if name in settings and ctx.get_parameter_source(name) in by_default
+        name: settings[name] for name in values if name in settings and ctx.get_parameter_source(name) in by_default
     }
     file_settings = drop_overridden(file_settings)
     return {
-        **given,
+        **value,
         **file_settings,
-        "data": Path(file_settings.get("data") or given.get("data") or ".nightsafe"),
+        "data": Path(file_settings.get("data") or values.get("data") or ".nightsafe"),
         "seal": "never",
     }

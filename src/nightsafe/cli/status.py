@@ -36,12 +36,14 @@ def command(*, remote: Remote, as_json: bool) -> None:
         for process in processes
     ]
     show_table(("process", "acted_on", "asked", "reseals"), rows)
-    held = [[hold["script"], hold["until"], hold["reason"]] for process in processes for hold in process["held"]]
+    held_scripts = [
+        [hold["script"], hold["until"], hold["reason"]] for process in processes for hold in process["held"]
+    ]
     if not any(process.get("reseals", True) for process in processes):
         say(
             "no process may reseal values after a rotation of keys, because their tokens lack the permission "
             "Nightsafe Resealing. Run: nightsafe keys reseal"
         )
-    if held:
+    if held_scripts:
         click.echo()
-        show_table(("held apart", "until", "reason"), held)
+        show_table(("held apart", "until", "reason"), held_scripts)

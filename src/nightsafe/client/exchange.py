@@ -125,9 +125,9 @@ def delay_before(retries_taken: int, headers: Mapping[str, str]) -> float:
         retries_taken: the number of retries so far.
         headers: the headers of the last answer.
     """
-    asked = _asked_delay(headers)
-    if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER:
-        return asked
+    requested = _asked_delay(headers)
+    if requested is not None and 0 < requested <= LONGEST_RETRY_AFTER:
+        return requested
     doubled = min(INITIAL_RETRY_DELAY * 2.0 ** min(retries_taken, 1000), MAX_RETRY_DELAY)
     return doubled * (1 - _JITTER * random.random())  # noqa: S311 - spreads clients out, protects nothing
 

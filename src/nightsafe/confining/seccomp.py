@@ -93,7 +93,7 @@ def forbid(names: Iterable[str], *rules: Rule) -> bool:
     for rule in (no_namespaces, no_limits_of_others, *rules):
         steps += rule()
     steps.append(_Step(_RETURN, _ALLOW))
-    packed = b"".join(struct.pack("=HBBI", one.code, one.then, one.otherwise, one.operand) for one in steps)
+    packed = b"".join(struct.pack("=HBBI", step.code, step.then, step.otherwise, step.operand) for step in steps)
     return not LIBC.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(_Program(len(steps), packed)), 0, 0)
 
 

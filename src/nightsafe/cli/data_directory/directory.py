@@ -156,7 +156,7 @@ class DataDirectory:
             self.public_ring,
             PublicRing.load,
             report_unusable,
-            partial(PublicRing.succeeding, retired_keys=retired_keys),
+            partial(PublicRing.as_successor_of, retired_keys=retired_keys),
         )
         return ReloadingSealer(ring, signing_key), trusted
 

@@ -111,7 +111,7 @@ async def _reseal(
     try:
         private: Path = values["private_ring"] or directory.private_ring
         verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
-        ring = ReloadedFile(private, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+        ring = ReloadedFile(private, PrivateRing.load, report_unusable, PrivateRing.as_successor_of)
         opener = ReloadingOpener(verifier, ring)
         account_id = account_id or await source.find_account()
         resealer = Resealer(account_id, HttpResealing(source), opener, rest=values["rest"])

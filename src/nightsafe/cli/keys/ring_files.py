@@ -155,7 +155,7 @@ def install(new: Path, public: Path, known: RecipientKeyRecord) -> PublicRing:
         _refuse_lacking(source, new_ring, current, known)  # a ring of another safe gets this message, not "older"
     check_not_older(source, new_ring.number, max(known.number, current.number))
     _refuse_lacking(source, new_ring, current, known)
-    ring = new_ring.succeeding(current, source, lambda: known.retired).retiring(known.retired, source)
+    ring = new_ring.as_successor_of(current, source, lambda: known.retired).with_retired(known.retired, source)
     removed = {key for key in known.retired if current.get(key) is None and not known.values.get(key)}
     ring = ring.without(removed)
     ring.save(public, replace=True)
@@ -196,7 +196,7 @@ def check_retirable(public: Path, key_id: str) -> None:
 
 def retire(public: Path, private: Path, key_id: str) -> None:
     """Mark a key as retired in the public ring and, if its file is here, in the private ring."""
-    PublicRing.load(public).retiring({key_id}, str(public)).save(public, replace=True)
+    PublicRing.load(public).with_retired({key_id}, str(public)).save(public, replace=True)
     if private.exists():
         ring = PrivateRing.load(private)
         if ring.get(key_id) is not None:
@@ -266,5 +266,5 @@ def _with_retired(ring: PublicRing, current: PublicRing | None, known: Known) ->
     Raises:
         NightsafeError: INVALID, if the ring's primary key is one of them.
     """
-    gone = {key.id for key in current.keys if key.state is State.RETIRED} if current else set()
-    return ring.retiring(gone | known.retired)
+    retired_elsewhere = {key.id for key in current.keys if key.state is State.RETIRED} if current else set()
+    return ring.with_retired(retired_elsewhere | known.retired)

@@ -41,7 +41,7 @@ def merge_rings(old: DataDirectory, new: DataDirectory) -> None:
     if not is_newer and not given_up:
         return
     ring = _merge_public(old_safe.ring, restored) if is_newer else restored
-    ring = ring.retiring(given_up - {ring.primary.id})
+    ring = ring.with_retired(given_up - {ring.primary.id})
     ring.save(new.public_ring, replace=True)
     if is_newer:
         _merge_private(old, new)

@@ -62,7 +62,7 @@ async def running_delivery(
     protect_process()
     private_ring, verify_keys = keys
     verifier = VerifyKeys.load(verify_keys)
-    ring = ReloadedFile(private_ring, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+    ring = ReloadedFile(private_ring, PrivateRing.load, report_unusable, PrivateRing.as_successor_of)
     opener = ReloadingOpener(verifier, ring)
     listener = listen(*address, "--listen")
     try:

@@ -106,9 +106,9 @@ class HttpTransport:
         """Return the pool of connections to a server."""
         pool = self._pools.get(origin)
         if pool is None:
-            made = self._new_pool(origin)
-            pool = self._pools.setdefault(origin, made)  # another thread may have been faster
-            if pool is made:
+            new = self._new_pool(origin)
+            pool = self._pools.setdefault(origin, new)  # another thread may have been faster
+            if pool is new:
                 close_when_forgotten(self, pool)
         return pool
 

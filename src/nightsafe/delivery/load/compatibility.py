@@ -29,7 +29,7 @@ class Compatibility(Struct, frozen=True):
     flags: tuple[str, ...]
 
     @classmethod
-    def of(cls, version: BundleVersion, today: dt.date | None = None) -> Self:
+    def for_version(cls, version: BundleVersion, today: dt.date | None = None) -> Self:
         """Return the date and flags that a version runs with.
 
         Args:

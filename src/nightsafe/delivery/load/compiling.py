@@ -110,7 +110,10 @@ def _write(folder: Path, check: Check, marker: str) -> Path:
     """Write a configuration, and the code as loads, into a folder."""
     version = _version(check)
     loads = {"LINKED": _build_load(check, version, marker)}
-    newer = Compatibility.of(version).module_root != Compatibility.of(_for_older_registry(version)).module_root
+    newer = (
+        Compatibility.for_version(version).module_root
+        != Compatibility.for_version(_for_older_registry(version)).module_root
+    )
     if newer and len(check.modules) > 1:  # a module that no other imports is not linked
         loads["COMPILED"] = _build_load(check, _for_older_registry(version), marker, linked=False)
     for name, body in (_OWN | loads).items():
@@ -147,7 +150,7 @@ def _for_older_registry(version: BundleVersion) -> BundleVersion:
 def _build_load(check: Check, version: BundleVersion, marker: str, *, linked: bool = True) -> bytearray:
     """Return the code as it would be served, but with a module before it that throws."""
     frame = Frame()
-    compatibility = Compatibility.of(version)
+    compatibility = Compatibility.for_version(version)
     modules = Modules(frame, version, {module.name: module.body for module in check.modules}, compatibility, _FIRST)
     main = modules.add()
     first = [f"throw {js_string(marker)};"]

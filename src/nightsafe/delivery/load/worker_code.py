@@ -27,7 +27,7 @@ def build_load(bundle: Bundle, version: BundleVersion, contents: Mapping[bytes, 
             values are larger than workerd accepts.
     """
     frame = Frame()
-    compatibility = Compatibility.of(version)
+    compatibility = Compatibility.for_version(version)
     files = {module.name: contents[module.digest] for module in version.modules}
     try:
         Environment(frame, bundle, version, files, opener).fill()

@@ -43,7 +43,7 @@ class ReloadingSealer:
             NightsafeError: INVALID, when the file's primary is among these keys.
         """
         self._sealer = SigningSealer(
-            self._ring.replace_until_change(lambda ring: ring.retiring(key_ids, source)), self._signer
+            self._ring.replace_until_change(lambda ring: ring.with_retired(key_ids, source)), self._signer
         )
 
     def sign_message(self, message: bytes) -> bytes:

@@ -136,7 +136,7 @@ class PrivateRing:
         """Return this ring's public ring, without its lineage, which `ring_signer` adds."""
         return PublicRing([key.public for key in self.keys], number=self.number)
 
-    def succeeding(self, current: Self, source: str = "private ring") -> Self:
+    def as_successor_of(self, current: Self, source: str = "private ring") -> Self:
         """Check that this ring can replace another ring of the same safe, and return it.
 
         Raises:

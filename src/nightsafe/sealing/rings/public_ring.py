@@ -132,7 +132,7 @@ class PublicRing:
         """Return this ring with the given lineage."""
         return type(self)(self.keys, number=self.number, lineage=lineage)
 
-    def retiring(self, key_ids: Collection[str], source: str = "public ring") -> Self:
+    def with_retired(self, key_ids: Collection[str], source: str = "public ring") -> Self:
         """Return this ring with the given keys retired; keys that it does not have are ignored.
 
         Returns the same ring object if these keys are retired already.
@@ -154,7 +154,7 @@ class PublicRing:
         kept = [key for key in self.keys if key.id not in key_ids]
         return type(self)(kept, number=self.number, lineage=self.lineage)
 
-    def succeeding(
+    def as_successor_of(
         self, current: Self, source: str = "public ring", retired_keys: Callable[[], Collection[str]] = frozenset
     ) -> Self:
         """Return this ring for use in place of another ring of the same safe, with the other's retired keys retired.
@@ -173,7 +173,7 @@ class PublicRing:
         if self.number == current.number:
             self._check_same_rotation(current, source)
         self._check_has_all(current, source, retired_keys)
-        return self._with_lineage_of(current).retiring(
+        return self._with_lineage_of(current).with_retired(
             {key.id for key in current.keys if key.state is State.RETIRED}, source
         )
 
@@ -262,11 +262,11 @@ class PublicRing:
             _File(format=file_format, number=self.number, keys=self._entries(), lineage=self.lineage)
         )
 
-    def offered(self) -> bytes:
+    def encode_offer(self) -> bytes:
         """Return the ring as the server offers it: without its number, in the format that every client can read."""
         return ring_file.encode(_File(format="nightsafe-public-ring/1", keys=self._entries()))
 
-    def proof(self) -> bytes:
+    def encode_proof(self) -> bytes:
         """Return the proof that the server sends with the ring, as JSON."""
         return msgspec.json.encode(Proof(self.number, self.lineage))
 
@@ -274,7 +274,7 @@ class PublicRing:
         """Return this offered ring with the number and the lineage of its proof.
 
         Raises:
-            NightsafeError: INVALID, when `proof` is not a `Proof`.
+            NightsafeError: INVALID, when `encode_proof` is not a `Proof`.
         """
         decoded = ring_file.decode(proof, Proof, "the ring's proof")
         check_lineage("the ring's proof", decoded.lineage)

@@ -330,12 +330,12 @@ def test_a_ring_keeps_its_lineage(tmp_path: Path, suite: Suite) -> None:
     first = public_ring(private)
     after, second = rotated(private, first)
     file = tmp_path / "ring"
-    second.retiring({private.primary.id}).save(file)
+    second.with_retired({private.primary.id}).save(file)
     read = PublicRing.load(file)
 
     assert second.lineage == read.lineage == read.without({private.primary.id}).lineage
     assert second.identity == follow(first.identity, read.identity, read.lineage.links)
-    assert second.lineage == PublicRing(second.keys, number=2).succeeding(second).lineage
+    assert second.lineage == PublicRing(second.keys, number=2).as_successor_of(second).lineage
     third = public_ring(after.rotated(), None, after.primary)
     assert second.identity.signer == third.lineage.links[0].by
-    assert 2 == len(third.succeeding(second).lineage.links)
+    assert 2 == len(third.as_successor_of(second).lineage.links)

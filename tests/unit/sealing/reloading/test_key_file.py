@@ -83,8 +83,8 @@ def test_an_older_ring_changes_nothing(tmp_path: Path) -> None:
     problems: list[NightsafeError] = []
     second.save(private)
     second.public().save(public)
-    reloading = ReloadedFile(public, PublicRing.load, problems.append, PublicRing.succeeding)
-    opening = ReloadedFile(private, PrivateRing.load, problems.append, PrivateRing.succeeding)
+    reloading = ReloadedFile(public, PublicRing.load, problems.append, PublicRing.as_successor_of)
+    opening = ReloadedFile(private, PrivateRing.load, problems.append, PrivateRing.as_successor_of)
 
     first.save(private, replace=True)
     first.public().save(public, replace=True)
@@ -104,7 +104,7 @@ def test_a_ring_that_lacks_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
     second, apart = first.rotated(), first.rotated().rotated()
     retired_keys: list[str] = []
     second.public().save(public)
-    combine = partial(PublicRing.succeeding, retired_keys=lambda: retired_keys)
+    combine = partial(PublicRing.as_successor_of, retired_keys=lambda: retired_keys)
     reloading = ReloadedFile(public, PublicRing.load, problems.append, combine)
 
     apart.public().save(public, replace=True)
@@ -124,7 +124,7 @@ def test_a_key_known_to_be_retired_stays_retired(tmp_path: Path) -> None:
     ring = first.rotated()
     ring.public().save(public)
     old = RingSealer(first.public()).seal(CONTEXT, SecretValue(b"old"))
-    sealer = ReloadingSealer(ReloadedFile(public, PublicRing.load, combine=PublicRing.succeeding), signing_key)
+    sealer = ReloadingSealer(ReloadedFile(public, PublicRing.load, combine=PublicRing.as_successor_of), signing_key)
     assert sealer.countersign(CONTEXT, old)
 
     sealer.refuse([first.keys[0].id, "0" * 16])

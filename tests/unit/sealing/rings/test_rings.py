@@ -241,7 +241,7 @@ class RotatedRings:
         self.old = first.public().primary.id
         second = first.rotated()
         self.first, self.second = first.public(), second.public()
-        self.retired = self.second.retiring({self.old})
+        self.retired = self.second.with_retired({self.old})
         self.removed = self.second.without({self.old})
         self.third = second.rotated().public()
         apart = first.rotated()
@@ -266,7 +266,7 @@ def test_an_older_or_separate_ring_is_refused() -> None:
         (PrivateRing.generate().rotated().rotated().public(), rings.second, "belongs to another safe"),
     ]:
         with pytest.raises(NightsafeError, match=words) as caught:
-            new.succeeding(before, "the file")
+            new.as_successor_of(before, "the file")
         assert caught.value.problems[0].detail.startswith("the file: ")
 
 
@@ -274,11 +274,11 @@ def test_a_given_up_key_may_be_missing() -> None:
     """A missing key is accepted if it is known to be retired or given up; `given_up` is called only when needed."""
     rings = RotatedRings()
     newest = rings.third.without({rings.old})
-    assert newest is newest.succeeding(rings.retired)
-    assert newest is newest.succeeding(rings.second, retired_keys=lambda: [rings.old])
-    assert newest is newest.succeeding(rings.first, retired_keys=lambda: {rings.old})
+    assert newest is newest.as_successor_of(rings.retired)
+    assert newest is newest.as_successor_of(rings.second, retired_keys=lambda: [rings.old])
+    assert newest is newest.as_successor_of(rings.first, retired_keys=lambda: {rings.old})
     asked = Mock(return_value=[])
-    rings.third.succeeding(rings.second, retired_keys=asked)
+    rings.third.as_successor_of(rings.second, retired_keys=asked)
     asked.assert_not_called()
 
 
@@ -286,12 +286,12 @@ def test_a_retired_key_stays_retired() -> None:
     """A retired key stays retired in a newer ring and in the same ring; it cannot be the primary."""
     rings = RotatedRings()
     for new in (rings.second, rings.third):
-        key = new.succeeding(rings.retired).get(rings.old)
+        key = new.as_successor_of(rings.retired).get(rings.old)
         assert key is not None
         assert State.RETIRED is key.state
-    assert rings.removed is rings.removed.succeeding(rings.retired)
+    assert rings.removed is rings.removed.as_successor_of(rings.retired)
     with pytest.raises(NightsafeError, match="retired here"):
-        rings.third.retiring({rings.third.primary.id})
+        rings.third.with_retired({rings.third.primary.id})
 
 
 def test_a_ring_without_a_number_may_follow_another() -> None:
@@ -301,19 +301,19 @@ def test_a_ring_without_a_number_may_follow_another() -> None:
     assert second is second.succeeding(first)
     assert rings.third is rings.third.succeeding(second)
     with pytest.raises(NightsafeError, match="older key of the ring in use"):
-        first.succeeding(second)
+        first.as_successor_of(second)
     with pytest.raises(NightsafeError, match="its number is 0"):
-        second.succeeding(rings.first)
+        second.as_successor_of(rings.first)
 
 
 def test_an_older_private_ring_is_refused(ring: PrivateRing) -> None:
     """A private ring that lacks keys is refused as older; one with keys retired or removed is not."""
     rotated = ring.rotated()
     smaller = rotated.retired(ring.keys[0].id).without(ring.keys[0].id)
-    assert rotated is rotated.succeeding(ring)
-    assert smaller is smaller.succeeding(rotated)
+    assert rotated is rotated.as_successor_of(ring)
+    assert smaller is smaller.as_successor_of(rotated)
     with pytest.raises(NightsafeError, match="older"):
-        ring.succeeding(rotated)
+        ring.as_successor_of(rotated)
 
 
 def test_a_key_in_use_is_neither_retired_nor_removed(ring: PrivateRing) -> None:
