@@ -85,7 +85,7 @@ def _server_settings(ctx: click.Context) -> dict[str, Any]:
     }
     file_settings = drop_overridden(file_settings)
     return {
-        **value,
+        **values,
         **file_settings,
         "data": Path(file_settings.get("data") or values.get("data") or ".nightsafe"),
         "seal": "never",

@@ -55,15 +55,15 @@ def confirm_known(script: str, changes: Declared, existing: Iterable[Secret], *,
 def _confirm(script: str, changes: Declared, existing: Iterable[Secret]) -> None:
     """Ask if the changes would lose anything."""
     deleted, replaced = [], []
-    for secret in existing:
-        if secret.name not in changes:
+    for current in existing:
+        if current.name not in changes:
             continue
-        fields = changes[secret.name]
+        fields = changes[current.name]
         if fields is None:
-            deleted.append(secret.name)
-        elif not is_of_kind(fields, secret):
-            old, new = _describe_kind(*_public_fields_of(secret)), _describe_kind(*_public_fields(fields))
-            replaced.append(f"{secret.name}, {old}, by {new}")
+            deleted.append(current.name)
+        elif not is_of_kind(fields, current):
+            old, new = _describe_kind(*_public_fields_of(current)), _describe_kind(*_public_fields(fields))
+            replaced.append(f"{current.name}, {old}, by {new}")
     parts = [f"delete {', '.join(deleted)}"] if deleted else []
     parts += [f"replace {replacement}" for replacement in replaced]
     if parts:

@@ -226,18 +226,15 @@ def command(  # noqa: PLR0913 - one for each option
     )
     add_entrance = partial(_add_entrance, trusted_proxy, proxy_header)
     directory, open_listener = DataDirectory(data), partial(_listener, inherited, host, port)
-    with _open_confined(directory, open_listener, tls, log_format, has_parent=inherited is not None) as (
-        listener,
-        pair,
-        output,
-    ):
+    confined = _confined(directory, open_listener, tls, log_format, has_parent=inherited is not None)
+    with confined as (listener, pair, output):
         running = partial(_run, tls=pair, keep_alive=keep_alive, output=output, data=None if inherited else data)
         code = uvloop.run(_serve(directory, listener, limits, admission, add_entrance, running))
     sys.exit(code)
 
 
 @contextlib.contextmanager
-def _open_confined(
+def _confined(
     directory: DataDirectory,
     listener: Callable[[], socket.socket],
     tls: TlsFiles | None,

@@ -27,10 +27,10 @@ def print_before_storing(label: str) -> Iterator[Callable[[str], None]]:
     """
     printed = False
 
-    def show(text: str) -> None:
+    def show(output: str) -> None:
         """Print the text and make sure that it was written."""
         nonlocal printed
-        _print(text.removesuffix("\n") + "\n", label)
+        _print(output.removesuffix("\n") + "\n", label)
         printed = True
 
     try:
@@ -41,7 +41,7 @@ def print_before_storing(label: str) -> Iterator[Callable[[str], None]]:
         raise
 
 
-def _print(text: str, label: str) -> None:
+def _print(output: str, label: str) -> None:
     """Write and flush.
 
     Raises:
@@ -50,7 +50,7 @@ def _print(text: str, label: str) -> None:
     if sys.stdout is None:  # it was closed before the start
         raise _refusal(label, os.strerror(errno.EBADF))
     try:
-        click.echo(text, nl=False)
+        click.echo(output, nl=False)
         sys.stdout.flush()
     except (OSError, ValueError) as error:
         _discard_stdout()

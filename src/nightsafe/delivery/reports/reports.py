@@ -166,8 +166,8 @@ class Reports:
     def log_output(self, line: bytes) -> None:
         """Log a line that the runtime itself printed; it may quote a script."""
         if self._allow_event():
-            text = line[:_MAX_LINE_BYTES].decode("utf-8", "replace").rstrip()
-            _log.info("workerd.output", line=text)
+            decoded = line[:_MAX_LINE_BYTES].decode("utf-8", "replace").rstrip()
+            _log.info("workerd.output", line=decoded)
 
     def _allow_event(self) -> bool:
         """Return whether the limit allows one more event; if so, first log how many events were dropped before it."""
