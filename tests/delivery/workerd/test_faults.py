@@ -217,7 +217,7 @@ async def test_a_restored_log_is_reported(own_scene: Scene, monkeypatch: pytest.
     first = True
     real = own_scene.source.changes
 
-    async def changes(after: str, *, wait: bool) -> Changes:
+    async def changes(after: str, *, wait: bool) -> BundleChanges:
         """Report a restore the first time."""
         nonlocal first
         if first:

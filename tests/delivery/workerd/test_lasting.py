@@ -67,7 +67,7 @@ until = partial(waiting.until, seconds=SECONDS, pause=0.001)
 
 async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
     """Run the feed, with a source that is away at first: two versions are delivered, one after the other."""
-    module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001, _AT_ONCE_AGAIN=(0.001,))
+    module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001, _RETRY_PAUSES=(0.001,))
     own_scene = Scene(folder)
     source, bundle, changes = own_scene.source, own_scene.source.bundle, own_scene.source.changes
     trouble = itertools.chain([AWAY] * 4, itertools.repeat(None))
@@ -86,7 +86,7 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
             raise error
         return await changes(after, wait=wait)
 
-    async def tell(held: Held) -> None:
+    async def tell(held: ServedScript) -> None:
         """Record the bundle."""
         told.append(held)
 
@@ -170,7 +170,7 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     class Checks:
         """An API with uploads to check."""
 
-        async def greet(self) -> None:
+        async def announce(self) -> None:
             """Do nothing."""
 
         async def next(self) -> CodeCheck | None:
@@ -181,7 +181,7 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
             await asyncio.sleep(0)
             return found
 
-        async def tell(self, check: CodeCheck, _: Verdict) -> None:
+        async def send_verdict(self, check: Check, _: Verdict) -> None:
             """Record a verdict."""
             told.append(check.id)
 
@@ -246,9 +246,9 @@ class FakeProbe:
     def __init__(self, _: FakeChild) -> None:
         self.cpu_used = 0.0
 
-    async def answered(self, **_: float) -> bool:
+    async def wait_for_answer(self, **_: float) -> bool:
         """Return whether there is an answer."""
-        self.used = self.wrong[0] if self.wrong else 0.0
+        self.cpu_used = self.wrong[0] if self.wrong else 0.0
         return not self.wrong
 
     async def end(self) -> None:
@@ -314,9 +314,9 @@ async def watches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
         watcher.__dict__.update(_main=watched, _cells={1: SimpleNamespace(keeper=watched)})
     else:
         watcher = module.Delivery.__new__(module.Delivery)
-        watcher.__dict__.update(follower=watched, supervisor=watched, _reporter=watched, _reach=watched)
+        watcher.__dict__.update(follower=watched, supervisor=watched, _reporter=watched, _egress=watched)
     arm()
-    running = asyncio.create_task(lasting("watch", watcher.watch))
+    running = asyncio.create_task(keep_running("watch", watcher.watch))
     for _round in range(50):
         await asyncio.sleep(0.001)
     assert not running.done()

@@ -105,7 +105,7 @@ async def hello(_: Any, __: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving(app: Application = hello, tls: Tls | None = None, keep_alive: int = KEEP_ALIVE) -> Any:
+async def serving(app: Application = hello, tls: TlsFiles | None = None, keep_alive: int = KEEP_ALIVE) -> Any:
     """Yield a server on a free port of loopback, and a function that creates its clients."""
     listener, clients = listen("127.0.0.1", 0), []
 
@@ -234,7 +234,7 @@ async def test_new_certificates_are_shown_after_a_renewal(certificates: tuple[Au
 
 async def _renewed(server: ApiServer) -> None:
     """Wait until the renewal has been tried."""
-    renewing = server._renewing  # nothing else shows a try that changed nothing
+    renewing = server._renew_task  # nothing else shows a try that changed nothing
     assert renewing is not None
     await asyncio.wait_for(renewing, _SECONDS)
 

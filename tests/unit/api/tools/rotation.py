@@ -68,8 +68,8 @@ class Rotation:
         self._write(ring)
         self.signing_key = SigningKey.generate()
         self.verifier = VerifyKeys([self.signing_key.verify_key])
-        self.opener = ReloadingOpener(self.verifier, Reloading(self.private, PrivateRing.load))
-        public_ring = Reloading(
+        self.opener = ReloadingOpener(self.verifier, ReloadedFile(self.private, PrivateRing.load))
+        public_ring = ReloadedFile(
             self.public, PublicRing.load, lambda error: self.problems.append(error.problems[0].detail)
         )
         self.sealer = ReloadingSealer(public_ring, self.signing_key)
