@@ -52,7 +52,7 @@ async def test_the_api_restarts_after_an_error_at_any_await(tmp_path: Path, numb
     thrower = Thrower()
     module = thrown(API, thrower, only=OF_API)
     module.__dict__.update(sys=SimpleNamespace(executable=str(fake)), _END_SECONDS=0.01)
-    patience = module.Patience(deaths=1 << 30, pause_seconds=0.0, longest_pause_seconds=0.0, start_seconds=0.2)
+    patience = module.RestartLimits(deaths=1 << 30, pause_seconds=0.0, longest_pause_seconds=0.0, start_seconds=0.2)
     api = module.ApiProcess([], SimpleNamespace(fileno=lambda: 0, close=lambda: None), patience)
     await api._launch()
     thrower.arm(number, "after", Boom())
