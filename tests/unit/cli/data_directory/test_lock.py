@@ -17,7 +17,7 @@ from nightsafe.errors import Code, NightsafeError
 
 def is_free(path: Path) -> bool:
     """Return whether the directory could be locked exclusively now."""
-    lock = take(path, fcntl.LOCK_EX)
+    lock = lock_directory(path, fcntl.LOCK_EX)
     if lock is None:
         return False
     unlock(lock)
@@ -26,7 +26,7 @@ def is_free(path: Path) -> bool:
 
 def test_users_share_the_lock_and_exclude_others(tmp_path: Path) -> None:
     """Any number of users share the lock; until they end, exclusive use is refused with a holder's process id."""
-    with shared(tmp_path), shared(tmp_path):
+    with shared_lock(tmp_path), shared_lock(tmp_path):
         with (
             pytest.raises(NightsafeError, match=r"is in use by process \d+; stop that first") as refused,
             exclusive_lock(tmp_path, 0),
@@ -54,7 +54,7 @@ def test_an_absent_directory_is_not_locked(tmp_path: Path) -> None:
 
 def test_the_lock_leaves_no_file(tmp_path: Path) -> None:
     """The lock leaves no file, because it is the directory's own."""
-    with shared(tmp_path):
+    with shared_lock(tmp_path):
         assert [] == list(tmp_path.iterdir())
 
 
@@ -84,8 +84,8 @@ def test_a_waiting_process_locks_the_exchanged_directory(tmp_path: Path) -> None
 
 def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
     """The lock of a killed process is free at once."""
-    code = "import sys, pathlib, time; from nightsafe.cli.data_directory.lock import shared\n"
-    code += "with shared(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    code = "import sys, pathlib, time; from nightsafe.cli.data_directory.lock import shared_lock\n"
+    code += "with shared_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -34,7 +34,7 @@ def test_an_address_exists_while_its_server_runs(tmp_path: Path) -> None:
 
 def test_an_address_that_others_could_write_is_not_used(tmp_path: Path) -> None:
     """An address that others could have written shows that a server runs, but no credential is sent to it."""
-    with announced(tmp_path, URL):
+    with publish_address(tmp_path, URL):
         (tmp_path / "address").chmod(0o622)
 
         assert URL == address_of(tmp_path)
@@ -45,7 +45,7 @@ def test_an_address_that_others_could_write_is_not_used(tmp_path: Path) -> None:
 
 def test_a_server_runs_without_writing_its_address(tmp_path: Path) -> None:
     """A server runs even if it cannot write its address."""
-    with announced(tmp_path / "absent", URL):
+    with publish_address(tmp_path / "absent", URL):
         assert address_of(tmp_path / "absent") is None
 
 
@@ -104,7 +104,7 @@ def test_json_configurations_override_toml(tmp_path: Path) -> None:
 )
 def test_times_are_shown_in_utc(moment: dt.datetime | str | None, words: str) -> None:
     """Times are shown to the second, in UTC."""
-    assert words == shown(moment)
+    assert words == display_time(moment)
 
 
 @pytest.mark.parametrize(("number", "words"), [(None, "-"), (3.0, "3"), (1234567.0, "1234567")])

@@ -16,7 +16,7 @@ from nightsafe.sealing import files
 
 def leftover_folder(where: Path, command: str = "restore") -> Path:
     """Return a folder with a private ring, as a killed command leaves it."""
-    workshop = Workshop.begin(new_path(where), command)
+    workshop = WorkingFolder.create(new_path(where), command)
     (workshop.path / "delivery").mkdir()
     (workshop.path / "delivery" / "private-ring.json").touch()
     workshop.unlock()

@@ -76,7 +76,7 @@ def test_a_copy_ends_when_the_log_grows_too_long(
 
 def test_a_copy_ends_before_writes_are_refused() -> None:
     """A copy ends before the log is so long that the server refuses writes."""
-    assert database_copy._MOST_LOG_BYTES + (32 << 20) < LOG_MOST * PAGE_BYTES
+    assert database_copy._MAX_LOG_BYTES + (32 << 20) < LOG_MOST * PAGE_BYTES
 
 
 def test_key_ids_of_items_are_found_in_either_schema() -> None:

@@ -34,7 +34,7 @@ from nightsafe.cli.secret.sources.dotenv import parse_dotenv
 )
 def test_values_are_parsed_by_dotenvs_rules(content: str, values: dict[str, str]) -> None:
     """Values are parsed by dotenv's rules."""
-    assert values == {entry.name: entry.text for entry in parse_dotenv(content).entries}
+    assert values == {entry.name: entry.text for entry in parse_dotenv(content).assignments}
 
 
 def test_odd_lines_are_reported_by_number() -> None:
@@ -42,7 +42,7 @@ def test_odd_lines_are_reported_by_number() -> None:
     found = parse_dotenv('# comment\n\nA=1\nwhat\nB=\'x\nC="a\nb"\nalso this\n')
 
     assert [("A", 3, False), ("B", 5, True), ("C", 6, False)] == [
-        (entry.name, entry.line, entry.open_quote) for entry in found.entries
+        (entry.name, entry.line, entry.open_quote) for entry in found.assignments
     ]
     assert [4, 8] == found.skipped
 

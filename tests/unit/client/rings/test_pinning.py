@@ -42,7 +42,7 @@ UNSIGNED = PublicRing(RINGS[0].keys, number=1)
 
 def offered(ring: PublicRing) -> Answer:
     """Return an answer in which a server offers a ring."""
-    return answer(json.loads(ring.offered()), result_info=json.loads(ring.proof()))
+    return answer(json.loads(ring.encode_offer()), result_info=json.loads(ring.encode_proof()))
 
 
 def update(client: Any) -> Any:
@@ -107,7 +107,7 @@ SWAPS: dict[str, Callable[[], Answer]] = {
     "the known ring with another signer": lambda: offered(
         PublicRing(RINGS[1].keys, number=2, lineage=FOREIGN.lineage)
     ),
-    "malformed links": lambda: answer(json.loads(RINGS[3].offered()), result_info={"lineage": {"links": [{}]}}),
+    "malformed links": lambda: answer(json.loads(RINGS[3].encode_offer()), result_info={"lineage": {"links": [{}]}}),
     "not found": lambda: refusal(404, 7003),
     "forbidden": lambda: refusal(403, 10000),
     "an answer that is not JSON": lambda: raw(b"<html>not here</html>", 404),
@@ -312,7 +312,7 @@ def test_concurrent_processes_agree_on_the_first_ring(tmp_path: Path) -> None:
 
 def test_without_a_safe_place_no_ring_is_kept(tmp_path: Path) -> None:
     """Without a home directory there is no file; a file in a directory that others may write is refused."""
-    whose, ring = Whose("s", "a"), RINGS[0].identity
+    whose, ring = RingOwner("s", "a"), RINGS[0].identity
     with pytest.raises(CannotKeepError):
         KnownRings(None).get(whose)
     with pytest.raises(CannotKeepError):

@@ -142,7 +142,9 @@ async def test_rules_are_new_only_if_they_refuse_more(tmp_path: Path) -> None:
     """The written rules count as new only if they refuse something that was not refused before."""
     first, more = frozenset(nets("11.22.33.44")), frozenset(nets("11.22.33.44", "25.1.2.3"))
     private = frozenset(nets("11.22.33.44", "25.1.2.3", "172.17.0.1", "fe80::1"))
-    reach = Egress(tmp_path / "reach", nets("30.0.0.0/8"), look=lookup_of([first, first, more, private, first]))
+    reach = Egress(
+        tmp_path / "reach", nets("30.0.0.0/8"), find_own_networks=lookup_of([first, first, more, private, first])
+    )
 
     assert [True, False, True, False, False] == [reach.write() for _ in range(5)]
     assert '"30.0.0.0/8"' in (reach.folder / FILE).read_text()
@@ -167,7 +169,10 @@ async def test_a_closed_network_stays_closed(tmp_path: Path) -> None:
 
 async def test_an_instance_that_wrote_no_file_removes_none(tmp_path: Path) -> None:
     """An instance that wrote no file removes none, because the file may belong to another process."""
-    one, other = Egress(tmp_path / "reach", look=frozenset), Egress(tmp_path / "reach", look=frozenset)
+    one, other = (
+        Egress(tmp_path / "reach", find_own_networks=frozenset),
+        Egress(tmp_path / "reach", find_own_networks=frozenset),
+    )
     one.write()
     await other.stop()
 
@@ -180,11 +185,11 @@ async def test_an_instance_that_wrote_no_file_removes_none(tmp_path: Path) -> No
 async def test_private_networks_can_be_opened(tmp_path: Path) -> None:
     """With private networks open, this machine is open too, with any addresses."""
 
-    def look() -> frozenset[Network]:
+    def find_own_networks() -> frozenset[Network]:
         """Fail, because it must not be called."""
         raise AssertionError
 
-    reach = Egress(tmp_path / "reach", private=True, find_own_networks=look)
+    reach = Egress(tmp_path / "reach", private=True, find_own_networks=find_own_networks)
     reach.write()
     assert 'allow = ["public", "private"],\n  deny = [],' in (reach.folder / FILE).read_text()
     await reach.stop()
@@ -194,8 +199,8 @@ async def test_a_new_address_replaces_the_runtime(tmp_path: Path, monkeypatch: p
     """The runtime is replaced when the kernel reports an address that was not refused before."""
     here, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     here.setblocking(False)
-    monkeypatch.setattr("nightsafe.delivery.egress.addresses._kernel", lambda: here)
-    reach = Egress(tmp_path / "reach", look=lookup_of([frozenset(), frozenset(nets("25.1.2.3"))]))
+    monkeypatch.setattr("nightsafe.delivery.egress.addresses._open_netlink", lambda: here)
+    reach = Egress(tmp_path / "reach", find_own_networks=lookup_of([frozenset(), frozenset(nets("25.1.2.3"))]))
     renewed = asyncio.Event()
     reach.write()
     reach.start(renewed.set)
@@ -209,9 +214,9 @@ async def test_a_new_address_replaces_the_runtime(tmp_path: Path, monkeypatch: p
 
 async def test_changes_are_looked_for_without_the_kernels_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without messages from the kernel, changes are still looked for."""
-    monkeypatch.setattr("nightsafe.delivery.egress.addresses._kernel", lambda: None)
-    monkeypatch.setattr("nightsafe.delivery.egress.addresses._LOOK_SECONDS", 0.01)
-    news = changes()
+    monkeypatch.setattr("nightsafe.delivery.egress.addresses._open_netlink", lambda: None)
+    monkeypatch.setattr("nightsafe.delivery.egress.addresses._POLL_SECONDS", 0.01)
+    news = address_changes()
 
     async with asyncio.timeout(60):
         await anext(news)

@@ -56,7 +56,7 @@ def test_a_past_date_is_at_most_the_runtimes_newest(wanted: str, days: int, serv
 )
 def test_modules_are_resolved_by_path_or_url(date: str, flags: tuple[str, ...], root: str) -> None:
     """Older dates resolve modules by path and newer ones by URL, unless a flag overrides this."""
-    assert root == Compatibility.of(version(date, *flags)).module_root
+    assert root == Compatibility.for_version(version(date, *flags)).module_root
 
 
 def test_a_classic_script_may_evaluate_at_startup() -> None:

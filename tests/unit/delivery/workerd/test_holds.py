@@ -30,8 +30,8 @@ def test_each_hold_is_longer_than_the_last(holds: Holds, clock: Clock) -> None:
 
 def test_a_hold_ends(holds: Holds, clock: Clock) -> None:
     """When a hold ends the script runs again, but is remembered as heavy."""
-    holds.blame("worker", "code", "why")
-    told = holds.told()
+    holds.hold_apart("worker", "code", "why")
+    told = holds.to_dict()
     clock.now += 10
 
     assert [{"script": "worker", "until": 1_010_000, "reason": "why"}] == told["holds"]
@@ -41,8 +41,8 @@ def test_a_hold_ends(holds: Holds, clock: Clock) -> None:
 
 def test_a_new_version_ends_a_hold(holds: Holds) -> None:
     """A new version ends the hold at once and resets the pause; the same code stays known as heavy."""
-    holds.blame("worker", "code", "why")
-    holds.blame("worker", "code", "why")
+    holds.hold_apart("worker", "code", "why")
+    holds.hold_apart("worker", "code", "why")
 
     assert holds.forget_outdated("worker", "code")
     assert {} == holds.current()
@@ -54,7 +54,7 @@ def test_a_new_version_ends_a_hold(holds: Holds) -> None:
 
 def test_a_change_of_an_unheld_script_is_no_news(holds: Holds) -> None:
     """A change of a script that is not held changes nothing."""
-    holds.blame("other", "code", "why")
+    holds.hold_apart("other", "code", "why")
 
     assert not holds.forget_outdated("worker", "code")
     assert ["other"] == list(holds.current())
@@ -62,8 +62,8 @@ def test_a_change_of_an_unheld_script_is_no_news(holds: Holds) -> None:
 
 def test_a_suspect_runs_alone_until_its_next_version(holds: Holds) -> None:
     """Each suspect runs alone until its next version."""
-    holds.suspect(("b", "a"))
-    assert ["a", "b"] == holds.told()["alone"]
+    holds.run_alone(("b", "a"))
+    assert ["a", "b"] == holds.to_dict()["alone"]
 
     assert holds.forget_outdated("a", "code")
     assert ["b"] == holds.to_dict()["alone"]
@@ -71,4 +71,4 @@ def test_a_suspect_runs_alone_until_its_next_version(holds: Holds) -> None:
 
 def test_heavy_code_is_new_only_once(holds: Holds) -> None:
     """Heavy code is new the first time only; other code is new again."""
-    assert [True, False, True] == [holds.weigh("worker", code) for code in ("one", "one", "two")]
+    assert [True, False, True] == [holds.mark_heavy("worker", code) for code in ("one", "one", "two")]

@@ -32,7 +32,7 @@ def test_the_variable_overrides_workerds_path(tmp_path: Path, monkeypatch: pytes
 
 def test_a_missing_workerd_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing workerd is refused with its version and the way to install it."""
-    monkeypatch.delenv(binary.VARIABLE, raising=False)
+    monkeypatch.delenv(binary.BINARY_VARIABLE, raising=False)
     with pytest.raises(NightsafeError, match="make workerd") as refused:
         binary.find_workerd(tmp_path)
     assert binary.VERSION in str(refused.value)

@@ -46,7 +46,7 @@ def test_an_unchanged_file_is_read_once(path: Path) -> None:
 
 def test_a_replaced_file_is_loaded(path: Path) -> None:
     """A replaced file is loaded at the next look, also when it has the same length and time."""
-    reloading = Reloading(path, PublicRing.load)
+    reloading = ReloadedFile(path, PublicRing.load)
     before, status = reloading.current(), path.stat()
     ring = PrivateRing.generate().public()
     ring.save(path, replace=True)

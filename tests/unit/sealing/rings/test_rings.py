@@ -201,14 +201,21 @@ def test_a_rings_number_only_grows(ring: PrivateRing) -> None:
     retired_keys = rotated.retired(old)
     assert [1, 2, 2, 2, 3, 8] == [
         each_ring.number
-        for each_ring in (ring, rotated, given_up, given_up.without(old), rotated.rotated(), ring.rotated(beyond=7))
+        for each_ring in (
+            ring,
+            rotated,
+            retired_keys,
+            retired_keys.without(old),
+            rotated.rotated(),
+            ring.rotated(beyond=7),
+        )
     ]
     assert [2, 2, 2] == [
         each_ring.number
         for each_ring in (
-            PrivateRing.decode(given_up.encode()),
-            PublicRing.decode(given_up.public().encode()),
-            given_up.public().without({old}),
+            PrivateRing.decode(retired_keys.encode()),
+            PublicRing.decode(retired_keys.public().encode()),
+            retired_keys.public().without({old}),
         )
     ]
 
@@ -228,7 +235,7 @@ def test_a_ring_of_the_first_format_stays_unchanged(form: type[PublicRing] | typ
 
 def test_clients_are_offered_the_first_format(ring: PrivateRing) -> None:
     """Clients are offered the first format, which every release of them reads; it has no number."""
-    offered = json.loads(ring.rotated().public().offered())
+    offered = json.loads(ring.rotated().public().encode_offer())
     assert ("nightsafe-public-ring/1", False) == (offered["format"], "number" in offered)
     assert json.loads(ring.rotated().public().encode())["keys"] != offered["keys"] != []
 
@@ -271,7 +278,7 @@ def test_an_older_or_separate_ring_is_refused() -> None:
 
 
 def test_a_given_up_key_may_be_missing() -> None:
-    """A missing key is accepted if it is known to be retired or given up; `given_up` is called only when needed."""
+    """A missing key is accepted if it was retired or given up; `retired_keys` is called only when needed."""
     rings = RotatedRings()
     newest = rings.third.without({rings.old})
     assert newest is newest.as_successor_of(rings.retired)
@@ -297,9 +304,9 @@ def test_a_retired_key_stays_retired() -> None:
 def test_a_ring_without_a_number_may_follow_another() -> None:
     """A ring without a number may follow another, unless its primary is an older key of the ring in use."""
     rings = RotatedRings()
-    first, second = (PublicRing.decode(ring.offered()) for ring in (rings.first, rings.second))
-    assert second is second.succeeding(first)
-    assert rings.third is rings.third.succeeding(second)
+    first, second = (PublicRing.decode(ring.encode_offer()) for ring in (rings.first, rings.second))
+    assert second is second.as_successor_of(first)
+    assert rings.third is rings.third.as_successor_of(second)
     with pytest.raises(NightsafeError, match="older key of the ring in use"):
         first.as_successor_of(second)
     with pytest.raises(NightsafeError, match="its number is 0"):
