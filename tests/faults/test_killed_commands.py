@@ -136,7 +136,7 @@ def test_restore_killed_at_any_step_keeps_a_safe(  # noqa: PLR0913, PLR0917 - fi
             (place / "safe").mkdir()
 
     command = ("restore", archive, "--data", "safe", "--force")
-    for place in killed_at_each_step(steps, tmp_path, lay, *command):
+    for place in killed_at_each_step(steps, tmp_path, prepare, *command):
         with recover_and_share(Path("safe")):  # as every command does
             there = Path("safe/nightsafe.db").is_file()
             assert there or not taken
@@ -167,7 +167,7 @@ def test_backup_killed_at_any_step_leaves_nothing(
         (place / "elsewhere" / "backup.tar").write_text("the one before")
 
     command = ("backup", "elsewhere/backup.tar", "--force", "--data", "safe", *options)
-    for place in killed_at_each_step(steps, tmp_path, lay, *command):
+    for place in killed_at_each_step(steps, tmp_path, prepare, *command):
         with recover_and_share(Path("safe")):
             assert [] == left_behind(place)
         content = (place / "elsewhere" / "backup.tar").read_bytes()

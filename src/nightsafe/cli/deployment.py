@@ -62,7 +62,7 @@ def row(deployment: Deployment) -> list[str]:
         ", ".join(f"{short_id(version.version_id)} {version.percentage:g} %" for version in deployment.versions)
         or "-",
         deployment.author_email or "-",
-        metadata_of(deployment.annotations),
+        note_of(deployment.annotations),
     ]
 
 

@@ -67,7 +67,7 @@ def create(  # noqa: PLR0913 - one for each option
                 raise NightsafeError(
                     Code.INVALID, f"a user with the e-mail address {email} already exists; give another --email"
                 )
-            accounts = [await account_of(store, account_id) for account_id in account_ids]
+            accounts = [await find_account(store, account_id) for account_id in account_ids]
             credentials = await create_user(
                 store,
                 email,

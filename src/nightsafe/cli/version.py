@@ -58,7 +58,7 @@ def row(version: Version) -> list[str]:
         display_time(metadata.created_on if metadata else None),
         trigger_and_source(version.annotations, metadata.source if metadata else None),
         (metadata.author_email if metadata else None) or "-",
-        metadata_of(version.annotations),
+        note_of(version.annotations),
     ]
 
 
@@ -78,7 +78,7 @@ def trigger_and_source(annotations: Mapping[str, Any] | None, source: str | None
     return ", ".join(str(part) for part in (trigger, source) if part) or "-"
 
 
-def metadata_of(annotations: Mapping[str, Any] | None) -> str:
+def note_of(annotations: Mapping[str, Any] | None) -> str:
     """Return the message of a version or deployment, or `-`."""
     return str((annotations or {}).get("workers/message") or "-")
 

@@ -245,7 +245,7 @@ def _make_seal(sealer: "RingSealer", location: ScriptLocation) -> SealBinding:
             sealed = sealer.seal(context, secret.value)
         finally:
             secret.value.wipe()
-        public_fields = msgspec.json.decode(secret.shown())
+        public_fields = msgspec.json.decode(secret.public_json())
         return {
             **public_fields,
             "encrypted_value": msgspec.to_builtins(sealed),

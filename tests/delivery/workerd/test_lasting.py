@@ -181,7 +181,7 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
             await asyncio.sleep(0)
             return found
 
-        async def send_verdict(self, check: Check, _: Verdict) -> None:
+        async def send_verdict(self, check: CodeCheck, _: Verdict) -> None:
             """Record a verdict."""
             told.append(check.id)
 

@@ -38,7 +38,7 @@ def refuse_exchangeable(place: Path) -> None:
         NightsafeError: INVALID.
     """
     above = next(folder for folder in place.absolute().parents if folder.exists())
-    problem = trouble_with_folders(above / place.name)
+    problem = untrusted_folder_reason(above / place.name)
     if problem is not None:
         raise _problem(place, f"could be exchanged: {problem}, or choose another place")
 

@@ -64,7 +64,7 @@ def rotate(
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
     in_use = public == directory.public_ring and directory.database.exists()
     _lock(directory, private, public)
-    known = directory.run(known_of) if in_use else Known()
+    known = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
     result = ring_files.rotate(private, public, None if suite is None else Suite(suite), known)
     if in_use:
         _store_ring_number(directory)
@@ -106,7 +106,7 @@ def install(data: Path, file: Path, *, as_json: bool) -> None:
     """Install a public ring that was made on the machine of the private ring. An older ring is refused."""
     directory = DataDirectory(data)
     _lock(directory, directory.public_ring)
-    ring = ring_files.install(file, directory.public_ring, directory.run(known_of))
+    ring = ring_files.install(file, directory.public_ring, directory.run(recipient_key_record))
     _store_ring_number(directory)
     result = {"primary": ring.primary.id, "number": ring.number, "keys": [key.id for key in ring.keys]}
     click.echo(json.dumps(result) if as_json else f"New values are sealed to {ring.primary.id} from now on.")

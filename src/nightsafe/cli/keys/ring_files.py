@@ -53,7 +53,7 @@ def lock_rings(*files: Path) -> Iterator[None]:
         yield
 
 
-def rotate(private: Path, public: Path, suite: Suite | None, known: Known) -> RotationResult:
+def rotate(private: Path, public: Path, suite: Suite | None, known: RecipientKeyRecord) -> RotationResult:
     """Create a new primary key in both files. Create the public file if it does not exist.
 
     If the public file lacks only the private ring's primary key, a rotation was interrupted between the two
@@ -162,7 +162,7 @@ def install(new: Path, public: Path, known: RecipientKeyRecord) -> PublicRing:
     return ring
 
 
-def _refuse_lacking(source: str, new_ring: PublicRing, current: PublicRing, known: Known) -> None:
+def _refuse_lacking(source: str, new_ring: PublicRing, current: PublicRing, known: RecipientKeyRecord) -> None:
     """Refuse a ring that lacks a key that values are sealed to.
 
     Raises:
@@ -257,10 +257,10 @@ def remove_private(private: Path, copy: Path | None, key_id: str) -> None:
         ring.save(private, replace=True)
     if copy is not None:
         current = PublicRing.load(copy) if copy.exists() else None
-        _with_retired(public_ring(ring, current), current, Known()).save(copy, replace=True)
+        _with_retired(public_ring(ring, current), current, RecipientKeyRecord()).save(copy, replace=True)
 
 
-def _with_retired(ring: PublicRing, current: PublicRing | None, known: Known) -> PublicRing:
+def _with_retired(ring: PublicRing, current: PublicRing | None, known: RecipientKeyRecord) -> PublicRing:
     """Retire the keys of a ring that are retired in another ring or in the database.
 
     Raises:

@@ -38,7 +38,9 @@ def status(data: Path, *, as_json: bool) -> None:
     async def read(store: Store) -> _RingStatus:
         """Read the ring and the database."""
         ring = PublicRing.load(directory.public_ring)
-        return _RingStatus(ring, await known_of(store), await waiting_under_older(store, ring.primary.id))
+        return _RingStatus(
+            ring, await recipient_key_record(store), await accounts_with_older_values(store, ring.primary.id)
+        )
 
     ring_status = directory.run(read)
     ring, keys = ring_status.ring, _keys(ring_status.ring, ring_status.known)
@@ -84,7 +86,7 @@ def _is_given_up(key_id: str, ring: PublicRing, known: RecipientKeyRecord) -> bo
     return key_id in known.retired and key_id != ring.primary.id
 
 
-def _waiting_fields(waiting: Sequence[Waiting]) -> list[dict[str, Any]]:
+def _waiting_fields(waiting: Sequence[PendingAccount]) -> list[dict[str, Any]]:
     """Return the waiting values and the tokens that may reseal them, by account, for JSON."""
     return [
         {
@@ -97,7 +99,7 @@ def _waiting_fields(waiting: Sequence[Waiting]) -> list[dict[str, Any]]:
     ]
 
 
-def _describe_waiting(account: Waiting, *, several: bool) -> str:
+def _describe_waiting(account: PendingAccount, *, several: bool) -> str:
     """Return a sentence about the waiting values and the tokens that may reseal them."""
     summary = f"{account.values} values{f' of account {account.account_id}' if several else ''} wait to be resealed"
     if not account.tokens:

@@ -60,9 +60,9 @@ async def _make(
     from nightsafe.services.identity.administration import issue_token, show_nothing  # noqa: PLC0415 - likewise
     from nightsafe.services.identity.operator import find_account, find_member, revoke_token  # noqa: PLC0415 - likewise
 
-    account = await account_of(store, account_id)
-    user = await member_of(store, account, None)
-    policies = [allowing(ACCOUNT_RESOURCE + account.id, *groups)]
+    account = await find_account(store, account_id)
+    user = await find_member(store, account, None)
+    policies = [allow_policy(ACCOUNT_RESOURCE + account.id, *groups)]
     for existing in await store.tokens_of_account(account.id):
         if existing.name == name:
             await revoke_token(store, existing.id)

@@ -18,7 +18,7 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server.proxies import proxy_options
 from nightsafe.cli.settings.options import data_option
 from nightsafe.cli.tls.files import TlsFiles, check_tls_files
-from nightsafe.services.delivery.admission import Delivered
+from nightsafe.services.delivery.admission import DeliveryOptions
 from nightsafe.services.limits import Limits
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     directory: DataDirectory,
     listener: socket.socket,
     limits: Limits,
-    delivered: Delivered,
+    delivered: DeliveryOptions,
     add_entrance: "Callable[[Application], Application]",
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
 ) -> int:
@@ -327,7 +327,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     try:
         app = App(store, await directory.safe_for(store), limits, delivered)
         gc.freeze()  # these objects stay alive; without this each collection would scan them and delay requests
-        return await run(add_entrance(throttled(app, limits)), listener, app.end_waiting)
+        return await run(add_entrance(with_rate_limits(app, limits)), listener, app.end_waiting)
     finally:
         await store.close()
 

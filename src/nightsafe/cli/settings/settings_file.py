@@ -78,7 +78,7 @@ def _user_settings() -> dict[str, Any]:
         if path is None or not path.exists():
             return {}
         with path.open("rb") as file:
-            problem = trouble_with(path, file.fileno())
+            problem = untrusted_file_reason(path, file.fileno())
     except PermissionError:
         return {}  # the home directory belongs to another user
     except OSError as error:

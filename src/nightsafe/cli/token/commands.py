@@ -141,11 +141,11 @@ async def _issue(
     scopes: Scopes,
     end: int | None,
     options: dict[str, Any],
-    hand_over: Callable[[str, Issued], None],
-) -> tuple[str, Issued]:
+    hand_over: Callable[[str, IssuedToken], None],
+) -> tuple[str, IssuedToken]:
     """Create a token after `hand_over` has printed or stored it. Return the account's ID and the token."""
-    account = await account_of(store, options["account_id"])
-    user = await member_of(store, account, options["email"])
+    account = await find_account(store, options["account_id"])
+    user = await find_member(store, account, options["email"])
     issued = await issue_token(
         store,
         account.id,
@@ -183,9 +183,10 @@ def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
     async def work(store: SqliteStore) -> list[dict[str, Any]]:
         """Return the tokens in the form of the list."""
         if account_id is None:
-            return [await _token_fields(store, token) for token in await every_token(store)]
+            return [await _token_fields(store, token) for token in await all_tokens(store)]
         return [
-            await _token_fields(store, token) for token in await tokens_of(store, await account_of(store, account_id))
+            await _token_fields(store, token)
+            for token in await tokens_of_account_and_members(store, await find_account(store, account_id))
         ]
 
     tokens = DataDirectory(data).run(work)
@@ -208,7 +209,7 @@ def roll(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     confirm(f"Give the token {name} ({token_id}) a new value? The old value will be refused.", yes=yes)
     with print_before_storing("the token") as show:
 
-        def hand_over(issued: Issued) -> None:
+        def hand_over(issued: IssuedToken) -> None:
             """Print the new value."""
             show(json.dumps({"id": issued.id, "api_token": issued.token}) if as_json else issued.token)
 
@@ -229,17 +230,17 @@ def revoke(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     click.echo(json.dumps({"id": token_id}) if as_json else f"Revoked the token {token_id}")
 
 
-def _new_token_fields(account: str, issued: Issued, end: int | None) -> dict[str, Any]:
+def _new_token_fields(account: str, issued: IssuedToken, end: int | None) -> dict[str, Any]:
     """Return the metadata of a new token, without its value."""
     return {"account_id": account, "id": issued.id, "expires_on": None if end is None else format_time(end)}
 
 
 @contextmanager
-def _printing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, Issued], None]]:
+def _printing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, IssuedToken], None]]:
     """Give a function that prints a new token."""
     with print_before_storing("the token") as show:
 
-        def hand_over(account: str, issued: Issued) -> None:
+        def hand_over(account: str, issued: IssuedToken) -> None:
             """Print the token."""
             fields = _new_token_fields(account, issued, end) | {"api_token": issued.token}
             show(json.dumps(fields) if as_json else issued.token)
@@ -248,12 +249,12 @@ def _printing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, Issu
 
 
 @contextmanager
-def _storing(path: Path) -> Iterator[Callable[[str, Issued], None]]:
+def _storing(path: Path) -> Iterator[Callable[[str, IssuedToken], None]]:
     """Give a function that writes a new token to a file. If creating the token fails, the old file is restored."""
     before = path.read_bytes() if path.is_file() else None
     written = False
 
-    def hand_over(_: str, issued: Issued) -> None:
+    def hand_over(_: str, issued: IssuedToken) -> None:
         """Write the token."""
         nonlocal written
         files.write(path, issued.token.encode() + b"\n", private=True, replace=True)

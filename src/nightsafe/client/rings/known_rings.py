@@ -115,7 +115,7 @@ class KnownRings:
         """Return the file's lines; an empty list when the file does not exist."""
         try:
             with os.fdopen(os.open(path, _READ), "rb") as file:
-                problem = trouble_with(path, file.fileno())
+                problem = untrusted_file_reason(path, file.fileno())
                 content = file.read(_MOST_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -187,7 +187,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Lock the file against changes by other processes. Make its directory if needed, for its owner alone."""
     try:
         _make_folder(path.parent)
-        problem = trouble_with_folders(path)
+        problem = untrusted_folder_reason(path)
         descriptor = os.open(path.with_name(f".{path.name}.lock"), _LOCK, 0o600)
     except OSError as error:
         raise CannotKeepError(f"{path} cannot be written: {error.strerror}") from None

@@ -40,7 +40,7 @@ class CheckSource(Protocol):
         """
         ...
 
-    async def send_verdict(self, check: Check, verdict: Verdict) -> None:
+    async def send_verdict(self, check: CodeCheck, verdict: Verdict) -> None:
         """Send the verdict on a check.
 
         Raises:
@@ -52,7 +52,7 @@ class CheckSource(Protocol):
 class CodeCompiler(Protocol):
     """A compiler of uploads."""
 
-    async def find_problem(self, check: Check) -> str:
+    async def find_problem(self, check: CodeCheck) -> str:
         """Return the runtime's problem with the code, or ""."""
         ...
 
@@ -89,7 +89,7 @@ class HttpChecks:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise NightsafeError(Code.UNAVAILABLE, "the API's answer is not a check") from None
 
-    async def send_verdict(self, check: Check, verdict: Verdict) -> None:
+    async def send_verdict(self, check: CodeCheck, verdict: Verdict) -> None:
         """Send the verdict, as `CheckSource.send_verdict`."""
         await self._source.request("POST", f"checks/{check.id}", msgspec.json.encode(verdict))
 
@@ -128,7 +128,7 @@ class Checker:
             else:
                 pause = _FIRST_PAUSE
 
-    async def _find_problem(self, check: Check) -> str:
+    async def _find_problem(self, check: CodeCheck) -> str:
         """Return the problem with an upload; "" when it has none or the check itself failed."""
         try:
             return await self._compiler.find_problem(check)

@@ -66,7 +66,7 @@ class Compiler:
         self._binary: Final = binary
         self._seconds: Final = seconds
 
-    async def find_problem(self, check: Check) -> str:
+    async def find_problem(self, check: CodeCheck) -> str:
         """Return the runtime's problem with the code; "" when it has none or does not answer in time.
 
         Raises:
@@ -106,7 +106,7 @@ class Compiler:
         return output.decode("utf-8", "replace")
 
 
-def _write(folder: Path, check: Check, marker: str) -> Path:
+def _write(folder: Path, check: CodeCheck, marker: str) -> Path:
     """Write a configuration, and the code as loads, into a folder."""
     version = _version(check)
     loads = {"LINKED": _build_load(check, version, marker)}
@@ -147,7 +147,7 @@ def _for_older_registry(version: BundleVersion) -> BundleVersion:
     return replace(version, compatibility_date=_DATE, compatibility_flags=())
 
 
-def _build_load(check: Check, version: BundleVersion, marker: str, *, linked: bool = True) -> bytearray:
+def _build_load(check: CodeCheck, version: BundleVersion, marker: str, *, linked: bool = True) -> bytearray:
     """Return the code as it would be served, but with a module before it that throws."""
     frame = Frame()
     compatibility = Compatibility.for_version(version)

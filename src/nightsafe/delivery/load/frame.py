@@ -57,9 +57,9 @@ class Frame:
 
     def pack(self, **head: Any) -> bytearray:
         """Return the whole load, with these members added to its head, and wipe `body`."""
-        env = [item for item in self.env if item["name"] != LOST]
+        env = [item for item in self.env if item["name"] != LOST_NAME]
         if self.needs_shim:
-            lost = [item for item in self.env if item["name"] == LOST]
+            lost = [item for item in self.env if item["name"] == LOST_NAME]
             env.append({"name": RESERVED, "kind": "raw", "keys": self.keys, "stored": self.stored, "lost": lost})
         encoded = msgspec.json.encode({**head, "modules": self.modules, "env": env})
         packed = bytearray(len(encoded).to_bytes(4, "big") + encoded)

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from nightsafe.bundle.processes import HeldScript, Report
+from nightsafe.bundle.processes import HeldScript, HeldScriptsReport
 from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.delivery.workerd.supervisor import Supervisor

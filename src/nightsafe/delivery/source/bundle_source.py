@@ -96,7 +96,7 @@ class MemorySource:
         self._condition = asyncio.Condition()
         self.serial = 0
         self.acknowledged = 0
-        self.last_report = Report(held=())
+        self.last_report = HeldScriptsReport(held=())
 
     async def changes(self, after: str, *, wait: bool) -> BundleChanges:
         """Implement `BundleSource.changes`."""

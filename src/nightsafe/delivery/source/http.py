@@ -11,7 +11,7 @@ import httpcore
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bundle.processes import Report
+from nightsafe.bundle.processes import HeldScriptsReport
 from nightsafe.delivery.source.bundle_source import BundleChanges
 from nightsafe.errors import Code, NightsafeError
 

@@ -48,7 +48,9 @@ class HttpResealing:
 
     async def store(self, values: NewValues) -> ResealingResult:
         """Implement `ResealingSource.store`."""
-        return _decode_result(*await self._source.request("POST", "resealing", msgspec.json.encode(values)), Stored)
+        return _decode_result(
+            *await self._source.request("POST", "resealing", msgspec.json.encode(values)), ResealingResult
+        )
 
 
 def _decode_result(status: int, body: bytes, kind: type[T]) -> T:

@@ -62,7 +62,7 @@ def verify_workerd(path: Path) -> None:
             Code.UNAVAILABLE, f"workerd {VERSION} is supported on {known}; this machine is {platform.machine()}"
         )
     with path.open("rb") as file:
-        problem = trouble_with(path, file.fileno())
+        problem = untrusted_file_reason(path, file.fileno())
         if problem is not None:
             raise NightsafeError(
                 Code.UNAVAILABLE, f"{path} is refused because somebody else may change it: {problem}"

@@ -117,7 +117,7 @@ def _refuse_shared(path: Path, found: os.stat_result) -> None:
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
         raise NightsafeError(Code.INVALID, f"{path} has mode {mode}, so others may enter it; run: chmod 700 {path}")
-    problem = trouble_with_folders(path)
+    problem = untrusted_folder_reason(path)
     if problem is not None:
         raise NightsafeError(Code.INVALID, f"{path} could be replaced by others: {problem}")
 

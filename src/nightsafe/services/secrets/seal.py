@@ -28,7 +28,7 @@ STORED_KIND = "secret_text"
 _NAMESPACES = {Kind.PAGES_PROJECT: "pages", Kind.SECRETS_STORE: "store", Kind.SCRIPT: "preview"}
 
 
-def place_of(kind: Kind, account_id: str, collection: str, environment: str = "") -> ScriptRef:
+def sealing_ref(kind: Kind, account_id: str, collection: str, environment: str = "") -> ScriptRef:
     """Return the sealing place of a collection's values, for `Safe.seal`.
 
     Args:

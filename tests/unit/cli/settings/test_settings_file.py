@@ -12,7 +12,7 @@ from nightsafe.cli.settings.settings_file import CLIENT_SETTINGS, FOLDER_SETTING
 from nightsafe.cli.settings.sources import drop_overridden
 from nightsafe.cli.settings.wrangler_config import configured_script
 
-ALL_ACCOUNTS = sorted(CLIENT_SETTINGS | SERVER_SETTINGS)
+ALL_SETTINGS = sorted(CLIENT_SETTINGS | SERVER_SETTINGS)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def names_in(offered: Mapping[str, Any]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ALL_ACCOUNTS)
+@pytest.mark.parametrize("name", ALL_SETTINGS)
 def test_a_folders_file_sets_only_permitted_settings(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_folders_file_sets_only_permitted_settings(
 )  # fmt: skip
 def test_a_folders_file_never_sets_these(name: str) -> None:
     """These settings are never taken from the working directory."""
-    assert name in EVERY
+    assert name in ALL_SETTINGS
     assert name not in FOLDER_SETTINGS
 
 
