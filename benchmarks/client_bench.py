@@ -30,8 +30,8 @@ PROGRAMS = {
     "ours": f"from nightsafe.client import Nightsafe\nNightsafe{_MADE}{_CALL}",
     "official": f"from cloudflare import Cloudflare\nCloudflare{_MADE}{_CALL}",
     "ours, with TLS set up": (
-        "from nightsafe.client import Nightsafe\nfrom nightsafe.client.network import trusted\n"
-        f"Nightsafe{_MADE}{_CALL}\ntrusted()"
+        "from nightsafe.client import Nightsafe\nfrom nightsafe.client.network import trusted_certificates\n"
+        f"Nightsafe{_MADE}{_CALL}\ntrusted_certificates()"
     ),
     "nothing": "pass",
 }

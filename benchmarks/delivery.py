@@ -195,7 +195,7 @@ async def _many(report: Report, scene: Scene, count: int) -> None:
     names = [f"script-{number}" for number in range(count)]
     for name in names:
         await scene.put(name, scene.version(name, HELLO, [text("TOKEN", name), KEY]))
-    await scene.source.wait_until_acted_on(scene.source.serial)
+    await scene.source.wait_until_acknowledged(scene.source.serial)
     took = []
     for name in names:
         began = time.perf_counter()

@@ -18,7 +18,7 @@ NOTE = "# Made from aio/{name} by tools/unasync.py: edit that one.\n"
 WORDS = (
     (re.compile(r"\b_?AsyncPaginator\[(.+\]), \w+\]"), r"\1"),
     (re.compile(r"import AsyncPaginator, listing"), "import listing"),
-    (re.compile(r"Awaitable\[(AsyncAPIResponse\[T\]|Listed\[Any\]|T)\]"), r"\1"),
+    (re.compile(r"Awaitable\[(AsyncAPIResponse\[T\]|ListPage\[Any\]|T)\]"), r"\1"),
     (re.compile(r"\bAwaitable, Callable$", re.MULTILINE), "Callable"),
     (re.compile(r"\basync (def|for|with)\b"), r"\1"),
     (re.compile(r"\bawait "), ""),

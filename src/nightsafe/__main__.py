@@ -2,7 +2,7 @@
 
 import sys
 
-from nightsafe.cli.process.descriptors import take_standard
+from nightsafe.cli.process.descriptors import reserve_standard
 
 
 def main() -> None:
@@ -10,7 +10,7 @@ def main() -> None:
 
     Without the extra `cli` only the client is installed; then exit and name the extra.
     """
-    take_standard()
+    reserve_standard()
     try:
         from nightsafe.cli.main import main as run  # noqa: PLC0415 - its dependencies may be missing
     except ModuleNotFoundError as error:

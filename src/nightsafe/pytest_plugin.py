@@ -73,9 +73,9 @@ class RunningNightsafe:
 
     def _settings(self) -> dict[str, Any]:
         """Return the client's settings, which ignore credentials in the environment of the tests."""
-        from nightsafe.client.settings import token_alone  # noqa: PLC0415 - the same
+        from nightsafe.client.settings import only_token  # noqa: PLC0415 - the same
 
-        return {**token_alone(self.api_token), "base_url": self.base_url, "public_ring": self._public_ring}
+        return {**only_token(self.api_token), "base_url": self.base_url, "public_ring": self._public_ring}
 
     @property
     def _public_ring(self) -> Path:

@@ -1,13 +1,11 @@
 """Values as the delivery process would see them: opened with the safe's private ring in their contexts."""
 
 import json
-from typing import Final
 
 from tests.clients.tokens import in_store
 from tests.server import Safe
 
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import Verifier
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
@@ -50,22 +48,12 @@ def opened_stored(safe: Safe, store_id: str) -> dict[str, str]:
     ring, values = PrivateRing.load(safe.private_ring), {}
     for item in _items(safe, Kind.SECRETS_STORE, store_id):
         assert item.sealed is not None
-        opener = RecordOpener(_SignedFor(_verifier(safe), _named(place, item.name)), ring)
+        opener = RecordOpener(_verifier(safe), ring)
         sealed_name = json.loads(item.shown)["sealed_name"]
-        values[item.name] = bytes(opener.open(_named(place, sealed_name), item.sealed).reveal()).decode()
+        values[item.name] = bytes(
+            opener.open_named(_named(place, item.name), _named(place, sealed_name), item.sealed).reveal()
+        ).decode()
     return values
-
-
-class _SignedFor:
-    """A verifier for records that are signed for one place and sealed to another."""
-
-    def __init__(self, verifier: Verifier, signed: Context) -> None:
-        self._verifier: Final = verifier
-        self._signed: Final = signed
-
-    def verify(self, _: Context, record: bytes) -> bytes:
-        """Return the sealed value if it was signed for its own place."""
-        return self._verifier.verify(self._signed, record)
 
 
 def _verifier(safe: Safe) -> VerifyKeys:

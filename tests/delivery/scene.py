@@ -18,10 +18,10 @@ from nightsafe.bindings.model import PlainBinding, Secret, SecretText
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion, StoredSecret
 from nightsafe.delivery.delivery import Delivery
-from nightsafe.delivery.load.environment import STORE_SPACE
-from nightsafe.delivery.settings import Settings
+from nightsafe.delivery.load.environment import STORE_NAMESPACE
+from nightsafe.delivery.settings import DeliverySettings
 from nightsafe.delivery.source.bundle_source import MemorySource
-from nightsafe.delivery.workerd.binary import find
+from nightsafe.delivery.workerd.binary import find_workerd
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing import Context
 from nightsafe.sealing.opener import RecordOpener
@@ -59,7 +59,7 @@ WASM = (
 def workerd() -> Path:
     """Return the path of the workerd binary; without it the test fails and is never skipped."""
     try:
-        return find(ROOT / ".workerd")
+        return find_workerd(ROOT / ".workerd")
     except NightsafeError as error:
         pytest.fail(error.problems[0].detail, pytrace=False)
 
@@ -89,7 +89,7 @@ class Scene:
         self.verifier = VerifyKeys([self.signing_key.verify_key])
         self.sealer = SigningSealer(self.ring.public(), self.signing_key)
         self.source = MemorySource(ACCOUNT, self.signing_key)
-        self.settings = Settings(
+        self.settings = DeliverySettings(
             account_id=ACCOUNT,
             folder=folder / "run",
             serials=folder / "marks.json",
@@ -138,7 +138,9 @@ class Scene:
         """
         self._versions += 1
         files = {"index.js": (JS, code.encode())} if isinstance(code, str) else code
-        modules = tuple(BundleModule(name, kind, self.source.keep(body)) for name, (kind, body) in files.items())
+        modules = tuple(
+            BundleModule(name, kind, self.source.store_module(body)) for name, (kind, body) in files.items()
+        )
         parsed = [(parse_binding(dict(binding), "", 0), self.stored_in(binding)) for binding in bindings]
         defaults: dict[str, Any] = {
             "id": f"00000000-0000-4000-8000-{self._versions:012d}",
@@ -186,7 +188,9 @@ class Scene:
 
     def seal_stored(self, secret: str, value: str) -> StoredSecret:
         """Return a Secrets Store secret as the store keeps it."""
-        context = Context(account_id=ACCOUNT, namespace=STORE_SPACE, script=STORE, name=secret, kind="secret_text")
+        context = Context(
+            account_id=ACCOUNT, namespace=STORE_NAMESPACE, script=STORE, name=secret, kind="secret_text"
+        )
         sealed = self.sealer.seal(context, SecretValue(value.encode()))
         return StoredSecret(store_id=STORE, name=secret, sealed_name=secret, sealed=sealed)
 
@@ -196,7 +200,7 @@ class Scene:
 
     async def serve(self, script: str, *versions: BundleVersion) -> None:
         """Deploy versions of a script, and wait until they are served."""
-        await self.source.wait_until_acted_on(await self.put(script, *versions))
+        await self.source.wait_until_acknowledged(await self.put(script, *versions))
 
     async def put(self, script: str, *versions: BundleVersion) -> int:
         """Deploy versions of a script; return the serial of that change."""

@@ -13,7 +13,7 @@ from tests.server import Safe, make_safe
 
 from nightsafe.cli.data_directory import placing
 from nightsafe.cli.data_directory.exchange import CannotExchangeError
-from nightsafe.cli.data_directory.recovery import used
+from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.data_directory.unfinished import PREFIX
 from nightsafe.cli.main import cli
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -104,10 +104,8 @@ def test_init_killed_at_any_step_can_be_run_again(
 
     for place in killed_at_each_step(steps, tmp_path, prepare, "init", "--data", "safe"):
         done = CliRunner().invoke(cli, ["init", "--data", "safe"])
-        assert 0 == done.exit_code or "already exists" in str(
-            done.exception
-        )  # 0 when the kill left an empty folder at most
-        with used(Path("safe")):
+        assert 0 == done.exit_code or "already exists" in str(done.exception)  # only an empty folder was left of it
+        with recover_and_share(Path("safe")):
             assert Path("safe/nightsafe.db").is_file()
         assert [] == left_behind(place)
         assert ["safe"] == [path.name for path in place.iterdir()]
@@ -139,7 +137,7 @@ def test_restore_killed_at_any_step_keeps_a_safe(  # noqa: PLR0913, PLR0917 - fi
 
     command = ("restore", archive, "--data", "safe", "--force")
     for place in killed_at_each_step(steps, tmp_path, prepare, *command):
-        with used(Path("safe")):  # as every command does
+        with recover_and_share(Path("safe")):  # as every command does
             there = Path("safe/nightsafe.db").is_file()
             assert there or not taken
             assert not there or Path("safe/keys/public-ring.json").is_file()
@@ -170,7 +168,7 @@ def test_backup_killed_at_any_step_leaves_nothing(
 
     command = ("backup", "elsewhere/backup.tar", "--force", "--data", "safe", *options)
     for place in killed_at_each_step(steps, tmp_path, prepare, *command):
-        with used(Path("safe")):
+        with recover_and_share(Path("safe")):
             assert [] == left_behind(place)
         content = (place / "elsewhere" / "backup.tar").read_bytes()
         assert content == b"the one before" or content.startswith(b"manifest.json")

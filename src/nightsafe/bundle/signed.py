@@ -13,7 +13,7 @@ import msgspec
 from nightsafe.bundle.model import Bundle
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.encoding import encode
-from nightsafe.sealing.interfaces import MessageSigner, MessageVerifier
+from nightsafe.sealing.interfaces import MessageSigner, Verifier
 
 _MAGIC: Final = b"NSB\x01\x01"
 _HEAD: Final = 77
@@ -27,7 +27,7 @@ def sign_bundle(bundle: Bundle, signer: MessageSigner) -> bytes:
     return _MAGIC + bytes.fromhex(signer.id) + signer.sign_message(_message(payload, signer.id)) + payload
 
 
-def open_bundle(data: bytes, verifier: MessageVerifier) -> Bundle:
+def open_bundle(data: bytes, verifier: Verifier) -> Bundle:
     """Verify the bytes that the API sent, and return the bundle in them.
 
     Raises:

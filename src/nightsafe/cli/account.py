@@ -9,8 +9,8 @@ import msgspec
 from nightsafe.api.http.times import format_time
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import account_id_option, credential_lines, data_option, email_option, json_option
-from nightsafe.cli.terminal.handing_over import handing_over
-from nightsafe.cli.terminal.table import table
+from nightsafe.cli.terminal.handing_over import print_before_storing
+from nightsafe.cli.terminal.table import format_table
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.store.identities import Account
@@ -36,25 +36,32 @@ def create(data: Path, account_id: str, name: str, email: str, *, as_json: bool)
 
     Every credential is printed once and not stored. An existing user keeps their Global API key.
     """
-    with handing_over("the credentials") as show:
+    with print_before_storing("the credentials") as show:
 
         async def work(store: SqliteStore) -> Credentials:
             """Create the account unless it exists."""
             if await store.account(account_id) is not None:
                 raise NightsafeError(Code.INVALID, f"account {account_id} already exists; leave out --account-id")
             return await create_account(
-                store, account_id, name, email, show=lambda made: show(_text(made, as_json=as_json))
+                store,
+                account_id,
+                name,
+                email,
+                show=lambda credentials: show(_format_credentials(credentials, as_json=as_json)),
             )
 
         DataDirectory(data).run(work)
 
 
-def _text(made: Credentials, *, as_json: bool) -> str:
+def _format_credentials(credentials: Credentials, *, as_json: bool) -> str:
     """Return the output for a new account."""
     if as_json:
-        return json.dumps(msgspec.to_builtins(made))
+        return json.dumps(msgspec.to_builtins(credentials))
     lines = credential_lines(
-        account_id=made.account_id, api_token=made.api_token, email=made.email, api_key=made.api_key
+        account_id=credentials.account_id,
+        api_token=credentials.api_token,
+        email=credentials.email,
+        api_key=credentials.api_key,
     )
     return f"Created an account. Its credentials are shown only once:\n\n{lines}"
 
@@ -71,8 +78,11 @@ def list_(data: Path, *, as_json: bool) -> None:
 
     accounts = DataDirectory(data).run(work)
     if as_json:
-        shown = [{"id": one.id, "name": one.name, "created_on": format_time(one.created_on)} for one in accounts]
-        click.echo(json.dumps({"accounts": shown}))
+        listed = [
+            {"id": account.id, "name": account.name, "created_on": format_time(account.created_on)}
+            for account in accounts
+        ]
+        click.echo(json.dumps({"accounts": listed}))
         return
-    rows = [[one.id, format_time(one.created_on), one.name] for one in accounts]
-    click.echo(table(("id", "created_on", "name"), rows))
+    rows = [[account.id, format_time(account.created_on), account.name] for account in accounts]
+    click.echo(format_table(("id", "created_on", "name"), rows))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nightsafe.cli.settings.remote import Remote
 
 _SECONDS: Final = 1.0
-_NAMES: Final = ("url", "account_id", "script", "token_file", "data", "plain_http")
+_SERVER_OPTIONS: Final = ("url", "account_id", "script", "token_file", "data", "plain_http")
 
 
 class _Bash(BashComplete):
@@ -23,8 +23,8 @@ class _Bash(BashComplete):
         arguments, incomplete = super().get_completion_args()
         words: list[str] = []
         for word in (*arguments, incomplete):
-            begun = words[-1] if words and words[-1].startswith("--") else ""
-            if begun and (word == "=" or begun.endswith("=")):
+            option = words[-1] if words and words[-1].startswith("--") else ""
+            if option and (word == "=" or option.endswith("=")):
                 words[-1] += word
             else:
                 words.append(word)
@@ -40,46 +40,53 @@ def complete_scripts(ctx: click.Context, _: click.Parameter, incomplete: str) ->
     """Return the scripts whose names begin with the incomplete word."""
     from nightsafe.cli.terminal.likely import script_names  # noqa: PLC0415 - needs a client
 
-    return _found(ctx, incomplete, script_names)
+    return _matching_names(ctx, incomplete, script_names)
 
 
 def complete_secrets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the script's secrets that begin with the incomplete word and are not on the command line yet."""
     from nightsafe.cli.terminal.likely import secret_names  # noqa: PLC0415 - needs a client
 
-    given = ctx.params.get(parameter.name or "")
-    there = set(given) if isinstance(given, tuple) else set()
-    return [one for one in _found(ctx, incomplete, secret_names) if one.value not in there]
+    value = ctx.params.get(parameter.name or "")
+    already_given = set(value) if isinstance(value, tuple) else set()
+    return [item for item in _matching_names(ctx, incomplete, secret_names) if item.value not in already_given]
 
 
-def _found(ctx: click.Context, incomplete: str, ask: "Callable[[Remote], Iterable[str]]") -> list[CompletionItem]:
+def _matching_names(
+    ctx: click.Context, incomplete: str, fetch_names: "Callable[[Remote], Iterable[str]]"
+) -> list[CompletionItem]:
     """Ask the server once for names. Return an empty list if there is no server or it does not answer quickly."""
     from nightsafe.cli.settings.remote import Remote  # noqa: PLC0415 - its module imports this one
 
     try:
-        with Remote(**_settings(ctx)) as remote:
+        with Remote(**_server_settings(ctx)) as remote:
             remote.client = remote.client.with_options(timeout=_SECONDS, max_retries=0)
-            return [CompletionItem(name) for name in ask(remote) if name.startswith(incomplete)]
+            return [CompletionItem(name) for name in fetch_names(remote) if name.startswith(incomplete)]
     except Exception:  # noqa: BLE001 - no error may be printed into the line that is being typed
         return []
 
 
-def _settings(ctx: click.Context) -> dict[str, Any]:
+def _server_settings(ctx: click.Context) -> dict[str, Any]:
     """Return the settings that lead to the server: from flags, else variables, else the settings file.
 
     click does not read the settings file for a completion, so this does.
     """
     from nightsafe.cli.settings.settings_file import default_map  # noqa: PLC0415 - only needed here
-    from nightsafe.cli.settings.sources import without_overruled  # noqa: PLC0415 - likewise
+    from nightsafe.cli.settings.sources import drop_overridden  # noqa: PLC0415 - likewise
 
-    given: dict[str, Any] = {name: ctx.params[name] for name in _NAMES if name in ctx.params}
+    values: dict[str, Any] = {name: ctx.params[name] for name in _SERVER_OPTIONS if name in ctx.params}
     words = ctx.command_path.split()[1:]
     settings = default_map(ctx.find_root().params.get("config"), quiet=True)
     for word in words:
         settings = settings.get(word, {})
     by_default = (ParameterSource.DEFAULT, None)
-    filed = {
-        name: settings[name] for name in given if name in settings and ctx.get_parameter_source(name) in by_default
+    file_settings = {
+        name: settings[name] for name in values if name in settings and ctx.get_parameter_source(name) in by_default
     }
-    filed = without_overruled(filed)
-    return {**given, **filed, "data": Path(filed.get("data") or given.get("data") or ".nightsafe"), "seal": "never"}
+    file_settings = drop_overridden(file_settings)
+    return {
+        **values,
+        **file_settings,
+        "data": Path(file_settings.get("data") or values.get("data") or ".nightsafe"),
+        "seal": "never",
+    }

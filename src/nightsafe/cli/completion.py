@@ -19,6 +19,6 @@ def command(*, shell: str) -> None:
     kind, root = get_completion_class(shell), click.get_current_context().find_root().command
     if kind is None:
         raise CommandError(f"there is no completion script for {shell}")
-    made = kind(root, {}, "nightsafe", "_NIGHTSAFE_COMPLETE")
+    new = kind(root, {}, "nightsafe", "_NIGHTSAFE_COMPLETE")
     # Fill in the template: `source` would look for the shell, which may be absent on this machine.
-    click.echo(kind.source_template % made.source_vars())
+    click.echo(kind.source_template % new.source_vars())

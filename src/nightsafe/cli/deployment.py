@@ -10,9 +10,9 @@ from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import script_options
 from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
-from nightsafe.cli.terminal.output import fields_table, show_json, show_table
-from nightsafe.cli.terminal.times import shown
-from nightsafe.cli.version import PREFIX, UUID, by, metadata_of, short
+from nightsafe.cli.terminal.output import show_fields, show_json, show_table
+from nightsafe.cli.terminal.times import display_time
+from nightsafe.cli.version import PREFIX, UUID, note_of, short_id, trigger_and_source
 from nightsafe.client import Deployment
 
 HEAD: Final = ("id", "created_on", "serves", "author", "note")
@@ -20,48 +20,49 @@ ELASTIC: Final = (3, 4)
 """The columns that a narrow terminal may cut."""
 
 
-def find_deployment(remote: Remote, named: str | None) -> Deployment:
+def find_deployment(remote: Remote, query: str | None) -> Deployment:
     """Find a deployment.
 
     Args:
         remote: the script.
-        named: the deployment's ID, or at least the first four characters of the ID; None for the current deployment.
+        query: the deployment's ID, or at least the first four characters of the ID; None for the current deployment.
 
     Raises:
         CommandError: if no deployment matches, or several do.
     """
     deployments = remote.client.workers.scripts.deployments
-    if named is None:
+    if query is None:
         served = deployments.list(remote.script, account_id=remote.account_id, per_page=1).items
         if not served:
             raise CommandError(f"{remote.script} is not deployed", NOT_FOUND)
         return served[0]
-    wanted = named.lower()
-    if UUID.fullmatch(wanted):
-        return deployments.get(wanted, **remote.place)
-    if not PREFIX.fullmatch(wanted):
-        raise CommandError(f"{named!r} is not a deployment ID: give the ID or at least its first four characters")
-    every = deployments.list(remote.script, account_id=remote.account_id, per_page=100)
-    found = [one for one in every if one.id.startswith(wanted)]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    prefix = query.lower()
+    if UUID.fullmatch(prefix):
+        return deployments.get(prefix, **remote.script_arguments)
+    if not PREFIX.fullmatch(prefix):
+        raise CommandError(f"{query!r} is not a deployment ID: give the ID or at least its first four characters")
+    all_deployments = deployments.list(remote.script, account_id=remote.account_id, per_page=100)
+    matches = [deployment for deployment in all_deployments if deployment.id.startswith(prefix)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
         raise CommandError(
-            f"several deployments of {remote.script} begin with {named}; give more characters of the ID"
+            f"several deployments of {remote.script} begin with {query}; give more characters of the ID"
         )
     raise CommandError(
-        f"{remote.script} has no deployment {named}; run `nightsafe deployment list` to see them", NOT_FOUND
+        f"{remote.script} has no deployment {query}; run `nightsafe deployment list` to see them", NOT_FOUND
     )
 
 
 def row(deployment: Deployment) -> list[str]:
     """Return a deployment as a row of the table."""
     return [
-        short(deployment.id),
-        shown(deployment.created_on),
-        ", ".join(f"{short(one.version_id)} {one.percentage:g} %" for one in deployment.versions) or "-",
+        short_id(deployment.id),
+        display_time(deployment.created_on),
+        ", ".join(f"{short_id(version.version_id)} {version.percentage:g} %" for version in deployment.versions)
+        or "-",
         deployment.author_email or "-",
-        metadata_of(deployment.annotations),
+        note_of(deployment.annotations),
     ]
 
 
@@ -69,11 +70,12 @@ def fields(deployment: Deployment) -> dict[str, Any]:
     """Return all fields of a deployment, with complete IDs."""
     return {
         "id": deployment.id,
-        "created_on": shown(deployment.created_on),
-        "by": by(deployment.annotations, deployment.source),
+        "created_on": display_time(deployment.created_on),
+        "by": trigger_and_source(deployment.annotations, deployment.source),
         "author": deployment.author_email,
-        "serves": ", ".join(f"{one.version_id} ({one.percentage:g} %)" for one in deployment.versions) or "-",
-        "note": metadata_of(deployment.annotations),
+        "serves": ", ".join(f"{version.version_id} ({version.percentage:g} %)" for version in deployment.versions)
+        or "-",
+        "note": note_of(deployment.annotations),
     }
 
 
@@ -84,12 +86,16 @@ def fields(deployment: Deployment) -> dict[str, Any]:
 def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
     """List the deployments of a script, newest first. The newest one is served."""
     page = min(limit, 100)
-    every = remote.client.workers.scripts.deployments.list(remote.script, account_id=remote.account_id, per_page=page)
-    deployments = list(islice(every, limit))
+    all_deployments = remote.client.workers.scripts.deployments.list(
+        remote.script, account_id=remote.account_id, per_page=page
+    )
+    deployments = list(islice(all_deployments, limit))
     if as_json:
-        show_json({"script": remote.script, "deployments": [msgspec.to_builtins(one) for one in deployments]})
+        show_json(
+            {"script": remote.script, "deployments": [msgspec.to_builtins(deployment) for deployment in deployments]}
+        )
     else:
-        show_table(HEAD, [row(one) for one in deployments], elastic=ELASTIC)
+        show_table(HEAD, [row(deployment) for deployment in deployments], elastic=ELASTIC)
 
 
 @click.command("show")
@@ -102,4 +108,4 @@ def show_command(*, remote: Remote, deployment: str | None, as_json: bool) -> No
     if as_json:
         show_json({"script": remote.script, **msgspec.to_builtins(found)})
     else:
-        fields_table(fields(found))
+        show_fields(fields(found))

@@ -15,11 +15,11 @@ class LazyGroup(click.Group):
 
     Args:
         nodes: the commands and groups, by name.
-        rest: arguments for `click.Group`.
+        options: arguments for `click.Group`.
     """
 
-    def __init__(self, nodes: Mapping[str, Node], **rest: object) -> None:
-        super().__init__(**rest)  # type: ignore[arg-type]  # passed on unchanged
+    def __init__(self, nodes: Mapping[str, Node], **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]  # passed on unchanged
         self.nodes = nodes
 
     def list_commands(self, _: click.Context) -> list[str]:
@@ -31,7 +31,7 @@ class LazyGroup(click.Group):
         node = self.nodes.get(cmd_name)
         if node is None:
             return None
-        return load(node) if isinstance(node, Leaf) else branch(cmd_name, node)
+        return load(node) if isinstance(node, Leaf) else make_group(cmd_name, node)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -43,8 +43,8 @@ class LazyGroup(click.Group):
         """
         name = args[0]
         if name not in self.nodes and not name.startswith("-") and not ctx.resilient_parsing:
-            meant = did_you_mean(name, self.nodes)
-            raise click.UsageError(f"No such command {name!r}{f'; {meant}' if meant else '.'}", ctx)
+            suggestion = did_you_mean(name, self.nodes)
+            raise click.UsageError(f"No such command {name!r}{f'; {suggestion}' if suggestion else '.'}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
 
-def branch(name: str, node: Branch) -> LazyGroup:
+def make_group(name: str, node: Branch) -> LazyGroup:
     """Return the click group of a branch."""
     return LazyGroup(node.children, name=name, help=node.help)
 
@@ -74,11 +74,11 @@ def load(leaf: Leaf) -> click.Command:
     try:
         command: click.Command = getattr(importlib.import_module(f"nightsafe.cli.{leaf.module}"), leaf.command)
     except ModuleNotFoundError as error:
-        raise click.ClickException(missing(error, leaf.extra)) from None
+        raise click.ClickException(missing_library_message(error, leaf.extra)) from None
     return command
 
 
-def missing(error: ModuleNotFoundError, extra: str) -> str:
+def missing_library_message(error: ModuleNotFoundError, extra: str) -> str:
     """Return a message that says which extra to install.
 
     Raises:

@@ -11,7 +11,7 @@ import click
 from nightsafe import __version__
 from nightsafe.cli.lazy import LazyGroup
 from nightsafe.cli.settings.settings_file import default_map
-from nightsafe.cli.terminal.failing import end_refused, refusals
+from nightsafe.cli.terminal.failing import refusal_types, report_refusal
 from nightsafe.cli.terminal.output import JSON_WANTED
 from nightsafe.cli.tree import TREE
 from nightsafe.confining.process import hide
@@ -58,6 +58,6 @@ def main(listener: "socket.socket | None" = None) -> None:
         completing.prepare()
     try:
         code = cli.main(prog_name="nightsafe", obj=listener, standalone_mode=False)
-    except refusals() as error:
-        code = end_refused(error)
+    except refusal_types() as error:
+        code = report_refusal(error)
     sys.exit(code)

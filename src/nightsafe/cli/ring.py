@@ -11,17 +11,17 @@ from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import remote_options
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.output import fields_table, say, show_json
+from nightsafe.cli.terminal.output import say, show_fields, show_json
 from nightsafe.client import APIResponseValidationError, NotFoundError
-from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, UnusableError, Whose, known_rings
-from nightsafe.client.rings.pinning import whose_ring
+from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, RingOwner, UnusableError, known_rings
+from nightsafe.client.rings.pinning import ring_owner
 from nightsafe.sealing.rings.lineage import Identity, NotFollowedError, follow
 
 
-class _Found(NamedTuple):
+class _RingComparison(NamedTuple):
     """The ring of an account: the remembered one and the one that the server offers."""
 
-    whose: Whose
+    owner: RingOwner
     file: KnownRings
     known: Identity | None
     offered: Identity | None
@@ -42,21 +42,21 @@ def command() -> None:
 @json_option
 def show(*, remote: Remote, as_json: bool) -> None:
     """Show the remembered ring and the ring that the server offers."""
-    found = _look(remote)
-    shown = {
-        "server": found.whose.server,
-        "account": found.whose.account,
-        "known": found.known and found.known.fingerprint,
-        "known_number": found.known and found.known.number,
-        "offered": found.offered and found.offered.fingerprint,
-        "offered_number": found.offered and found.offered.number,
-        "verdict": found.verdict,
-        "file": str(found.file.path),
+    comparison = _compare_rings(remote)
+    fields = {
+        "server": comparison.owner.server,
+        "account": comparison.owner.account,
+        "known": comparison.known and comparison.known.fingerprint,
+        "known_number": comparison.known and comparison.known.number,
+        "offered": comparison.offered and comparison.offered.fingerprint,
+        "offered_number": comparison.offered and comparison.offered.number,
+        "verdict": comparison.verdict,
+        "file": str(comparison.file.path),
     }
     if as_json:
-        show_json(shown)
+        show_json(fields)
     else:
-        fields_table(shown)
+        show_fields(fields)
 
 
 @command.command("trust")
@@ -70,20 +70,20 @@ def show(*, remote: Remote, as_json: bool) -> None:
 @json_option
 def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) -> None:
     """Remember the ring that the server offers now, in place of the one remembered before."""
-    found = _look(remote)
-    offered = found.offered
+    comparison = _compare_rings(remote)
+    offered = comparison.offered
     if offered is None:
-        raise CommandError(f"{found.whose.server} offers no public ring")
+        raise CommandError(f"{comparison.owner.server} offers no public ring")
     if fingerprint is None:
-        say(f"remembered: {found.known.fingerprint if found.known else 'none'}")
+        say(f"remembered: {comparison.known.fingerprint if comparison.known else 'none'}")
         say(f"offered:    {offered.fingerprint}")
-        confirm("Seal values to the offered ring from now on?", yes=yes, unasked="give --fingerprint, or --yes")
+        confirm("Seal values to the offered ring from now on?", yes=yes, advice="give --fingerprint, or --yes")
     elif fingerprint != offered.fingerprint:
         raise CommandError(
             f"the server offers a ring with another fingerprint, {offered.fingerprint}; nothing was changed"
         )
-    with _usable():
-        found.file.keep(found.whose, lambda _: offered)
+    with _refuse_file_errors():
+        comparison.file.remember(comparison.owner, lambda _: offered)
     if as_json:
         show_json({"fingerprint": offered.fingerprint, "number": offered.number})
     else:
@@ -96,39 +96,39 @@ def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) 
 @json_option
 def forget(*, remote: Remote, yes: bool, as_json: bool) -> None:
     """Forget the ring of this server and account. The next ring that the server offers is trusted unchecked."""
-    whose, file = whose_ring(remote.client.base_url, remote.account_id), _file()
+    owner, file = ring_owner(remote.client.base_url, remote.account_id), _known_rings_file()
     confirm("The server's next answer is then trusted: any ring, or no ring at all. Go on?", yes=yes)
-    with _usable():
-        done = file.forget(whose)
+    with _refuse_file_errors():
+        forgotten = file.forget(owner)
     if as_json:
-        show_json({"forgotten": done})
+        show_json({"forgotten": forgotten})
     else:
-        click.echo("Forgot the ring." if done else "There was no ring to forget.")
+        click.echo("Forgot the ring." if forgotten else "There was no ring to forget.")
 
 
-def _look(remote: Remote) -> _Found:
+def _compare_rings(remote: Remote) -> _RingComparison:
     """Read the remembered ring and fetch the offered one."""
     from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
 
-    whose, file = whose_ring(remote.client.base_url, remote.account_id), _file()
-    with _usable():
-        known = file.get(whose)
+    owner, file = ring_owner(remote.client.base_url, remote.account_id), _known_rings_file()
+    with _refuse_file_errors():
+        known = file.get(owner)
     try:
         offer = remote.client.offered_ring(remote.account_id)
     except (NotFoundError, APIResponseValidationError):
-        return _Found(
-            whose, file, known, None, "the server offers none" if known is None else "the server no longer offers one"
+        return _RingComparison(
+            owner, file, known, None, "the server offers none" if known is None else "the server no longer offers one"
         )
-    ring = PublicRing.decode(offer.ring, "the server's ring").proven(offer.proof)
+    ring = PublicRing.decode(offer.ring, "the server's ring").with_proof(offer.proof)
     try:
         followed = known and follow(known, ring.identity, ring.lineage.links)
         verdict = "new" if known is None else "known" if followed == known else "signed by the known ring"
     except NotFollowedError as error:
         verdict = str(error)
-    return _Found(whose, file, known, ring.identity, verdict)
+    return _RingComparison(owner, file, known, ring.identity, verdict)
 
 
-def _file() -> KnownRings:
+def _known_rings_file() -> KnownRings:
     """Return the file of remembered rings.
 
     Raises:
@@ -143,7 +143,7 @@ def _file() -> KnownRings:
 
 
 @contextmanager
-def _usable() -> Iterator[None]:
+def _refuse_file_errors() -> Iterator[None]:
     """Turn errors of the file into refusals."""
     try:
         yield

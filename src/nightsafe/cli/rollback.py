@@ -10,13 +10,13 @@ from nightsafe.cli.settings.remote_options import script_options
 from nightsafe.cli.terminal.confirm import confirm, is_interactive, yes_option
 from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
 from nightsafe.cli.terminal.output import say, show_json
-from nightsafe.cli.terminal.times import shown
+from nightsafe.cli.terminal.times import display_time
 from nightsafe.cli.version import find_version, number_of
 from nightsafe.client import BadRequestError, Deployment, Version, omit
 
 _SECRETS_CHANGED: Final = 10220
 _NAMES_AFTER: Final = "The following secrets have changed:"
-_WHOLE: Final = 100
+_ALL_PERCENT: Final = 100
 
 
 @click.command("rollback")
@@ -34,54 +34,54 @@ def command(  # noqa: PLR0913 - one for each option
     Name a version by its number, its ID, or the first characters of its ID. The version brings back the secrets that
     it had.
     """
-    wanted = find_version(remote, version) if version else _before(remote)
-    what = f"version {number_of(wanted)} ({wanted.id}) of {remote.script}"
-    made_on = shown(wanted.metadata.created_on if wanted.metadata else None)
-    confirm(f"Deploy {what}, created on {made_on}?", yes=yes)
-    deployment = _deploy(remote, wanted, message, force=force)
+    target = find_version(remote, version) if version else _previous_version(remote)
+    description = f"version {number_of(target)} ({target.id}) of {remote.script}"
+    created_on = display_time(target.metadata.created_on if target.metadata else None)
+    confirm(f"Deploy {description}, created on {created_on}?", yes=yes)
+    deployment = _deploy(remote, target, message, force=force)
     if as_json:
-        show_json({"script": remote.script, "version_id": wanted.id, "deployment_id": deployment.id})
+        show_json({"script": remote.script, "version_id": target.id, "deployment_id": deployment.id})
     else:
-        say(f"Deployed {what}")
+        say(f"Deployed {description}")
 
 
 def _deploy(remote: Remote, version: Version, message: str, *, force: bool) -> Deployment:
     """Deploy a version. If secrets have changed since, do so only with `--force` or after a confirmation."""
     try:
-        return _ask_for(remote, version, message, force=force)
+        return _create_deployment(remote, version, message, force=force)
     except BadRequestError as error:
-        changed = [one.message for one in error.errors if one.code == _SECRETS_CHANGED]
+        changed = [problem.message for problem in error.errors if problem.code == _SECRETS_CHANGED]
         if force or not changed or not is_interactive():
             raise
     names = changed[0].partition(_NAMES_AFTER)[2].strip() or "some"
     confirm(f"These secrets have changed since then: {names}. Bring their old values back?", yes=False)
-    return _ask_for(remote, version, message, force=True)
+    return _create_deployment(remote, version, message, force=True)
 
 
-def _ask_for(remote: Remote, version: Version, message: str, *, force: bool) -> Deployment:
+def _create_deployment(remote: Remote, version: Version, message: str, *, force: bool) -> Deployment:
     """Create the deployment."""
     return remote.client.workers.scripts.deployments.create(
         remote.script,
         account_id=remote.account_id,
         strategy="percentage",
-        versions=[{"percentage": _WHOLE, "version_id": version.id}],
+        versions=[{"percentage": _ALL_PERCENT, "version_id": version.id}],
         annotations={"workers/message": message or f"Rollback to {version.id}"},
         force=True if force else omit,
     )
 
 
-def _before(remote: Remote) -> Version:
+def _previous_version(remote: Remote) -> Version:
     """Return the last version before the current deployment that was served to all requests.
 
     Raises:
         CommandError: if there is no such version.
     """
     deployments = remote.client.workers.scripts.deployments.list(remote.script, account_id=remote.account_id)
-    now: set[str] | None = None
-    for one in deployments:
-        served = {version.version_id for version in one.versions}
-        if now is None:
-            now = served
-        elif len(served) == 1 and served != now:
-            return remote.client.workers.scripts.versions.get(served.pop(), **remote.place)
+    current: set[str] | None = None
+    for deployment in deployments:
+        version_ids = {version.version_id for version in deployment.versions}
+        if current is None:
+            current = version_ids
+        elif len(version_ids) == 1 and version_ids != current:
+            return remote.client.workers.scripts.versions.get(version_ids.pop(), **remote.script_arguments)
     raise CommandError(f"no other version of {remote.script} was deployed before; name a version", NOT_FOUND)

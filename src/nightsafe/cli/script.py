@@ -9,11 +9,11 @@ from nightsafe.cli.completing import complete_scripts
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import checked_name, remote_options, script_options
-from nightsafe.cli.terminal.output import fields_table, say, show_json, show_table
-from nightsafe.cli.terminal.times import shown
+from nightsafe.cli.terminal.output import say, show_fields, show_json, show_table
+from nightsafe.cli.terminal.times import display_time
 from nightsafe.client import APIStatusError, Script
 
-_NO_SUCH_PAGE = frozenset({400, 404, 405})
+_NO_ENDPOINT = frozenset({400, 404, 405})
 
 
 @click.command("show")
@@ -26,37 +26,37 @@ def show_command(*, remote: Remote, script_name: str | None, as_json: bool) -> N
     """Show one script. By default, show the script of --script."""
     name = script_name or remote.script
     secrets = list(remote.client.workers.scripts.secrets.list(name, account_id=remote.account_id))
-    every = remote.client.workers.scripts.list(account_id=remote.account_id)
-    script = next((one for one in every if one.id == name), Script(id=name))
-    live = _served(remote, name)
+    all_scripts = remote.client.workers.scripts.list(account_id=remote.account_id)
+    script = next((item for item in all_scripts if item.id == name), Script(id=name))
+    served = _served_versions(remote, name)
     if as_json:
-        names = [one.name for one in secrets]
-        show_json({**msgspec.to_builtins(script), "secrets": names, "served": live})
+        names = [item.name for item in secrets]
+        show_json({**msgspec.to_builtins(script), "secrets": names, "served": served})
         return
-    fields_table(
+    show_fields(
         {
             "name": script.id,
             "tag": script.tag,
-            "created_on": shown(script.created_on),
-            "modified_on": shown(script.modified_on),
+            "created_on": display_time(script.created_on),
+            "modified_on": display_time(script.modified_on),
             "by": script.last_deployed_from,
             "compatibility_date": script.compatibility_date,
             "compatibility_flags": ", ".join(script.compatibility_flags or ()),
-            "secrets": ", ".join(one.name for one in secrets),
-            "served": ", ".join(f"{one['version_id']} ({one['percentage']:g} %)" for one in live),
+            "secrets": ", ".join(item.name for item in secrets),
+            "served": ", ".join(f"{item['version_id']} ({item['percentage']:g} %)" for item in served),
         }
     )
 
 
-def _served(remote: Remote, name: str) -> list[dict[str, Any]]:
+def _served_versions(remote: Remote, name: str) -> list[dict[str, Any]]:
     """Return the versions that are served; empty if the server has no such endpoint."""
     try:
         deployments = remote.client.workers.scripts.deployments.list(name, account_id=remote.account_id).items
     except APIStatusError as error:
-        if error.status_code not in _NO_SUCH_PAGE:
+        if error.status_code not in _NO_ENDPOINT:
             raise
         return []
-    return [msgspec.to_builtins(one) for one in deployments[0].versions] if deployments else []
+    return [msgspec.to_builtins(version) for version in deployments[0].versions] if deployments else []
 
 
 @click.command("list")
@@ -66,9 +66,9 @@ def list_command(*, remote: Remote, as_json: bool) -> None:
     """List the scripts of an account, by name."""
     scripts = list(remote.client.workers.scripts.list(account_id=remote.account_id))
     if as_json:
-        show_json({"account_id": remote.account_id, "scripts": [msgspec.to_builtins(one) for one in scripts]})
+        show_json({"account_id": remote.account_id, "scripts": [msgspec.to_builtins(script) for script in scripts]})
     elif scripts:
-        rows = [[one.id, shown(one.modified_on), one.last_deployed_from or "-"] for one in scripts]
+        rows = [[script.id, display_time(script.modified_on), script.last_deployed_from or "-"] for script in scripts]
         show_table(("name", "modified_on", "by"), rows)
     else:
         say("the account has no scripts")

@@ -27,16 +27,23 @@ def command(*, remote: Remote, as_json: bool) -> None:
         say("no delivery process serves this account's scripts")
         return
     rows = [
-        [one["name"], str(one["acted_on"]), f"{one['asked_seconds_ago']:g} s ago", _RESEALS[one.get("reseals")]]
-        for one in processes
+        [
+            process["name"],
+            str(process["acted_on"]),
+            f"{process['asked_seconds_ago']:g} s ago",
+            _RESEALS[process.get("reseals")],
+        ]
+        for process in processes
     ]
     show_table(("process", "acted_on", "asked", "reseals"), rows)
-    held = [[one["script"], one["until"], one["reason"]] for process in processes for one in process["held"]]
-    if not any(one.get("reseals", True) for one in processes):
+    held_scripts = [
+        [hold["script"], hold["until"], hold["reason"]] for process in processes for hold in process["held"]
+    ]
+    if not any(process.get("reseals", True) for process in processes):
         say(
             "no process may reseal values after a rotation of keys, because their tokens lack the permission "
             "Nightsafe Resealing. Run: nightsafe keys reseal"
         )
-    if held:
+    if held_scripts:
         click.echo()
-        show_table(("held apart", "until", "reason"), held)
+        show_table(("held apart", "until", "reason"), held_scripts)

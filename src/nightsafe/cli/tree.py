@@ -110,10 +110,10 @@ TREE: Mapping[str, Node] = {
 }
 
 
-def leaves(nodes: Mapping[str, Node] = TREE, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Leaf]]:
+def leaves(nodes: Mapping[str, Node] = TREE, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Leaf]]:
     """Yield every leaf with the words of its command line."""
     for name, node in nodes.items():
         if isinstance(node, Branch):
-            yield from leaves(node.children, (*before, name))
+            yield from leaves(node.children, (*prefix, name))
         else:
-            yield (*before, name), node
+            yield (*prefix, name), node

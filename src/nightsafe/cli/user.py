@@ -8,7 +8,7 @@ import msgspec
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import credential_lines, data_option, email_option, json_option
-from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.cli.token.policies import groups_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import ALL_ACCESS
@@ -59,7 +59,7 @@ def create(  # noqa: PLR0913 - one for each option
     """
     groups = [group.id for group in groups_of(permissions)] or [ALL_ACCESS]
 
-    with handing_over("the credentials") as show:
+    with print_before_storing("the credentials") as show:
 
         async def work(store: SqliteStore) -> UserCredentials:
             """Create the user unless the e-mail address is taken."""
@@ -68,24 +68,27 @@ def create(  # noqa: PLR0913 - one for each option
                     Code.INVALID, f"a user with the e-mail address {email} already exists; give another --email"
                 )
             accounts = [await find_account(store, account_id) for account_id in account_ids]
-            made = await create_user(
+            credentials = await create_user(
                 store,
                 email,
-                show=lambda made: show(_text(made, as_json=as_json)),
+                show=lambda credentials: show(_format_credentials(credentials, as_json=as_json)),
                 with_service_key=service_key,
             )
             for account in accounts:
-                await add_member(store, made.user_id, account.id, groups)
-            return made
+                await add_member(store, credentials.user_id, account.id, groups)
+            return credentials
 
         DataDirectory(data).run(work)
 
 
-def _text(made: UserCredentials, *, as_json: bool) -> str:
+def _format_credentials(credentials: UserCredentials, *, as_json: bool) -> str:
     """Return the output for a new user."""
     if as_json:
-        return json.dumps(msgspec.to_builtins(made))
+        return json.dumps(msgspec.to_builtins(credentials))
     lines = credential_lines(
-        user_id=made.user_id, email=made.email, api_key=made.api_key, service_key=made.service_key
+        user_id=credentials.user_id,
+        email=credentials.email,
+        api_key=credentials.api_key,
+        service_key=credentials.service_key,
     )
     return f"Created a user. The credentials are shown only once:\n\n{lines}"

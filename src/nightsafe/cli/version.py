@@ -12,8 +12,8 @@ from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import script_options
 from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
-from nightsafe.cli.terminal.output import fields_table, show_json, show_table
-from nightsafe.cli.terminal.times import shown
+from nightsafe.cli.terminal.output import show_fields, show_json, show_table
+from nightsafe.cli.terminal.times import display_time
 from nightsafe.client import Version
 
 UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -25,28 +25,28 @@ ELASTIC: Final = (3, 4, 5)
 """The columns that a narrow terminal may cut."""
 
 
-def find_version(remote: Remote, named: str) -> Version:
+def find_version(remote: Remote, query: str) -> Version:
     """Find a version by its ID, its number, or at least the first four characters of its ID.
 
     Raises:
         CommandError: if no version matches, or several do.
     """
     versions = remote.client.workers.scripts.versions
-    if UUID.fullmatch(named.lower()):
-        return versions.get(named.lower(), **remote.place)
-    numbered, prefix = bool(_NUMBER.fullmatch(named)), bool(PREFIX.fullmatch(named.lower()))
-    if not numbered and not prefix:
+    if UUID.fullmatch(query.lower()):
+        return versions.get(query.lower(), **remote.script_arguments)
+    is_number, prefix = bool(_NUMBER.fullmatch(query)), bool(PREFIX.fullmatch(query.lower()))
+    if not is_number and not prefix:
         raise CommandError(
-            f"{named!r} is not a version: give its number, its ID, or at least the first four characters of its ID"
+            f"{query!r} is not a version: give its number, its ID, or at least the first four characters of its ID"
         )
-    every = list(versions.list(remote.script, account_id=remote.account_id, per_page=100))
-    found = [one for one in every if numbered and one.number == int(named)]
-    found = found or [one for one in every if prefix and one.id.startswith(named.lower())]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise CommandError(f"several versions of {remote.script} begin with {named}; give more characters of the ID")
-    raise CommandError(f"{remote.script} has no version {named}; run `nightsafe version list` to see them", NOT_FOUND)
+    all_versions = list(versions.list(remote.script, account_id=remote.account_id, per_page=100))
+    matches = [version for version in all_versions if is_number and version.number == int(query)]
+    matches = matches or [version for version in all_versions if prefix and version.id.startswith(query.lower())]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise CommandError(f"several versions of {remote.script} begin with {query}; give more characters of the ID")
+    raise CommandError(f"{remote.script} has no version {query}; run `nightsafe version list` to see them", NOT_FOUND)
 
 
 def row(version: Version) -> list[str]:
@@ -54,17 +54,17 @@ def row(version: Version) -> list[str]:
     metadata = version.metadata
     return [
         number_of(version),
-        short(version.id),
-        shown(metadata.created_on if metadata else None),
-        by(version.annotations, metadata.source if metadata else None),
+        short_id(version.id),
+        display_time(metadata.created_on if metadata else None),
+        trigger_and_source(version.annotations, metadata.source if metadata else None),
         (metadata.author_email if metadata else None) or "-",
-        metadata_of(version.annotations),
+        note_of(version.annotations),
     ]
 
 
-def short(named: str) -> str:
+def short_id(query: str) -> str:
     """Return the first characters of an ID, as lists show it. Every command accepts them in place of the ID."""
-    return named[:_SHORT]
+    return query[:_SHORT]
 
 
 def number_of(version: Version) -> str:
@@ -72,13 +72,13 @@ def number_of(version: Version) -> str:
     return "-" if version.number is None else f"{version.number:.0f}"
 
 
-def by(annotations: Mapping[str, Any] | None, source: str | None) -> str:
+def trigger_and_source(annotations: Mapping[str, Any] | None, source: str | None) -> str:
     """Return the kind of change and the client that made a version, for example `secret, api`."""
     trigger = (annotations or {}).get("workers/triggered_by")
-    return ", ".join(str(one) for one in (trigger, source) if one) or "-"
+    return ", ".join(str(part) for part in (trigger, source) if part) or "-"
 
 
-def metadata_of(annotations: Mapping[str, Any] | None) -> str:
+def note_of(annotations: Mapping[str, Any] | None) -> str:
     """Return the message of a version or deployment, or `-`."""
     return str((annotations or {}).get("workers/message") or "-")
 
@@ -93,12 +93,14 @@ def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
     The table shows the first characters of each ID. Commands accept them in place of the ID.
     """
     page = min(limit, 100)
-    every = remote.client.workers.scripts.versions.list(remote.script, account_id=remote.account_id, per_page=page)
-    versions = list(islice(every, limit))
+    all_versions = remote.client.workers.scripts.versions.list(
+        remote.script, account_id=remote.account_id, per_page=page
+    )
+    versions = list(islice(all_versions, limit))
     if as_json:
-        show_json({"script": remote.script, "versions": [msgspec.to_builtins(one) for one in versions]})
+        show_json({"script": remote.script, "versions": [msgspec.to_builtins(version) for version in versions]})
     else:
-        show_table(HEAD, [row(one) for one in versions], elastic=ELASTIC)
+        show_table(HEAD, [row(version) for version in versions], elastic=ELASTIC)
 
 
 @click.command("show")
@@ -109,22 +111,22 @@ def show_command(*, remote: Remote, version: str, as_json: bool) -> None:
     """Show one version, by its number, its ID, or the first characters of its ID."""
     found = find_version(remote, version)
     if found.resources is None:
-        found = remote.client.workers.scripts.versions.get(found.id, **remote.place)
+        found = remote.client.workers.scripts.versions.get(found.id, **remote.script_arguments)
     if as_json:
         show_json({"script": remote.script, **msgspec.to_builtins(found)})
         return
     metadata, resources = found.metadata, found.resources
     bindings = (resources.bindings if resources else None) or []
     runtime = (resources.script_runtime if resources else None) or {}
-    fields_table(
+    show_fields(
         {
             "id": found.id,
             "number": number_of(found),
-            "created_on": shown(metadata.created_on if metadata else None),
+            "created_on": display_time(metadata.created_on if metadata else None),
             "author": metadata.author_email if metadata else None,
-            "by": by(found.annotations, metadata.source if metadata else None),
-            "note": metadata_of(found.annotations),
+            "by": trigger_and_source(found.annotations, metadata.source if metadata else None),
+            "note": note_of(found.annotations),
             "compatibility_date": runtime.get("compatibility_date"),
-            "bindings": ", ".join(f"{one.get('name')} ({one.get('type')})" for one in bindings),
+            "bindings": ", ".join(f"{binding.get('name')} ({binding.get('type')})" for binding in bindings),
         }
     )

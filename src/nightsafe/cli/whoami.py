@@ -8,7 +8,7 @@ import click
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import remote_options
-from nightsafe.cli.terminal.output import fields_table, show_json
+from nightsafe.cli.terminal.output import show_fields, show_json
 from nightsafe.client import APIStatusError
 
 
@@ -17,17 +17,17 @@ from nightsafe.client import APIStatusError
 @json_option
 def command(*, remote: Remote, as_json: bool) -> None:
     """Show the owner of the credentials and the accounts that they can access."""
-    accounts = [{"id": one.id, "name": one.name} for one in remote.client.accounts.list()]
-    found: dict[str, Any] = {"server": remote.client.base_url, **_user(remote), "token": _token(remote, accounts)}
+    accounts = [{"id": account.id, "name": account.name} for account in remote.client.accounts.list()]
+    result: dict[str, Any] = {"server": remote.client.base_url, **_user(remote), "token": _token(remote, accounts)}
     if as_json:
-        show_json(found | {"accounts": accounts})
+        show_json(result | {"accounts": accounts})
         return
-    token = found["token"]
+    token = result["token"]
     shown = f"{token['id']}, {token['status']}, of {token['owner']}" if token else "none: a key"
     if token and token["expires_on"]:
         shown += f", until {token['expires_on']}"
-    named = ", ".join(f"{one['id']} ({one['name']})" for one in accounts)
-    fields_table({**found, "token": shown, "accounts": named or "none"})
+    account_list = ", ".join(f"{account['id']} ({account['name']})" for account in accounts)
+    show_fields({**result, "token": shown, "accounts": account_list or "none"})
 
 
 def _user(remote: Remote) -> dict[str, str | None]:
@@ -41,10 +41,15 @@ def _user(remote: Remote) -> dict[str, str | None]:
 def _token(remote: Remote, accounts: list[dict[str, str]]) -> dict[str, Any] | None:
     """Return the token, which belongs to a user or an account; None if the credentials are a key."""
     with suppress(APIStatusError):
-        mine = remote.client.user.tokens.verify()
-        return {"id": mine.id, "status": mine.status, "owner": "user", "expires_on": mine.expires_on}
+        token = remote.client.user.tokens.verify()
+        return {"id": token.id, "status": token.status, "owner": "user", "expires_on": token.expires_on}
     for account in accounts:
         with suppress(APIStatusError):
-            its = remote.client.request("GET", f"/accounts/{account['id']}/tokens/verify")
-            return {"id": its["id"], "status": its["status"], "owner": "account", "expires_on": its.get("expires_on")}
+            token = remote.client.request("GET", f"/accounts/{account['id']}/tokens/verify")
+            return {
+                "id": token["id"],
+                "status": token["status"],
+                "owner": "account",
+                "expires_on": token.get("expires_on"),
+            }
     return None

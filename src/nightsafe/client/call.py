@@ -39,7 +39,7 @@ class Call(Struct, Generic[T], frozen=True, kw_only=True):
     """The timeout in seconds, or `omit` for the client's own."""
 
 
-class Place(Struct, frozen=True):
+class ScriptLocation(Struct, frozen=True):
     """A script that secrets belong to: a script of an account, or of a dispatch namespace."""
 
     account_id: str
@@ -60,14 +60,14 @@ class Place(Struct, frozen=True):
         return f"{account}/dispatch/namespaces/{segment('dispatch_namespace', self.namespace)}/scripts/{script}"
 
 
-def place_in_namespace(account_id: str, namespace: str, script: str) -> Place:
+def location_in_namespace(account_id: str, namespace: str, script: str) -> ScriptLocation:
     """Return the place of a script in a dispatch namespace.
 
     Raises:
         ValueError: when the namespace's name is empty, because that would mean a script outside of namespaces.
     """
     segment("dispatch_namespace", namespace)
-    return Place(account_id, script, namespace)
+    return ScriptLocation(account_id, script, namespace)
 
 
 def segment(argument: str, name: str) -> str:
@@ -87,12 +87,12 @@ def segment(argument: str, name: str) -> str:
     return quote(name, safe=_SAFE)
 
 
-def given(**fields: object) -> dict[str, Any]:
+def without_omitted(**fields: object) -> dict[str, Any]:
     """Return the fields that are not `omit`."""
     return {name: field for name, field in fields.items() if not isinstance(field, Omit)}
 
 
-def make(  # noqa: PLR0913 - the sides of a call
+def make_call(  # noqa: PLR0913 - the sides of a call
     method: str,
     path: str,
     read: Callable[[bytes], T],
@@ -103,9 +103,9 @@ def make(  # noqa: PLR0913 - the sides of a call
     headers: Headers | None = None,
 ) -> Call[T]:
     """Return a call with a JSON body or without a body, plus the extra headers, query and body in the options."""
-    more = options.get("extra_body")
-    if more:
-        body = {**(body or {}), **more}
+    extra = options.get("extra_body")
+    if extra:
+        body = {**(body or {}), **extra}
     return Call(
         method=method,
         path=path,
@@ -119,19 +119,19 @@ def make(  # noqa: PLR0913 - the sides of a call
 
 def encode_query(*layers: Query) -> str:
     """Return a query string. Later layers take precedence, and a list repeats its parameter."""
-    merged = {name: shown for layer in layers for name, shown in layer.items() if not isinstance(shown, Omit)}
-    return urlencode({name: _in_query(shown) for name, shown in merged.items()}, doseq=True)
+    merged = {name: value for layer in layers for name, value in layer.items() if not isinstance(value, Omit)}
+    return urlencode({name: _query_value(value) for name, value in merged.items()}, doseq=True)
 
 
-def _in_query(shown: object) -> object:
+def _query_value(value: object) -> object:
     """Return one parameter in the form that the API reads."""
-    if isinstance(shown, bool):
-        return "true" if shown else "false"
-    if isinstance(shown, dt.datetime):
-        return shown.isoformat()
-    return [_in_query(one) for one in shown] if isinstance(shown, list | tuple) else str(shown)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    return [_query_value(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
-def _merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _merged(own: Mapping[str, Any] | None, extra: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Merge two mappings; the second one takes precedence."""
-    return {**own, **more} if own and more else own or more or {}
+    return {**own, **extra} if own and extra else own or extra or {}

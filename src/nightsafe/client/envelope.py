@@ -11,9 +11,9 @@ from nightsafe.client.errors import (
     APIError,
     APIResponseValidationError,
     APIStatusError,
-    class_for,
+    error_class,
     errors_in,
-    in_words,
+    join_messages,
 )
 from nightsafe.client.messages import Request, Response
 from nightsafe.client.model import ResultInfo
@@ -31,7 +31,7 @@ class Envelope(Struct, Generic[T]):
     success: bool = True
 
 
-class Listed(Struct, Generic[T]):
+class ListPage(Struct, Generic[T]):
     """A page of a list, in the same form for every kind of envelope."""
 
     items: list[T]
@@ -77,44 +77,44 @@ def result_of(kind: Any) -> Callable[[bytes], Any]:
 
 
 @lru_cache(maxsize=16)
-def page_of(kind: Any) -> Callable[[bytes], Listed[Any]]:
+def page_of(kind: Any) -> Callable[[bytes], ListPage[Any]]:
     """Return a reader of answers whose result is an array."""
     decode = msgspec.json.Decoder(_Page[kind]).decode
 
-    def read(content: bytes) -> Listed[Any]:
+    def read(content: bytes) -> ListPage[Any]:
         """Return the page."""
         page: _Page[Any] = decode(content)
         if not page.success:
             raise msgspec.ValidationError
-        return Listed(page.result or [], page.result_info)
+        return ListPage(page.result or [], page.result_info)
 
     return read
 
 
 @lru_cache(maxsize=16)
-def wrapped_page_of(kind: Any) -> Callable[[bytes], Listed[Any]]:
+def wrapped_page_of(kind: Any) -> Callable[[bytes], ListPage[Any]]:
     """Return a reader of answers whose result is an object with `items` or `deployments`."""
     decode = msgspec.json.Decoder(_WrappedPage[kind]).decode
 
-    def read(content: bytes) -> Listed[Any]:
+    def read(content: bytes) -> ListPage[Any]:
         """Return the page."""
         page: _WrappedPage[Any] = decode(content)
         if not page.success:
             raise msgspec.ValidationError
         wrapped: _Wrapped[Any] = page.result or _Wrapped()
         items = wrapped.deployments if wrapped.items is None else wrapped.items
-        return Listed(items or [], page.result_info)
+        return ListPage(items or [], page.result_info)
 
     return read
 
 
-def nothing(content: bytes) -> None:
+def read_nothing(content: bytes) -> None:
     """Check an answer whose result does not matter."""
     if not msgspec.json.decode(content, type=Envelope[Any]).success:
         raise msgspec.ValidationError
 
 
-def as_text(content: bytes) -> str:
+def read_text(content: bytes) -> str:
     """Read an answer without an envelope."""
     return content.decode("utf-8", "replace")
 
@@ -140,19 +140,19 @@ def error_for(request: Request, response: Response) -> APIError:
     refused = isinstance(body, dict) and body.get("success") is False
     status = response.status_code
     if not refused and status < _FIRST_REFUSAL:
-        return _unusable(request, response, body)
+        return _invalid_answer(request, response, body)
     errors = errors_in(body)
-    kind: type[APIStatusError] = class_for(status, errors)
-    message = f"Error code: {status} - {in_words(errors, 'the answer has no readable reason')}"
-    return kind(message, response=response, request=request, body=body)
+    error_type: type[APIStatusError] = error_class(status, errors)
+    message = f"Error code: {status} - {join_messages(errors, 'the answer has no readable reason')}"
+    return error_type(message, response=response, request=request, body=body)
 
 
-def _unusable(request: Request, response: Response, body: object) -> APIError:
+def _invalid_answer(request: Request, response: Response, body: object) -> APIError:
     """Return the error for an answer that is neither a result nor a refusal."""
     if response.status_code >= _FIRST_REDIRECT:
-        to = response.headers.get("location", "nowhere")
-        why = f"the server redirects to {to}, and redirects are not followed: check base_url"
-        message = f"Error code: {response.status_code} - {why}"
+        target = response.headers.get("location", "nowhere")
+        reason = f"the server redirects to {target}, and redirects are not followed: check base_url"
+        message = f"Error code: {response.status_code} - {reason}"
         return APIStatusError(message, response=response, request=request, body=body)
     message = f"the answer to {request.method} {request.url} is not what the API promises"
     return APIResponseValidationError(message, response=response, request=request, body=body)

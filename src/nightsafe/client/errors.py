@@ -195,7 +195,7 @@ _FIRST_REFUSAL: Final = 400
 _FIRST_OF_SERVER: Final = 500
 
 
-def class_for(status: int, errors: Sequence[ErrorData]) -> type[APIStatusError]:
+def error_class(status: int, errors: Sequence[ErrorData]) -> type[APIStatusError]:
     """Return the class of a refusal: by its status, or a subclass of that by its first code."""
     by_status = _BY_STATUS.get(status, InternalServerError if status >= _FIRST_OF_SERVER else APIStatusError)
     by_code = _BY_CODE.get(errors[0].code) if errors else None
@@ -207,26 +207,26 @@ def class_for(status: int, errors: Sequence[ErrorData]) -> type[APIStatusError]:
 def errors_in(body: object) -> list[ErrorData]:
     """Return the errors in an answer. This never raises, even for a malformed answer."""
     raw = body.get("errors") if isinstance(body, dict) else None
-    return [_error(one) for one in raw if isinstance(one, dict)] if isinstance(raw, list) else []
+    return [_error(item) for item in raw if isinstance(item, dict)] if isinstance(raw, list) else []
 
 
-def in_words(errors: Sequence[ErrorData], otherwise: str) -> str:
+def join_messages(errors: Sequence[ErrorData], default: str) -> str:
     """Return codes and messages in one line."""
-    return "; ".join(f"{error.code} {error.message}" for error in errors) or otherwise
+    return "; ".join(f"{error.code} {error.message}" for error in errors) or default
 
 
 def _error(raw: dict[str, Any]) -> ErrorData:
     """Return one error. A member of a wrong type counts as missing."""
     source, chain = raw.get("source"), raw.get("error_chain")
     return ErrorData(
-        code=_of_type(raw.get("code"), int, 0),
-        message=_of_type(raw.get("message"), str, ""),
-        documentation_url=_of_type(raw.get("documentation_url"), str, None),
-        source=ErrorSource(_of_type(source.get("pointer"), str, None)) if isinstance(source, dict) else None,
-        error_chain=[one for one in chain if isinstance(one, dict)] if isinstance(chain, list) else (),
+        code=_typed_or(raw.get("code"), int, 0),
+        message=_typed_or(raw.get("message"), str, ""),
+        documentation_url=_typed_or(raw.get("documentation_url"), str, None),
+        source=ErrorSource(_typed_or(source.get("pointer"), str, None)) if isinstance(source, dict) else None,
+        error_chain=[item for item in chain if isinstance(item, dict)] if isinstance(chain, list) else (),
     )
 
 
-def _of_type(raw: object, kind: type, otherwise: Any) -> Any:
+def _typed_or(raw: object, kind: type, default: Any) -> Any:
     """Return a member if it has its type, else a default."""
-    return raw if isinstance(raw, kind) else otherwise
+    return raw if isinstance(raw, kind) else default

@@ -17,7 +17,7 @@ from nightsafe.client.envelope import error_for, read_result
 from nightsafe.client.errors import APIConnectionError, APITimeoutError
 from nightsafe.client.messages import Request, Response
 from nightsafe.client.not_given import Omit
-from nightsafe.client.settings import Settings, encode_headers, is_authenticating, merge_headers
+from nightsafe.client.settings import ClientSettings, encode_headers, is_authenticating, merge_headers
 from nightsafe.client.timeouts import Timeout, timeout_of
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ MAX_RETRY_DELAY: Final = 8.0
 LONGEST_RETRY_AFTER: Final = 60.0
 _JITTER: Final = 0.25
 _RETRIED: Final = frozenset({408, 409, 429})
-_FIRST_OF_SERVER: Final = 500
+_FIRST_SERVER_ERROR: Final = 500
 _FIRST_REFUSAL: Final = 400
 _NO_CREDENTIALS: Final = (
     "Could not resolve authentication method: set one of api_token, api_key with api_email, or user_service_key, or "
@@ -51,7 +51,7 @@ class Exchange(Generic[T]):
 
     __slots__ = ("_call", "_first", "_settings", "request", "retries_taken", "timeout")
 
-    def __init__(self, settings: Settings, call: Call[T]) -> None:
+    def __init__(self, settings: ClientSettings, call: Call[T]) -> None:
         self._settings: Final = settings
         self._call: Final = call
         self._first: Final = _first_request(settings, call)
@@ -59,15 +59,15 @@ class Exchange(Generic[T]):
         self.retries_taken = 0
         self.timeout: Timeout = settings.timeout if isinstance(call.timeout, Omit) else timeout_of(call.timeout)
 
-    def answered(self, response: Response) -> float | None:
+    def delay_after_answer(self, response: Response) -> float | None:
         """Return the seconds to wait before the next try; None when the answer is final."""
         status = response.status_code
         _log.debug("%s %s: %d", self.request.method, self.request.url, status)
         if status < _FIRST_REFUSAL or self.retries_taken >= self._settings.max_retries:
             return None
-        return self._next(response.headers) if should_retry(status, response.headers) else None
+        return self._prepare_retry(response.headers) if should_retry(status, response.headers) else None
 
-    def failed(self, error: OSError) -> float:
+    def delay_after_error(self, error: OSError) -> float:
         """Return the seconds to wait before the next try.
 
         Raises:
@@ -76,7 +76,7 @@ class Exchange(Generic[T]):
         """
         _log.debug("%s %s: %s", self.request.method, self.request.url, type(error).__name__)
         if self.retries_taken < self._settings.max_retries:
-            return self._next({})
+            return self._prepare_retry({})
         if isinstance(error, TimeoutError):
             raise APITimeoutError(self.request) from error
         raise APIConnectionError(request=self.request) from error
@@ -99,7 +99,7 @@ class Exchange(Generic[T]):
         if response.status_code >= _FIRST_REFUSAL:
             raise error_for(self.request, response)
 
-    def _next(self, headers: Mapping[str, str]) -> float:
+    def _prepare_retry(self, headers: Mapping[str, str]) -> float:
         """Prepare the next try, and return the seconds to wait before it."""
         delay = delay_before(self.retries_taken, headers)
         self.retries_taken += 1
@@ -112,10 +112,10 @@ class Exchange(Generic[T]):
 
 def should_retry(status: int, headers: Mapping[str, str]) -> bool:
     """Tell whether to retry after a refusal. The header `x-should-retry` decides first."""
-    said = headers.get("x-should-retry")
-    if said in {"true", "false"}:
-        return said == "true"
-    return status in _RETRIED or status >= _FIRST_OF_SERVER
+    header = headers.get("x-should-retry")
+    if header in {"true", "false"}:
+        return header == "true"
+    return status in _RETRIED or status >= _FIRST_SERVER_ERROR
 
 
 def delay_before(retries_taken: int, headers: Mapping[str, str]) -> float:
@@ -125,25 +125,25 @@ def delay_before(retries_taken: int, headers: Mapping[str, str]) -> float:
         retries_taken: the number of retries so far.
         headers: the headers of the last answer.
     """
-    asked = _asked_delay(headers)
-    if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER:
-        return asked
+    requested = _asked_delay(headers)
+    if requested is not None and 0 < requested <= LONGEST_RETRY_AFTER:
+        return requested
     doubled = min(INITIAL_RETRY_DELAY * 2.0 ** min(retries_taken, 1000), MAX_RETRY_DELAY)
     return doubled * (1 - _JITTER * random.random())  # noqa: S311 - spreads clients out, protects nothing
 
 
 def _asked_delay(headers: Mapping[str, str]) -> float | None:
     """Return the delay that the server asks for, in seconds: it may send milliseconds, seconds or a date."""
-    for name, parts in (("retry-after-ms", 1000), ("retry-after", 1)):
+    for name, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
-            return float(headers[name]) / parts
+            return float(headers[name]) / divisor
         except (KeyError, ValueError):
             continue
     date = headers.get("retry-after")
-    return None if date is None else _until(date)
+    return None if date is None else _seconds_until(date)
 
 
-def _until(date: str) -> float | None:
+def _seconds_until(date: str) -> float | None:
     """Return the seconds until a date in an HTTP header."""
     from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415 - seldom needed, and slow to load
 
@@ -154,7 +154,7 @@ def _until(date: str) -> float | None:
         return None
 
 
-def _first_request(settings: Settings, call: Call[T]) -> Request:
+def _first_request(settings: ClientSettings, call: Call[T]) -> Request:
     """Return the request of the first try."""
     headers = settings.headers
     if call.headers is not None:
@@ -173,10 +173,10 @@ def _first_request(settings: Settings, call: Call[T]) -> Request:
     return Request(call.method, settings.origin, target.encode("ascii"), headers, content or b"")
 
 
-def _with_own_headers(settings: Settings, own: Mapping[str, str | Omit]) -> tuple[tuple[bytes, bytes], ...]:
+def _with_own_headers(settings: ClientSettings, own: Mapping[str, str | Omit]) -> tuple[tuple[bytes, bytes], ...]:
     """Return the client's headers; those of the call take precedence."""
-    mine = merge_headers(own)
-    if not settings.authenticates and not is_authenticating(mine):
+    own_headers = merge_headers(own)
+    if not settings.authenticates and not is_authenticating(own_headers):
         raise TypeError(_NO_CREDENTIALS)
-    kept = [(name, shown) for name, shown in settings.headers if name.decode("ascii") not in mine]
-    return (*kept, *encode_headers(mine))
+    kept = [(name, value) for name, value in settings.headers if name.decode("ascii") not in own_headers]
+    return (*kept, *encode_headers(own_headers))

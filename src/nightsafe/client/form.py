@@ -35,7 +35,7 @@ def encode_form(metadata: Mapping[str, Any], files: Sequence[File]) -> tuple[byt
     """Return the media type and the body of an upload."""
     boundary = os.urandom(16).hex().encode()
     modules = metadata.get("main_module") is not None
-    parts = [_file(one, modules=modules) for one in files]
+    parts = [_file(file, modules=modules) for file in files]
     head = b'Content-Disposition: form-data; name="metadata"\r\nContent-Type: application/json\r\n\r\n'
     parts.append(head + msgspec.json.encode(metadata))
     body = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
@@ -44,17 +44,17 @@ def encode_form(metadata: Mapping[str, Any], files: Sequence[File]) -> tuple[byt
 
 def _file(file: File, *, modules: bool) -> bytes:
     """Return one module's part, without its boundary."""
-    name, content, media_type, headers = _taken_apart(file)
+    name, content, media_type, headers = _unpack_file(file)
     name = name or _name_of(content)
     media_type = media_type or _type_of(name, modules=modules)
-    lines = [f'Content-Disposition: form-data; name="files"; filename="{_escaped(name)}"']
-    lines += [f"Content-Type: {media_type}", *(f"{header}: {shown}" for header, shown in headers.items())]
+    lines = [f'Content-Disposition: form-data; name="files"; filename="{_escape(name)}"']
+    lines += [f"Content-Type: {media_type}", *(f"{header}: {value}" for header, value in headers.items())]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("a module's media type or header contains a line break")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + _bytes_of(content)
 
 
-def _taken_apart(file: File) -> tuple[str | None, FileContent, str | None, Mapping[str, str]]:
+def _unpack_file(file: File) -> tuple[str | None, FileContent, str | None, Mapping[str, str]]:
     """Return name, content, media type and headers of a module."""
     if not isinstance(file, tuple):
         return None, file, None, {}
@@ -64,8 +64,8 @@ def _taken_apart(file: File) -> tuple[str | None, FileContent, str | None, Mappi
 
 def _name_of(content: FileContent) -> str:
     """Return the name of an open file or of a path."""
-    named = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
-    return PurePath(named).name if isinstance(named, str | os.PathLike) else _NAMELESS
+    path = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
+    return PurePath(path).name if isinstance(path, str | os.PathLike) else _NAMELESS
 
 
 def _type_of(name: str, *, modules: bool) -> str:
@@ -88,6 +88,6 @@ def _bytes_of(content: FileContent) -> bytes:
     return content.read()
 
 
-def _escaped(name: str) -> str:
+def _escape(name: str) -> str:
     """Escape a file name in the way of browsers and HTTP libraries."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -40,8 +40,8 @@ class Headers(Mapping[str, str]):
         self.raw = raw
         joined: dict[str, str] = {}
         for raw_name, content in raw:
-            name, shown = raw_name.decode("latin-1").lower(), content.decode("latin-1")
-            joined[name] = f"{joined[name]}, {shown}" if name in joined else shown
+            name, value = raw_name.decode("latin-1").lower(), content.decode("latin-1")
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
         self._joined = joined
 
     def __getitem__(self, name: str) -> str:
@@ -87,8 +87,8 @@ class Request(Struct, frozen=True):
 
     def bare(self) -> "Request":
         """Return the request without its body and its credentials, for an error."""
-        kept = [(name, shown) for name, shown in self.raw_headers if name.lower() not in _CREDENTIALS]
-        return Request(self.method, self.origin, self.target, kept)
+        remaining = [(name, value) for name, value in self.raw_headers if name.lower() not in _CREDENTIALS]
+        return Request(self.method, self.origin, self.target, remaining)
 
     def __repr__(self) -> str:
         """Show method and URL only: the headers hold a credential, and the body may hold a secret."""

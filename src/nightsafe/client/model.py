@@ -45,8 +45,8 @@ class SecretKey(Struct, frozen=True, tag_field="type", tag="secret_key"):
 
     def __repr__(self) -> str:
         """Show the same text as the official SDK, so that the output of programs stays the same."""
-        shown = f"algorithm={self.algorithm!r}, format={self.format!r}, name={self.name!r}, type={self.type!r}"
-        return f"WorkersBindingKindSecretKey({shown}, usages={list(self.usages)!r})"
+        description = f"algorithm={self.algorithm!r}, format={self.format!r}, name={self.name!r}, type={self.type!r}"
+        return f"WorkersBindingKindSecretKey({description}, usages={list(self.usages)!r})"
 
 
 Secret: TypeAlias = SecretText | SecretKey

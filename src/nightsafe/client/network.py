@@ -24,7 +24,7 @@ class UnusableProxyError(ConnectionError):
     """The environment names a proxy that cannot be used."""
 
 
-def trusted() -> ssl.SSLContext:
+def trusted_certificates() -> ssl.SSLContext:
     """Return the trusted certificates: those in `SSL_CERT_FILE` or `SSL_CERT_DIR` if set, else Mozilla's."""
     file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file or directory:
@@ -60,8 +60,8 @@ def proxy_for(origin: Origin) -> httpcore.Proxy | None:
         return None
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow to load
 
-    named = getproxies()
-    url = named.get(origin.scheme) or named.get("all")
+    proxies = getproxies()
+    url = proxies.get(origin.scheme) or proxies.get("all")
     if not url or proxy_bypass(origin.authority):
         return None
     return _proxy(url if "://" in url else f"http://{url}")
@@ -73,25 +73,25 @@ def _proxy(url: str) -> httpcore.Proxy:
 
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in _PROXIES and bool(parts.hostname) and (parts.port or 1) > 0
+        is_usable = parts.scheme in _PROXIES and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
-        usable = False
-    if not usable:
+        is_usable = False
+    if not is_usable:
         raise UnusableProxyError("the proxy in the environment is not a proxy URL: use the form http://host:3128")
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:
         raise UnusableProxyError("the environment names a SOCKS proxy, which needs the package socksio: install it")
-    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    url_without_user = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     if parts.username is None:
-        return httpcore.Proxy(bare)
-    return httpcore.Proxy(bare, auth=(unquote(parts.username), unquote(parts.password or "")))
+        return httpcore.Proxy(url_without_user)
+    return httpcore.Proxy(url_without_user, auth=(unquote(parts.username), unquote(parts.password or "")))
 
 
-def limits(timeout: Timeout) -> dict[str, float | None]:
+def httpcore_timeouts(timeout: Timeout) -> dict[str, float | None]:
     """Return a timeout in the form that the HTTP library accepts."""
     return {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
 
 
-def plain(content: bytes, raw_headers: list[tuple[bytes, bytes]]) -> bytes:
+def decompressed(content: bytes, raw_headers: list[tuple[bytes, bytes]]) -> bytes:
     """Return an answer's body, decompressed.
 
     Raises:
@@ -99,11 +99,11 @@ def plain(content: bytes, raw_headers: list[tuple[bytes, bytes]]) -> bytes:
     """
     for name, coding in raw_headers:
         if name.lower() == b"content-encoding" and coding.lower() != b"identity":
-            return _decompressed(content, coding.lower())
+            return _decompress(content, coding.lower())
     return content
 
 
-def _decompressed(content: bytes, coding: bytes) -> bytes:
+def _decompress(content: bytes, coding: bytes) -> bytes:
     """Return the plain bytes of a compressed body."""
     import zlib  # noqa: PLC0415 - seldom needed
 

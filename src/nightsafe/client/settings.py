@@ -18,7 +18,7 @@ from nightsafe.client.timeouts import Timeout
 DEFAULT_BASE_URL: Final = "https://api.cloudflare.com/client/v4"
 DEFAULT_MAX_RETRIES: Final = 2
 
-Seal = bool | Literal["require"]
+SealMode = bool | Literal["require"]
 """Whether values are sealed before they are sent: if the server offers a ring (True), never (False), or always."""
 
 PUBLIC_RING: Final = "NIGHTSAFE_PUBLIC_RING"
@@ -51,14 +51,14 @@ class Credentials(Struct, frozen=True):
     def headers(self) -> dict[str, str]:
         """Return the headers to send. Key and e-mail take precedence over a token, and a token over a service key."""
         pair = {"X-Auth-Email": self.api_email, "X-Auth-Key": self.api_key}
-        given = {name: shown for name, shown in pair.items() if shown}
-        if given:
-            return given
+        present = {name: value for name, value in pair.items() if value}
+        if present:
+            return present
         if self.api_token is not None:
             return {"Authorization": f"Bearer {self.api_token}"}
         return {"X-Auth-User-Service-Key": self.user_service_key} if self.user_service_key else {}
 
-    def with_those_of(self, other: "Credentials") -> "Credentials":
+    def merged_with(self, other: "Credentials") -> "Credentials":
         """Merge two sets of credentials; the other one takes precedence."""
         pairs = {name: getattr(other, name) or getattr(self, name) for name in self.__struct_fields__}
         return Credentials(**pairs)
@@ -75,7 +75,7 @@ class RingFiles(NamedTuple):
     known: str | None
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class ClientSettings(Struct, frozen=True, kw_only=True):
     """All that a request depends on beside the call itself."""
 
     credentials: Credentials
@@ -88,7 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_retries: int
     custom_headers: Headers
     custom_query: Query
-    seal: Seal
+    seal: SealMode
     public_ring: str | None = None
     """The file of the ring to seal to, if the user gave one."""
     known_rings: str | None = None
@@ -105,7 +105,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Show the base URL and the kinds of credentials."""
-        return f"Settings({self.base_url}, {self.credentials})"
+        return f"ClientSettings({self.base_url}, {self.credentials})"
 
 
 def make_settings(  # noqa: PLR0913 - a client has many settings
@@ -117,10 +117,10 @@ def make_settings(  # noqa: PLR0913 - a client has many settings
     max_retries: int,
     custom_headers: Headers,
     custom_query: Query,
-    seal: Seal,
+    seal: SealMode,
     rings: RingFiles,
     agent: str,
-) -> Settings:
+) -> ClientSettings:
     """Return settings with encoded and checked headers.
 
     Raises:
@@ -137,7 +137,7 @@ def make_settings(  # noqa: PLR0913 - a client has many settings
         **credentials.headers(),
     }
     merged = merge_headers(headers, custom_headers)
-    return Settings(
+    return ClientSettings(
         credentials=credentials,
         origin=origin,
         prefix=prefix,
@@ -154,7 +154,7 @@ def make_settings(  # noqa: PLR0913 - a client has many settings
     )
 
 
-class Shown(TypedDict, total=False):
+class CredentialArguments(TypedDict, total=False):
     """Credentials as arguments of a client."""
 
     api_token: str
@@ -163,7 +163,7 @@ class Shown(TypedDict, total=False):
     user_service_key: str
 
 
-def token_alone(token: str) -> Shown:
+def only_token(token: str) -> CredentialArguments:
     """Return the arguments of a client that uses only this token, and no credentials from the environment."""
     return {"api_token": token, "api_key": "", "api_email": "", "user_service_key": ""}
 
@@ -180,8 +180,8 @@ def credentials_from_environment(**given: str | None) -> Credentials:
 
 def ring_files(public: PathLike | None, known: PathLike | None) -> RingFiles:
     """Return the given files; `NIGHTSAFE_PUBLIC_RING` supplies a public ring that is not given."""
-    named = os.environ.get(PUBLIC_RING) or None if public is None else os.fspath(public)
-    return RingFiles(named, None if known is None else os.fspath(known))
+    public_file = os.environ.get(PUBLIC_RING) or None if public is None else os.fspath(public)
+    return RingFiles(public_file, None if known is None else os.fspath(known))
 
 
 def base_url_from_environment() -> str:
@@ -192,7 +192,7 @@ def base_url_from_environment() -> str:
 def headers_from_environment() -> dict[str, str]:
     """Return the headers in `CLOUDFLARE_CUSTOM_HEADERS`, one a line in the form `name: value`."""
     lines = os.environ.get("CLOUDFLARE_CUSTOM_HEADERS", "").split("\n")
-    return {name.strip(): shown.strip() for name, colon, shown in (line.partition(":") for line in lines) if colon}
+    return {name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def today() -> str:
@@ -207,7 +207,7 @@ def is_authenticating(headers: Mapping[str, object]) -> bool:
 
 def merge_headers(*layers: Headers) -> dict[str, str | Omit]:
     """Merge headers by lower-case name; later layers take precedence."""
-    return {name.lower(): shown for layer in layers for name, shown in layer.items()}
+    return {name.lower(): value for layer in layers for name, value in layer.items()}
 
 
 def encode_headers(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
@@ -216,19 +216,19 @@ def encode_headers(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
     Raises:
         ValueError: when a header cannot be sent. The error names the header, but does not show its value.
     """
-    return tuple(_encode(name, shown) for name, shown in headers.items() if not isinstance(shown, Omit))
+    return tuple(_encode(name, value) for name, value in headers.items() if not isinstance(value, Omit))
 
 
-def _encode(name: str, shown: str) -> tuple[bytes, bytes]:
+def _encode(name: str, value: str) -> tuple[bytes, bytes]:
     """Encode one header."""
     if _HEADER_NAME.fullmatch(name) is None:
         raise ValueError("a header's name contains a character that HTTP does not allow in names")
-    if _HEADER_TEXT.fullmatch(shown) is None:
+    if _HEADER_TEXT.fullmatch(value) is None:
         raise ValueError(
             f"the header '{name}' contains a character that HTTP does not allow, or begins or ends with a space or a "
             "line break; check the end of the credential"
         )
-    return name.encode("ascii"), shown.encode("latin-1")
+    return name.encode("ascii"), value.encode("latin-1")
 
 
 def _split(base_url: str) -> tuple[Origin, str]:

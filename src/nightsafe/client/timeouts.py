@@ -45,10 +45,10 @@ class Timeout(Struct, frozen=True, kw_only=True):
 DEFAULT_TIMEOUT: Final = Timeout(connect=5.0)
 
 
-def timeout_of(given: float | TimeoutLike | None) -> Timeout:
+def timeout_of(timeout: float | TimeoutLike | None) -> Timeout:
     """Return a `Timeout`, given one number for all parts, an object with one for each part, or None for no limit."""
-    if isinstance(given, Timeout):
-        return given
-    if given is None or isinstance(given, int | float):
-        return Timeout(connect=given, read=given, write=given, pool=given)
-    return Timeout(connect=given.connect, read=given.read, write=given.write, pool=given.pool)
+    if isinstance(timeout, Timeout):
+        return timeout
+    if timeout is None or isinstance(timeout, int | float):
+        return Timeout(connect=timeout, read=timeout, write=timeout, pool=timeout)
+    return Timeout(connect=timeout.connect, read=timeout.read, write=timeout.write, pool=timeout.pool)

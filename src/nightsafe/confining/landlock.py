@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from nightsafe.confining.process import LIBC, gain_nothing
+from nightsafe.confining.process import LIBC, set_no_new_privileges
 
 _CREATE_RULESET: Final = 444  # the numbers are the same on every architecture
 _ADD_RULE: Final = 445
@@ -31,7 +31,7 @@ _LATER_RIGHTS: Final = {2: 1 << 13, 3: _TRUNCATE, 5: 1 << 15}
 _BIND, _CONNECT = 1, 2
 _NET, _SCOPED = 4, 6
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
-_LACKING: Final = {
+_FIRST_RESTRICTED: Final = {
     1: "reading, writing, making and removing files, and running programs",
     3: "truncating files",
     4: "TCP",
@@ -85,9 +85,9 @@ def version() -> int:
     return max(0, int(LIBC.syscall(_CREATE_RULESET, None, 0, _VERSION)))
 
 
-def lacking(has: int) -> tuple[str, ...]:
+def unsupported(abi: int) -> tuple[str, ...]:
     """Return the actions that a system with this version of Landlock cannot restrict; 0 for no Landlock."""
-    return tuple(what for since, what in _LACKING.items() if has < since)
+    return tuple(action for since, action in _FIRST_RESTRICTED.items() if abi < since)
 
 
 def restrict(allowed: Allowed) -> int:
@@ -96,20 +96,20 @@ def restrict(allowed: Allowed) -> int:
     Returns:
         The version of Landlock in force; 0 when nothing has changed.
     """
-    has = version()
-    files = _FIRST_RIGHTS | sum(right for since, right in _LATER_RIGHTS.items() if has >= since)
+    abi = version()
+    files = _FIRST_RIGHTS | sum(right for since, right in _LATER_RIGHTS.items() if abi >= since)
     files &= ~(_TREE_READ if allowed.read is None else 0)
-    net = 0 if has < _NET else _BIND | (0 if allowed.connect is None else _CONNECT)
-    scoped = 0 if has < _SCOPED else _ABSTRACT_SOCKETS | _SIGNALS
-    asked = _Ruleset(files, net, scoped)
-    size = ctypes.sizeof(asked) if scoped else 16 if net else 8
-    ruleset = LIBC.syscall(_CREATE_RULESET, ctypes.byref(asked), size, 0)
+    net = 0 if abi < _NET else _BIND | (0 if allowed.connect is None else _CONNECT)
+    scoped = 0 if abi < _SCOPED else _ABSTRACT_SOCKETS | _SIGNALS
+    attributes = _Ruleset(files, net, scoped)
+    size = ctypes.sizeof(attributes) if scoped else 16 if net else 8
+    ruleset = LIBC.syscall(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
     if ruleset < 0:
         return 0
     try:
         _add_files(ruleset, allowed, files)
         _add_ports(ruleset, allowed, net)
-        return has if gain_nothing() and not LIBC.syscall(_RESTRICT_SELF, ruleset, 0) else 0
+        return abi if set_no_new_privileges() and not LIBC.syscall(_RESTRICT_SELF, ruleset, 0) else 0
     finally:
         os.close(ruleset)
 
@@ -129,20 +129,20 @@ def _add_files(ruleset: int, allowed: Allowed, handled: int) -> None:
 def _add_file(ruleset: int, path: Path, rights: int) -> None:
     """Allow rights on a file, or on everything in a directory."""
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
         rights &= ~0 if path.is_dir() else _OF_FILES
         if rights:
-            LIBC.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(_PathBeneath(rights, place)), 0)
+            LIBC.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(_PathBeneath(rights, descriptor)), 0)
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
 def _add_ports(ruleset: int, allowed: Allowed, handled: int) -> None:
     """Allow TCP ports."""
-    given: tuple[tuple[Iterable[int], int], ...] = ((allowed.bind, _BIND), (allowed.connect or (), _CONNECT))
-    for ports, right in given:
+    ports_by_right: tuple[tuple[Iterable[int], int], ...] = ((allowed.bind, _BIND), (allowed.connect or (), _CONNECT))
+    for ports, right in ports_by_right:
         for port in ports if handled & right else ():
             LIBC.syscall(_ADD_RULE, ruleset, _NET_PORT, ctypes.byref(_NetPort(right, port)), 0)

@@ -49,7 +49,7 @@ def hide() -> bool:
     return not LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def gain_nothing() -> bool:
+def set_no_new_privileges() -> bool:
     """Keep every later exec from adding rights; return whether the system complies."""
     return not LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 

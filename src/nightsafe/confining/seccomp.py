@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from nightsafe.confining.calls import architecture, is_known, number
-from nightsafe.confining.process import LIBC, gain_nothing
+from nightsafe.confining.process import LIBC, set_no_new_privileges
 
 NEVER: Final = (
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"),  # other processes
@@ -84,16 +84,16 @@ def forbid(names: Iterable[str], *rules: Rule) -> bool:
     Returns:
         Whether the filter is in force; False when the system refuses it or this machine type is not known.
     """
-    if not is_known() or not gain_nothing():
+    if not is_known() or not set_no_new_privileges():
         return False
     steps = [_Step(_LOAD, _ARCHITECTURE), _Step(_EQUAL, architecture(), 1), _Step(_RETURN, _KILL)]
-    steps += [_Step(_LOAD, _NUMBER), _Step(_AT_LEAST, _OTHER_WAY, 0, 1), _refused(errno.EPERM)]
+    steps += [_Step(_LOAD, _NUMBER), _Step(_AT_LEAST, _OTHER_WAY, 0, 1), _refuse(errno.EPERM)]
     for name in filter(lambda name: number(name) >= 0, names):
-        steps += [_Step(_EQUAL, number(name), 0, 1), _refused(errno.EPERM)]
+        steps += [_Step(_EQUAL, number(name), 0, 1), _refuse(errno.EPERM)]
     for rule in (no_namespaces, no_limits_of_others, *rules):
         steps += rule()
     steps.append(_Step(_RETURN, _ALLOW))
-    packed = b"".join(struct.pack("=HBBI", one.code, one.then, one.otherwise, one.operand) for one in steps)
+    packed = b"".join(struct.pack("=HBBI", step.code, step.then, step.otherwise, step.operand) for step in steps)
     return not LIBC.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(_Program(len(steps), packed)), 0, 0)
 
 
@@ -103,14 +103,14 @@ def no_namespaces() -> list[_Step]:
     A filter cannot see the arguments of `clone3`, so that call fails and the C library uses `clone` instead.
     """
     return [
-        *(_Step(_EQUAL, number("clone3"), 0, 1), _refused(errno.ENOSYS)),
-        *_of("clone", [_Step(_ANY_OF, _NEW_NAMESPACES, 0, 1), _refused(errno.EPERM)], argument=0),
+        *(_Step(_EQUAL, number("clone3"), 0, 1), _refuse(errno.ENOSYS)),
+        *_rule_for("clone", [_Step(_ANY_OF, _NEW_NAMESPACES, 0, 1), _refuse(errno.EPERM)], argument=0),
     ]
 
 
 def no_limits_of_others() -> list[_Step]:
     """Allow no access to the limits of another process."""
-    return _of("prlimit64", [_Step(_EQUAL, 0, 1), _refused(errno.EPERM)], argument=0)
+    return _rule_for("prlimit64", [_Step(_EQUAL, 0, 1), _refuse(errno.EPERM)], argument=0)
 
 
 def no_further_ports() -> list[_Step]:
@@ -118,7 +118,7 @@ def no_further_ports() -> list[_Step]:
 
     The call still succeeds, for the sockets that listen already.
     """
-    return [_Step(_EQUAL, number("listen"), 0, 1), _refused(0)]
+    return [_Step(_EQUAL, number("listen"), 0, 1), _refuse(0)]
 
 
 def only_tcp() -> list[_Step]:
@@ -127,15 +127,15 @@ def only_tcp() -> list[_Step]:
         *(_Step(_EQUAL, socket.AF_INET, 1), _Step(_EQUAL, socket.AF_INET6, 0, 7)),
         *(_argument(1), _Step(_AND, _KIND), _Step(_EQUAL, socket.SOCK_STREAM, 0, 4)),
         *(_argument(2), _Step(_EQUAL, 0, 1), _Step(_EQUAL, socket.IPPROTO_TCP, 0, 1)),
-        *(_Step(_RETURN, _ALLOW), _refused(errno.EPERM)),
+        *(_Step(_RETURN, _ALLOW), _refuse(errno.EPERM)),
     ]
-    steps = _of("socket", body, argument=0)
+    steps = _rule_for("socket", body, argument=0)
     for name, flags in (("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)):
-        steps += _of(name, [_Step(_ANY_OF, _FAST_OPEN, 0, 1), _refused(errno.EPERM)], argument=flags)
+        steps += _rule_for(name, [_Step(_ANY_OF, _FAST_OPEN, 0, 1), _refuse(errno.EPERM)], argument=flags)
     return steps
 
 
-def _of(name: str, body: list[_Step], *, argument: int) -> list[_Step]:
+def _rule_for(name: str, body: list[_Step], *, argument: int) -> list[_Step]:
     """Return the steps for one system call, with one of its arguments loaded; their end allows the call."""
     inner = [_argument(argument), *body, _Step(_RETURN, _ALLOW)]
     return [_Step(_EQUAL, number(name), 0, len(inner)), *inner]
@@ -146,6 +146,6 @@ def _argument(position: int) -> _Step:
     return _Step(_LOAD, _ARGUMENTS + 8 * position)
 
 
-def _refused(error: int) -> _Step:
+def _refuse(error: int) -> _Step:
     """End the filter: the call fails with this error."""
     return _Step(_RETURN, _REFUSE | error)

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from nightsafe.delivery.cache.bundle_cache import NOT_SERVED, BundleCache, Held, Load
+from nightsafe.delivery.cache.bundle_cache import NOT_SERVED, BundleCache, Load, ServedScript
 from nightsafe.delivery.cache.module_cache import ModuleCache
 from nightsafe.delivery.cache.serials import Serials
 from nightsafe.delivery.egress.egress import Egress
@@ -16,15 +16,15 @@ from nightsafe.delivery.load.worker_code import build_load
 from nightsafe.delivery.probes import Readiness
 from nightsafe.delivery.reports.processes import Reporter
 from nightsafe.delivery.reports.reports import Reports
-from nightsafe.delivery.settings import Settings, as_range
+from nightsafe.delivery.settings import DeliverySettings, encode_network
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.delivery.source.follower import Follower
 from nightsafe.delivery.workerd.control import Answer, ControlServer
-from nightsafe.delivery.workerd.folder import REACH, SocketFolder
+from nightsafe.delivery.workerd.folder import REACH_FOLDER, SocketFolder
 from nightsafe.delivery.workerd.supervisor import Supervisor
 from nightsafe.delivery.workerd.wire import Request
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.interfaces import MessageVerifier, NamedOpener
+from nightsafe.sealing.interfaces import Opener, Verifier
 
 _log = structlog.get_logger()
 
@@ -45,10 +45,10 @@ class Delivery:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: DeliverySettings,
         source: BundleSource,
-        verifier: MessageVerifier,
-        opener: NamedOpener,
+        verifier: Verifier,
+        opener: Opener,
         listener: socket.socket,
     ) -> None:
         self._settings: Final = settings
@@ -56,12 +56,12 @@ class Delivery:
         self._listener: Final = listener
         self._serials: Final = Serials(settings.serials)
         self._bundle_cache: Final = BundleCache(settings.account_id, verifier, self._serials)
-        self._contents: Final = ModuleCache(source)
+        self._module_cache: Final = ModuleCache(source)
         self._reports: Final = Reports(output=settings.worker_output)
         self._folder: Final = SocketFolder(settings.folder)
         control = self._folder.path / "control.sock"
-        self._reach: Final = Egress(
-            self._folder.path / REACH, settings.reach, settings.reach_never, private=settings.reach_private
+        self._egress: Final = Egress(
+            self._folder.path / REACH_FOLDER, settings.reach, settings.reach_never, private=settings.reach_private
         )
         self.supervisor: Final = Supervisor(
             settings.binary,
@@ -69,13 +69,13 @@ class Delivery:
             self._folder.path,
             control,
             settings.limits,
-            self._reports.printed if settings.worker_output else None,
+            self._reports.log_output if settings.worker_output else None,
             self._bundle_cache,
-            reach=self._reach.folder,
+            reach=self._egress.folder,
             behind_proxies=bool(settings.trusted_proxies),
         )
         self._control: Final = ControlServer(control, self._answer, self.supervisor.pids)
-        self.follower: Final = Follower(source, self._bundle_cache, self._contents, self._tell)
+        self.follower: Final = Follower(source, self._bundle_cache, self._module_cache, self._send_route)
         self._reporter: Final = Reporter(source, self.supervisor)
         self._stopping = False
 
@@ -87,19 +87,19 @@ class Delivery:
                 file; INVALID, when the folder or the marks file cannot be used.
         """
         try:
-            self._serials.hold()
-            self._folder.hold()
-            self._reach.write()
+            self._serials.acquire()
+            self._folder.acquire()
+            self._egress.write()
             await self._control.start()
             await self.supervisor.start()
         except BaseException:
-            await self._reach.stop()
+            await self._egress.stop()
             await self._control.stop()
-            self._let_go()
+            self._release_locks()
             raise
         self.follower.start()
         self._reporter.start()
-        self._reach.start(self.supervisor.renew)
+        self._egress.start(self.supervisor.renew)
 
     def readiness(self) -> Readiness:
         """Return whether this process can serve scripts at this moment.
@@ -124,7 +124,7 @@ class Delivery:
         """
         parts = {
             asyncio.create_task(part.watch())
-            for part in (self.follower, self.supervisor, self._reporter, self._reach)
+            for part in (self.follower, self.supervisor, self._reporter, self._egress)
         }
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -139,51 +139,51 @@ class Delivery:
         self._stopping = True
         await self.follower.stop()
         await self._reporter.stop()
-        await self._reach.stop()
+        await self._egress.stop()
         await self.supervisor.stop()
         await self._control.stop()
-        await self._serials.settle()
-        self._let_go()
+        await self._serials.flush()
+        self._release_locks()
         self._listener.close()
 
-    def _let_go(self) -> None:
+    def _release_locks(self) -> None:
         """Release the locks, so that another process can use the folder and the marks file."""
         self._folder.release()
         self._serials.release()
 
-    async def _tell(self, held: Held) -> None:
+    async def _send_route(self, served: ServedScript) -> None:
         """Tell workerd how to serve a script from now on.
 
         Raises:
             NightsafeError: UNAVAILABLE, when workerd had to be killed because it did not take the change.
         """
-        script = held.bundle.script
-        if self.supervisor.holds.changed(script, held.code):
+        script = served.bundle.script
+        if self.supervisor.holds.forget_outdated(script, served.code_digest):
             self.supervisor.changed.set()
-            await self.supervisor.announce()
-        await self.supervisor.tell(script, msgspec.json.encode(held.route()))
+            await self.supervisor.send_fleet()
+        await self.supervisor.send_route(script, msgspec.json.encode(served.route()))
 
     async def _answer(self, request: Request, pid: int) -> Answer:
         """Answer a request of a workerd process with this process id."""
-        _, what, *rest = request.path.split("/")
+        _, resource, *rest = request.path.split("/")
         name = rest[0] if rest else ""
-        match request.method, what:
+        match request.method, resource:
             case "GET", "settings":
-                return 200, msgspec.json.encode(self._told(pid))
+                return 200, msgspec.json.encode(self._settings_for(pid))
             case "GET", "routes":
-                self.supervisor.asks(pid, name)
+                self.supervisor.note_route_request(pid, name)
                 return await self._route(name)
             case "GET", "loads" if name.isdigit():
                 return await self._load(int(name))
             case "POST", _:
-                return self._hear(what, name, request.body), b""
+                return self._handle_message(resource, name, request.body), b""
         return 404, b""
 
-    def _hear(self, what: str, name: str, body: bytes) -> int:
+    def _handle_message(self, resource: str, name: str, body: bytes) -> int:
         """Handle a message from workerd; return the HTTP status."""
-        match what:
+        match resource:
             case "reports":
-                self._reports.told(body)
+                self._reports.log_report(body)
             case "failures" if name.isdigit():
                 self._report_failure(int(name), body)
             case "cells":
@@ -192,12 +192,12 @@ class Delivery:
                 return 404
         return 200
 
-    def _told(self, pid: int) -> dict[str, object]:
+    def _settings_for(self, pid: int) -> dict[str, object]:
         """Return the settings, and the facts about itself, that a workerd needs."""
         return {
             "account": self._settings.account_id,
             "domains": self._settings.domains,
-            "trusted_proxies": [as_range(network) for network in self._settings.trusted_proxies],
+            "trusted_proxies": [encode_network(network) for network in self._settings.trusted_proxies],
             "script_header": self._settings.script_header,
             "reporting": {
                 "output": self._settings.worker_output,
@@ -211,14 +211,14 @@ class Delivery:
 
     async def _route(self, script: str) -> Answer:
         """Answer how to serve a script; 503 when this is not known yet and the source cannot be reached."""
-        held = self._bundle_cache.get(script)
-        if held is None and not self.follower.knows_all:
+        served = self._bundle_cache.get(script)
+        if served is None and not self.follower.knows_all:
             with suppress(NightsafeError):
                 await self.follower.fetch(script)
-            held = self._bundle_cache.get(script)
-        if held is None and not self.follower.knows(script):
+            served = self._bundle_cache.get(script)
+        if served is None and not self.follower.knows(script):
             return 503, b""
-        return 200, msgspec.json.encode(held.route() if held else {"unknown": True, "refusal": NOT_SERVED})
+        return 200, msgspec.json.encode(served.route() if served else {"unknown": True, "refusal": NOT_SERVED})
 
     async def _load(self, number: int) -> Answer:
         """Answer with a load and its opened values; 410 when a newer load has replaced it."""
@@ -226,16 +226,16 @@ class Delivery:
         if load is None:
             return _GONE, b""
         try:
-            contents = await self._contents.of(load.version)
-            self._reports.loaded(load)
+            contents = await self._module_cache.contents_of(load.version)
+            self._reports.remember_load(load)
             return 200, build_load(load.bundle, load.version, contents, self._opener)
         except NightsafeError as error:
-            if error.code is Code.CANNOT_OPEN and await self._renewed(load):
+            if error.code is Code.CANNOT_OPEN and await self._refetch(load):
                 return _GONE, b""
             _log.error("script.not_loaded", script=load.bundle.script, reason=error.problems[0].detail)
             return _CANNOT_OPEN, b""
 
-    async def _renewed(self, load: Load) -> bool:
+    async def _refetch(self, load: Load) -> bool:
         """Fetch a script again because its values do not open.
 
         The values may have been re-encrypted meanwhile, and the old key removed.
@@ -245,8 +245,8 @@ class Delivery:
         """
         with suppress(NightsafeError):
             await self.follower.fetch(load.bundle.script)
-        held = self._bundle_cache.get(load.bundle.script)
-        return held is not None and load.number not in {one.number for one in held.loads}
+        served = self._bundle_cache.get(load.bundle.script)
+        return served is not None and load.number not in {current.number for current in served.loads}
 
     def _report_failure(self, number: int, reason: bytes) -> None:
         """Log that a script did not start. `runtime/reasons.js` keeps the script's exception out of the reason."""

@@ -52,7 +52,7 @@ class Probes:
     async def start(self) -> None:
         """Start to listen."""
         kind = asyncio.start_unix_server if self._listener.family == socket.AF_UNIX else asyncio.start_server
-        self._server = await kind(self._connected, sock=self._listener)
+        self._server = await kind(self._accept, sock=self._listener)
 
     async def stop(self) -> None:
         """Close every connection and the socket."""
@@ -69,16 +69,16 @@ class Probes:
             Path(self._path).unlink(missing_ok=True)
         self._listener.close()
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Accept a connection, or close it when there are too many."""
         if len(self._connections) >= _MOST_AT_ONCE:
             writer.close()
             return
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
-        task.add_done_callback(lambda done: self._over(done, writer))
+        task.add_done_callback(lambda done: self._close_connection(done, writer))
 
-    def _over(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
+    def _close_connection(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
         """Forget a finished connection and close it."""
         self._connections.discard(task)
         writer.close()
@@ -91,8 +91,8 @@ class Probes:
                     request = await read_request(reader)
                 if request is None:
                     return
-                status, told = self._answer(request)
-                writer.write(_written(request.method, status, told))
+                status, content = self._answer(request)
+                writer.write(_encode_answer(request.method, status, content))
                 await writer.drain()
 
     def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
@@ -105,15 +105,15 @@ class Probes:
         if path == "/livez":
             return 200, {"status": "ok"}
         ready = self.readiness()
-        told = {"behind": ready.behind} if ready.behind else {}
+        content = {"behind": ready.behind} if ready.behind else {}
         if ready.missing:
-            return 503, {"status": "unavailable", "missing": ready.missing, **told}
-        return 200, {"status": "ok", **told}
+            return 503, {"status": "unavailable", "missing": ready.missing, **content}
+        return 200, {"status": "ok", **content}
 
 
-def _written(method: str, status: int, told: dict[str, Any]) -> bytes:
+def _encode_answer(method: str, status: int, content: dict[str, Any]) -> bytes:
     """Return the bytes of an answer."""
-    body = msgspec.json.encode(told) + b"\n"
+    body = msgspec.json.encode(content) + b"\n"
     allow = b"Allow: GET, HEAD\r\n" if status == 405 else b""  # noqa: PLR2004 - status 405 requires the header
     head = (
         b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n%sContent-Length: %d\r\n\r\n"

@@ -12,7 +12,7 @@ _BYTES: Final = 16
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class DeliverySettings(Struct, frozen=True, kw_only=True):
     """Settings that an operator can choose.
 
     Attributes:
@@ -47,7 +47,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
 
-def as_range(network: IPv4Network | IPv6Network) -> tuple[list[int], int]:
+def encode_network(network: IPv4Network | IPv6Network) -> tuple[list[int], int]:
     """Return a network as `runtime/front.js` reads it: 16 bytes (IPv4 as IPv4-mapped IPv6) and a prefix length."""
     packed = network.network_address.packed
     mapped = _MAPPED + packed if len(packed) < _BYTES else packed

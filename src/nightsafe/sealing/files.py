@@ -49,10 +49,10 @@ def write(path: Path, data: bytes, *, private: bool, replace: bool) -> None:
     Raises:
         NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with _drafted(beside, data, 0o600 if private else 0o644):
-            _move(beside, path, replace=replace)
+        with _write_draft(temporary, data, 0o600 if private else 0o644):
+            _move(temporary, path, replace=replace)
         sync(path.parent)
     except FileExistsError:
         raise _problem(path, "already exists; it was not replaced because it may hold the only key") from None
@@ -60,12 +60,12 @@ def write(path: Path, data: bytes, *, private: bool, replace: bool) -> None:
         raise _problem(path, f"cannot be written: {error.strerror}") from None
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
-def _problem(path: Path, what: str) -> NightsafeError:
+def _problem(path: Path, problem: str) -> NightsafeError:
     """Build the error that refuses one file."""
-    return NightsafeError(Code.INVALID, f"{path}: {what}")
+    return NightsafeError(Code.INVALID, f"{path}: {problem}")
 
 
 def _refuse_unsafe(path: Path, status: os.stat_result, forbidden: int) -> None:
@@ -109,7 +109,7 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def _drafted(path: Path, data: bytes, mode: int) -> Iterator[None]:
+def _write_draft(path: Path, data: bytes, mode: int) -> Iterator[None]:
     """Write and sync a new file with exactly this mode; lock it until it has its final name or its writer dies."""
     descriptor = os.open(path, _WRITE_NEW, mode)
     with os.fdopen(descriptor, "wb") as file:

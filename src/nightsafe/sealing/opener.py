@@ -15,7 +15,7 @@ from nightsafe.secret_value import SecretValue
 
 
 class RecordOpener:
-    """An `Opener` of stored records: it checks the signature first, then opens the seal.
+    """The `Opener` with a private ring: it checks the signature first, then opens the seal.
 
     Args:
         verifier: checks the records' signatures.
@@ -36,18 +36,18 @@ class RecordOpener:
         """
         return self.open_named(context, context, record)
 
-    def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
+    def open_named(self, signed: Context, sealed: Context, record: bytes) -> SecretValue:
         """Open a record that was signed for a different name than it was sealed to.
 
         Raises:
             NightsafeError: CANNOT_OPEN, for every reason.
         """
-        sealed = SealedValue.parse(self._verifier.verify(signed, record))
-        key = self._ring.get(sealed.key_id)
-        if key is None or key.public.suite is not sealed.suite:
+        value = SealedValue.parse(self._verifier.verify(signed, record))
+        key = self._ring.get(value.key_id)
+        if key is None or key.public.suite is not value.suite:
             raise cannot_open()
         try:
-            info = context.info(sealed.value_id, key.id)
-            return SecretValue(unpad(HPKE[sealed.suite].decrypt(sealed.body, key.loaded, info)))
+            info = sealed.info(value.value_id, key.id)
+            return SecretValue(unpad(HPKE[value.suite].decrypt(value.body, key.loaded, info)))
         except (InvalidTag, ValueError, NightsafeError):
             raise cannot_open() from None

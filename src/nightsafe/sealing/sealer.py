@@ -1,11 +1,11 @@
 """Seals values, for clients and for the API node. Neither can open anything."""
 
 import secrets
-from typing import Final, Protocol
+from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import MessageSigner, Signer
+from nightsafe.sealing.interfaces import Signer
 from nightsafe.sealing.padding import pad
 from nightsafe.sealing.record import VALUE_ID_SIZE, SealedValue
 from nightsafe.sealing.rings.public_ring import HPKE, PublicRing
@@ -14,7 +14,7 @@ from nightsafe.secret_value import SecretValue
 
 
 class RingSealer:
-    """A `Sealer` to a ring's primary key, for clients: it returns unsigned sealed values.
+    """Seals values to a ring's primary key, for clients: it returns unsigned sealed values.
 
     Args:
         ring: the public ring.
@@ -41,21 +41,17 @@ class RingSealer:
         return SealedValue(key.suite, key.id, value_id, body).pack()
 
 
-class ApiSigner(Signer, MessageSigner, Protocol):
-    """The API node's signer, for records and for messages to the delivery side."""
-
-
 class SigningSealer:
-    """A `Sealer` that returns stored records, and a `MessageSigner`, for the API node.
+    """The `Sealer` of the API node: it returns stored records.
 
     Args:
         ring: the public ring.
-        signer: signs the stored records.
+        signer: signs the stored records, and messages to the delivery side.
     """
 
     __slots__ = ("_sealer", "_signer", "ring")
 
-    def __init__(self, ring: PublicRing, signer: ApiSigner) -> None:
+    def __init__(self, ring: PublicRing, signer: Signer) -> None:
         self.ring: Final = ring
         self._sealer: Final = RingSealer(ring)
         self._signer: Final = signer

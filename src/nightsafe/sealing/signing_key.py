@@ -69,12 +69,12 @@ class SigningKey:
         Raises:
             NightsafeError: INVALID, with the source and what is wrong, never with the key.
         """
-        form = ring_file.decode(data, _File, source)
+        file = ring_file.decode(data, _File, source)
         try:
-            key = cls(Ed25519PrivateKey.from_private_bytes(form.private))
+            key = cls(Ed25519PrivateKey.from_private_bytes(file.private))
         except ValueError:
             raise problem(source, "holds a private key that is not a usable Ed25519 key") from None
-        ring_file.check_id(source, form.id, key.id)
+        ring_file.check_id(source, file.id, key.id)
         return key
 
     @classmethod

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from nightsafe.webcrypto.errors import KeyRefusedError, shown, support_error, type_error
+from nightsafe.webcrypto.errors import KeyRefusedError, printable, support_error, type_error
 from nightsafe.webcrypto.javascript import to_int32, to_string
 
 _HASHES: Final = frozenset({"sha-1", "sha-256", "sha-384", "sha-512", "md5"})
@@ -95,7 +95,7 @@ def curve_for(name: str) -> str:
     curve = _CURVES.get(folded(name))
     if curve is None:
         raise support_error(
-            f'Unrecognized or unimplemented EC curve "{shown(name)}" requested.', "algorithm/namedCurve"
+            f'Unrecognized or unimplemented EC curve "{printable(name)}" requested.', "algorithm/namedCurve"
         )
     return curve
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from nightsafe.webcrypto.algorithms import ImportAlgorithm, folded, read_algorithm
-from nightsafe.webcrypto.errors import shown, support_error, type_error
+from nightsafe.webcrypto.errors import printable, support_error, type_error
 from nightsafe.webcrypto.javascript import to_string
 from nightsafe.webcrypto.jwk import JsonWebKey, read_jwk
 from nightsafe.webcrypto.keys.ec import check_ec
@@ -52,12 +52,12 @@ def check_key(format: str, algorithm: object, usages: Sequence[str], material: o
         KeyRefusedError: when the runtime would not import the key, or could not use it.
     """
     key = _read_material(format, material)
-    asked = read_algorithm(algorithm)
-    wanted = tuple(to_string(usage, "usages") for usage in usages)
+    parsed = read_algorithm(algorithm)
+    usage_names = tuple(to_string(usage, "usages") for usage in usages)
     if key is None:
-        raise support_error(f'Unrecognized key import format "{shown(format)}".', "format")
-    name = _normalised_name(asked, bare=not isinstance(algorithm, dict))
-    _CHECKS[name](ImportRequest(name, asked, format, wanted, key))
+        raise support_error(f'Unrecognized key import format "{printable(format)}".', "format")
+    name = _normalised_name(parsed, bare=not isinstance(algorithm, dict))
+    _CHECKS[name](ImportRequest(name, parsed, format, usage_names, key))
 
 
 def _read_material(format: str, material: object) -> bytes | JsonWebKey | None:  # noqa: A002
@@ -72,10 +72,10 @@ def _read_material(format: str, material: object) -> bytes | JsonWebKey | None: 
     return bytes(material)
 
 
-def _normalised_name(asked: ImportAlgorithm, *, bare: bool) -> str:
+def _normalised_name(algorithm: ImportAlgorithm, *, bare: bool) -> str:
     """Return the algorithm's name in the table's spelling."""
-    name = _NAMES.get(folded(asked.name))
+    name = _NAMES.get(folded(algorithm.name))
     if name is None:
-        message = f'Unrecognized key import algorithm "{shown(asked.name)}" requested.'
+        message = f'Unrecognized key import algorithm "{printable(algorithm.name)}" requested.'
         raise support_error(message, "algorithm" if bare else "algorithm/name")
     return name

@@ -21,7 +21,7 @@ class KeyRefusedError(Exception):
         self.field = field
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Make a caller's text safe for a message: keep a text as short as a name, and replace any longer text.
 
     The longest valid name has 17 characters, and the shortest meaningful key has 22 in base64. So a message never

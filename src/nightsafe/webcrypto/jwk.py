@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from nightsafe.webcrypto.encoding import decode_member
-from nightsafe.webcrypto.errors import data_error, shown, support_error, type_error
+from nightsafe.webcrypto.errors import data_error, printable, support_error, type_error
 from nightsafe.webcrypto.javascript import to_string
 
 # In the order in which the runtime reads them, which decides the error if several members are wrong.
@@ -97,17 +97,17 @@ def check_symmetric_use(jwk: JsonWebKey, usages: Sequence[str]) -> None:
     """
     use = jwk.get("use")
     if usages and use is not None and use != "enc":
-        raise data_error(f'Symmetric "jwk" key must have a "use" of "enc", not "{shown(use)}".', "key_jwk/use")
+        raise data_error(f'Symmetric "jwk" key must have a "use" of "enc", not "{printable(use)}".', "key_jwk/use")
     if jwk.key_ops is None:
         return
     duplicate = _first_duplicate(jwk.key_ops)
     if duplicate is not None:
-        message = f'Symmetric "jwk" key contains duplicate value "{shown(duplicate)}", in "key_op".'
+        message = f'Symmetric "jwk" key contains duplicate value "{printable(duplicate)}", in "key_op".'
         raise data_error(message, "key_jwk/key_ops")
     operations = frozenset(jwk.key_ops)
     for usage in usages:
         if usage not in operations:
-            raise data_error(f'"jwk" key missing usage "{shown(usage)}", in "key_ops".', "key_jwk/key_ops")
+            raise data_error(f'"jwk" key missing usage "{printable(usage)}", in "key_ops".', "key_jwk/key_ops")
 
 
 def check_asymmetric_use(jwk: JsonWebKey, name: str, usages: Sequence[str]) -> None:
@@ -121,7 +121,7 @@ def check_asymmetric_use(jwk: JsonWebKey, name: str, usages: Sequence[str]) -> N
     if usages and use is not None and use != expected:
         raise data_error(
             'Asymmetric "jwk" key import with usages requires a JSON Web Key with Public Key Use parameter '
-            f'"use" ("{shown(use)}") equal to "sig".',
+            f'"use" ("{printable(use)}") equal to "sig".',
             "key_jwk/use",
         )
     if jwk.key_ops is None:
@@ -152,7 +152,7 @@ def _check_use_against_operations(
     if use != expected:
         message = (
             'Asymmetric "jwk" import requires a JSON Web Key with Public Key Use "use" '
-            f'("{shown(use)}") equal to "{expected}".'
+            f'("{printable(use)}") equal to "{expected}".'
         )
         raise data_error(message, "key_jwk/use")
     for operation in _in_byte_order(key_ops):
@@ -165,7 +165,7 @@ def _check_use_against_operations(
         if operation not in allowed:
             message = (
                 f"{_EITHER_OR}A Public Key Use for {name} would allow a Key Operations array with only "
-                f'"{allowed[0]}" and/or "{allowed[1]}" values (not "{shown(operation)}").'
+                f'"{allowed[0]}" and/or "{allowed[1]}" values (not "{printable(operation)}").'
             )
             raise data_error(message, "key_jwk/key_ops")
 
@@ -243,4 +243,4 @@ def _in_byte_order(texts: Sequence[str]) -> list[str]:
 def _first_duplicate(texts: Sequence[str]) -> str | None:
     """Return the first duplicated text in sorted order, or None."""
     ordered = _in_byte_order(texts)
-    return next((one for one, other in pairwise(ordered) if one == other), None)
+    return next((text for text, other in pairwise(ordered) if text == other), None)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from nightsafe.webcrypto.errors import KeyRefusedError, shown
+from nightsafe.webcrypto.errors import KeyRefusedError, printable
 
 ENCRYPT: Final = frozenset({"encrypt", "decrypt"})
 WRAP: Final = frozenset({"wrapKey", "unwrapKey"})
@@ -55,5 +55,5 @@ def _check(key: str, usages: Sequence[str], allowed: frozenset[str]) -> None:
     """Refuse the first usage that is not allowed."""
     for usage in usages:
         if usage not in allowed:
-            message = f'Attempt to import {key} key with invalid usage "{shown(usage)}".'
+            message = f'Attempt to import {key} key with invalid usage "{printable(usage)}".'
             raise KeyRefusedError("SyntaxError", message, "usages")

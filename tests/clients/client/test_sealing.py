@@ -133,7 +133,7 @@ def test_the_ring_is_public_and_read_only(server: Server, wire: Wire) -> None:
     ring = wire.ask("GET", RING).result
     private = PrivateRing.load(server.safe.private_ring)
 
-    assert json.loads(private.public().offered()) == ring
+    assert json.loads(private.public().encode_offer()) == ring
     assert [{"id", "suite", "state", "public"}] == [set(key) for key in ring["keys"]]
     assert (405, [10405]) == wire.ask("PUT", RING, b"{}", [("Content-Type", "application/json")]).refusal
     assert (403, [10000]) == wire.ask("GET", RING.replace(ACCOUNT, "f" * 32)).refusal

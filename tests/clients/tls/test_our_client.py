@@ -6,7 +6,7 @@ import pytest
 from tests.clients.tls.authority import Authority, Pair, serving
 from tests.server import Safe, Server
 
-from nightsafe.cli.terminal.errors import reason_of
+from nightsafe.cli.terminal.errors import connection_problem
 from nightsafe.client import APIConnectionError, AsyncHttpTransport, AsyncNightsafe, HttpTransport, Nightsafe
 
 
@@ -29,8 +29,8 @@ async def test_our_client_trusts_the_issuer_when_told_to(
         with pytest.raises(APIConnectionError) as raised:
             scripts_of(server)
         assert "CERTIFICATE_VERIFY_FAILED" in str(raised.value.__cause__)
-        assert "its certificate is not trusted" in reason_of(raised.value)
-        assert "set SSL_CERT_FILE to the CA's file" in reason_of(raised.value)
+        assert "its certificate is not trusted" in connection_problem(raised.value)
+        assert "set SSL_CERT_FILE to the CA's file" in connection_problem(raised.value)
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
         assert 0 == scripts_of(server)
         async with AsyncNightsafe(

@@ -88,8 +88,8 @@ async def held_apart(own_scene: Scene) -> str:
     """Have the callee held apart, as after a loop."""
     await own_scene.upload("callee", CALLEE)
     supervisor = own_scene.delivery.supervisor
-    supervisor.holds.blame("callee", "", "it loops")
-    await supervisor.announce()
+    supervisor.holds.hold_apart("callee", "", "it loops")
+    await supervisor.send_fleet()
     return "the script is held apart: it loops; its next version is let in at once"
 
 

@@ -235,4 +235,6 @@ async def test_finished_work_no_longer_counts_as_use(own_scene: Scene) -> None:
         await own_scene.client.get("/slow", headers={"host": f"caller.localhost:{own_scene.port}"}, timeout=0.1)
 
     assert {"fails", "absent", "nowhere", "throws"} == {path for path in paths if answers[path] == 500}
-    await until(lambda: all(child.heard_at and not child.going for child in own_scene.delivery.supervisor.cells), 5)
+    await until(
+        lambda: all(child.probed_at and not child.active_loads for child in own_scene.delivery.supervisor.cells), 5
+    )

@@ -183,7 +183,7 @@ async def test_a_script_that_overflows_its_heap_is_held(own_scene: Scene) -> Non
     await own_scene.upload("heap", code)
     async with neighbour(own_scene):
         first = await own_scene.get("heap")
-        await until(lambda: "heap" in own_scene.delivery.supervisor.holds.held())
+        await until(lambda: "heap" in own_scene.delivery.supervisor.holds.current())
         held = await own_scene.get("heap")
 
     assert [503, 503] == [first.status_code, held.status_code]

@@ -36,7 +36,7 @@ def classic(body: bytes, **members: Any) -> CodeCheck:
 
 async def problem_of(check: CodeCheck) -> str:
     """Return the problem that the runtime reports, or an empty string."""
-    return await Compiler(workerd()).problem_of(check)
+    return await Compiler(workerd()).find_problem(check)
 
 
 @pytest.mark.parametrize("date", last_first(DATES))
@@ -180,7 +180,7 @@ async def test_a_large_script_is_compiled() -> None:
 
 async def test_a_check_that_takes_too_long_passes() -> None:
     """Code whose check takes too long is let through."""
-    assert "" == await Compiler(workerd(), seconds=0.0).problem_of(modules("js", b"("))
+    assert "" == await Compiler(workerd(), seconds=0.0).find_problem(modules("js", b"("))
 
 
 @pytest.mark.parametrize("date", last_first(DATES))

@@ -60,7 +60,7 @@ def test_experimental_flags_are_those_of_the_binary(tool: ModuleType) -> None:
 async def test_experimental_flags_of_a_loaded_script_are_refused(flag: str) -> None:
     """The runtime refuses a loaded script's flag exactly when that flag is experimental."""
     module = CheckedModule("a.js", JS, b"export default {};")
-    said = await Compiler(workerd()).problem_of(
+    said = await Compiler(workerd()).find_problem(
         CodeCheck(id="1", main_module="a.js", modules=(module,), flags=(flag,))
     )
 

@@ -54,7 +54,7 @@ async def test_the_last_of_many_fast_changes_is_served(own_scene: Scene) -> None
     """When changes come faster than they can be fetched, the last one is served."""
     for number in range(200):
         serial = await own_scene.put("fast", own_scene.version("fast", HELLO, [text("TOKEN", str(number))]))
-    await own_scene.source.wait_until_acted_on(serial)
+    await own_scene.source.wait_until_acknowledged(serial)
 
     assert "199" == (await own_scene.get("fast")).text
 
@@ -158,7 +158,7 @@ async def test_many_cold_scripts_at_once_are_served(own_scene: Scene) -> None:
     """The socket is not overrun, and so much work is not mistaken for a hang."""
     for number in range(200):
         await own_scene.put(f"s{number}", own_scene.version(f"s{number}", HELLO, [text("TOKEN", f"value {number}")]))
-    await own_scene.source.wait_until_acted_on(own_scene.source.serial)
+    await own_scene.source.wait_until_acknowledged(own_scene.source.serial)
 
     answers = await asyncio.gather(*(own_scene.get(f"s{number}") for number in range(200)))
 
@@ -252,7 +252,7 @@ async def test_a_late_push_undoes_nothing(own_scene: Scene) -> None:
     held = own_scene.delivery._bundle_cache.get("late")
     assert held is not None
     await own_scene.upload("late", HELLO, [text("TOKEN", "new")])
-    await own_scene.delivery._tell(held)
+    await own_scene.delivery._send_route(held)
 
     assert "new" == (await own_scene.get("late")).text
 

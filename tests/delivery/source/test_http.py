@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from nightsafe.delivery.source.bundle_source import Changes
+from nightsafe.delivery.source.bundle_source import BundleChanges
 from nightsafe.delivery.source.http import HttpSource
 from nightsafe.errors import Code, NightsafeError
 
@@ -82,7 +82,7 @@ async def test_requests_are_those_of_the_api() -> None:
     digest = bytes(range(32))
     talk, asked = answering(envelope(GOOD), ok(b"signed"), ok(b"code"), envelope([{"id": ACCOUNT, "name": "x"}]))
     async with facing(talk) as source:
-        assert Changes(cursor="1-aa", scripts=("one",), whole=True) == await source.changes("", wait=True)
+        assert BundleChanges(cursor="1-aa", scripts=("one",), whole=True) == await source.changes("", wait=True)
         assert b"signed" == await source.bundle("a-script")
         assert b"code" == await source.module(digest)
         assert ACCOUNT == await source.find_account()

@@ -5,12 +5,12 @@ import subprocess
 import pytest
 from tests.delivery.scene import workerd
 
-from nightsafe.delivery.workerd.binary import VERSION, verify
+from nightsafe.delivery.workerd.binary import VERSION, verify_workerd
 
 
 def test_workerd_is_the_pinned_build() -> None:
     """Its hash and the version that it prints are the pinned ones."""
-    verify(workerd())
+    verify_workerd(workerd())
     said = subprocess.run([workerd(), "--version"], capture_output=True, text=True, check=True).stdout
 
     assert VERSION.split(".")[1] == said.split()[-1].replace("-", "")

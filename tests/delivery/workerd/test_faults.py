@@ -17,7 +17,7 @@ from tests.delivery.scene import HELLO, Scene, text
 from tests.delivery.waiting import until
 from tests.live.tools.running import alive
 
-from nightsafe.delivery.source.bundle_source import Changes
+from nightsafe.delivery.source.bundle_source import BundleChanges
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.errors import Code, NightsafeError
 
@@ -217,12 +217,12 @@ async def test_a_restored_log_is_reported(own_scene: Scene, monkeypatch: pytest.
     first = True
     real = own_scene.source.changes
 
-    async def changes(after: str, *, wait: bool) -> Changes:
+    async def changes(after: str, *, wait: bool) -> BundleChanges:
         """Report a restore the first time."""
         nonlocal first
         if first:
             first = False
-            return Changes(cursor=after, scripts=(), whole=True, rolled_back=True)
+            return BundleChanges(cursor=after, scripts=(), whole=True, rolled_back=True)
         return await real(after, wait=wait)
 
     monkeypatch.setattr(own_scene.source, "changes", changes)

@@ -20,14 +20,14 @@ from tests.unit.delivery.key_rotation.test_resealing import RING, SIGNING_KEY, S
 from nightsafe.bundle.code_checks import CodeCheck, Verdict
 from nightsafe.bundle.processes import HeldScriptsReport
 from nightsafe.delivery import lasting as lasting_module
-from nightsafe.delivery.cache.bundle_cache import BundleCache, Held
+from nightsafe.delivery.cache.bundle_cache import BundleCache, ServedScript
 from nightsafe.delivery.cache.module_cache import ModuleCache
 from nightsafe.delivery.cache.serials import Serials
-from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.workerd.holds import Hold
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
@@ -37,12 +37,20 @@ AWAY = NightsafeError(Code.UNAVAILABLE, "it is away")
 HELLO = "export default { fetch() { return new Response(); } };"
 
 TASKS: dict[str, tuple[str, ...]] = {
-    "source.follower": ("_follow", "_act_on", "_act", "_retry", "fetch"),
+    "source.follower": ("_follow", "_fetch_all", "_try_fetch", "_retry", "fetch"),
     "reports.processes": ("_run",),
-    "key_rotation.resealing": ("run", "_idle", "run_once", "_batch"),
-    "load.code_checks": ("run", "_problem_of"),
+    "key_rotation.resealing": ("run", "_idle", "run_once", "_reseal_batch"),
+    "load.code_checks": ("run", "_find_problem"),
     "egress.egress": ("_follow",),
-    "workerd.keeper": ("_keep", "_over", "_relaunch", "_launch", "_watch", "_is_busy", "_is_too_large"),
+    "workerd.keeper": (
+        "_keep_current",
+        "_handle_end",
+        "_relaunch",
+        "_launch",
+        "_wait_for_replacement",
+        "_is_busy",
+        "_is_too_large",
+    ),
     "workerd.supervisor": ("watch",),
     "delivery": ("watch",),
 }
@@ -59,12 +67,12 @@ until = partial(waiting.until, seconds=SECONDS, pause=0.001)
 
 async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
     """Run the feed, with a source that is away at first: two versions are delivered, one after the other."""
-    module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001, _AT_ONCE_AGAIN=(0.001,))
+    module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001, _RETRY_PAUSES=(0.001,))
     own_scene = Scene(folder)
     source, bundle, changes = own_scene.source, own_scene.source.bundle, own_scene.source.changes
     trouble = itertools.chain([AWAY] * 4, itertools.repeat(None))
     away = itertools.chain([AWAY], itertools.repeat(None))
-    told: list[Held] = []
+    told: list[ServedScript] = []
 
     async def failing_bundle(script: str) -> bytes:
         """Fail a few times, then return the bundle."""
@@ -78,7 +86,7 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
             raise error
         return await changes(after, wait=wait)
 
-    async def tell(held: Held) -> None:
+    async def tell(held: ServedScript) -> None:
         """Record the bundle."""
         told.append(held)
 
@@ -97,14 +105,14 @@ async def reports(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     """Run the reporter: scripts that are held apart are reported."""
     told: list[HeldScriptsReport] = []
     supervisor = SimpleNamespace(
-        changed=asyncio.Event(), holds=SimpleNamespace(held=lambda: {"x": Hold(1.0, 1.0, "it")})
+        changed=asyncio.Event(), holds=SimpleNamespace(current=lambda: {"x": Hold(1.0, 1.0, "it")})
     )
 
     async def report(report: HeldScriptsReport) -> None:
         """Record the report."""
         told.append(report)
 
-    module.__dict__["_AGAIN_SECONDS"] = 0.001
+    module.__dict__["_REPEAT_SECONDS"] = 0.001
     reporter = module.Reporter(SimpleNamespace(report=report), supervisor)
     arm()
     reporter.start()
@@ -124,8 +132,8 @@ async def reaches(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
 
     own: set[IPv4Network] = set()
     renewed: list[int] = []
-    module.__dict__["changes"] = news
-    reach = module.Egress(folder / "reach", look=lambda: frozenset(own))
+    module.__dict__["address_changes"] = news
+    reach = module.Egress(folder / "reach", find_own_networks=lambda: frozenset(own))
     reach.write()
     arm()
     reach.start(lambda: renewed.append(len(own)))
@@ -138,12 +146,14 @@ async def reaches(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
 async def reseals(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
     """Run the resealer: values under an older key are sealed again, also those that come later."""
     RING.save(folder / "ring.json")
-    opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(folder / "ring.json", PrivateRing.load))
+    opener = ReloadingOpener(
+        VerifyKeys([SIGNING_KEY.verify_key]), ReloadedFile(folder / "ring.json", PrivateRing.load)
+    )
     source = Source(value(1), value(2), value(3))
     resealer = module.Resealer(ACCOUNT, source, opener, rest=0, idle_seconds=0.001)
     module.__dict__["reseal_value"] = lambda _account, value, *_: value  # nothing checks the stored value
     arm()
-    running = asyncio.create_task(lasting("reseal", resealer.run))
+    running = asyncio.create_task(keep_running("reseal", resealer.run))
     await until(lambda: not source.values)
     source.values["a4"] = value(4)
     await until(lambda: not source.values)
@@ -160,7 +170,7 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     class Checks:
         """An API with uploads to check."""
 
-        async def greet(self) -> None:
+        async def announce(self) -> None:
             """Do nothing."""
 
         async def next(self) -> CodeCheck | None:
@@ -171,7 +181,7 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
             await asyncio.sleep(0)
             return found
 
-        async def tell(self, check: CodeCheck, _: Verdict) -> None:
+        async def send_verdict(self, check: CodeCheck, _: Verdict) -> None:
             """Record a verdict."""
             told.append(check.id)
 
@@ -179,9 +189,9 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
         """Find no problem."""
         return ""
 
-    checker = module.Checker(Checks(), SimpleNamespace(problem_of=problem_of))
+    checker = module.Checker(Checks(), SimpleNamespace(find_problem=problem_of))
     arm()
-    running = asyncio.create_task(lasting("check", checker.run))
+    running = asyncio.create_task(keep_running("check", checker.run))
     await until(lambda: len(told) > 3)
     running.cancel()
 
@@ -234,11 +244,11 @@ class FakeProbe:
     wrong: ClassVar[list[float]] = []
 
     def __init__(self, _: FakeChild) -> None:
-        self.used = 0.0
+        self.cpu_used = 0.0
 
-    async def answered(self, **_: float) -> bool:
+    async def wait_for_answer(self, **_: float) -> bool:
         """Return whether there is an answer."""
-        self.used = self.wrong[0] if self.wrong else 0.0
+        self.cpu_used = self.wrong[0] if self.wrong else 0.0
         return not self.wrong
 
     async def end(self) -> None:
@@ -287,7 +297,7 @@ async def keeps(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
         else:
             await until(lambda: keeper.current is not child and keeper.up)  # noqa: B023 - the same
     assert [keeper.current] == keeper.children
-    keeper._keeping.cancel()
+    keeper._keep_task.cancel()
 
 
 async def watches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
@@ -304,9 +314,9 @@ async def watches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
         watcher.__dict__.update(_main=watched, _cells={1: SimpleNamespace(keeper=watched)})
     else:
         watcher = module.Delivery.__new__(module.Delivery)
-        watcher.__dict__.update(follower=watched, supervisor=watched, _reporter=watched, _reach=watched)
+        watcher.__dict__.update(follower=watched, supervisor=watched, _reporter=watched, _egress=watched)
     arm()
-    running = asyncio.create_task(lasting("watch", watcher.watch))
+    running = asyncio.create_task(keep_running("watch", watcher.watch))
     for _round in range(50):
         await asyncio.sleep(0.001)
     assert not running.done()
@@ -360,7 +370,7 @@ async def always_failing() -> AsyncIterator[tuple["asyncio.Task[None]", list[int
         begun.append(1)
         raise Boom
 
-    task = asyncio.create_task(lasting("fails", work))
+    task = asyncio.create_task(keep_running("fails", work))
     yield task, begun
     task.cancel()
 
@@ -378,5 +388,5 @@ async def test_a_lasting_task_ends_when_cancelled_or_done() -> None:
         raise AWAY
 
     with pytest.raises(NightsafeError):
-        await lasting("gives up", designed, by_design=(NightsafeError,))
-    await lasting("done", lambda: asyncio.sleep(0))
+        await keep_running("gives up", designed, fatal=(NightsafeError,))
+    await keep_running("done", lambda: asyncio.sleep(0))

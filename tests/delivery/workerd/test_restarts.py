@@ -8,7 +8,7 @@ import pytest
 from tests.delivery.workerd.test_lasting import until
 from tests.throwing import Boom, Thrower, awaits_of, thrown
 
-from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.lasting import keep_running
 from nightsafe.errors import NightsafeError
 
 
@@ -26,7 +26,7 @@ async def test_restarting_goes_on_after_an_error_at_any_await(monkeypatch: pytes
         raise Boom
 
     thrower.arm(number, "before", Boom())
-    task = asyncio.create_task(module.lasting("fails", work))
+    task = asyncio.create_task(module.keep_running("fails", work))
     await until(lambda: len(begun) > 3)
     task.cancel()
     assert thrower.struck
@@ -34,7 +34,7 @@ async def test_restarting_goes_on_after_an_error_at_any_await(monkeypatch: pytes
 
 
 API = "nightsafe.cli.server.api_process"
-OF_API = ("watch", "_launch", "_ended", "_kill")
+OF_API = ("watch", "_launch", "_wait_for_end", "_kill")
 FAKE = """#!/bin/sh
 cd {folder}
 echo $$ >> pids
@@ -52,11 +52,11 @@ async def test_the_api_restarts_after_an_error_at_any_await(tmp_path: Path, numb
     thrower = Thrower()
     module = thrown(API, thrower, only=OF_API)
     module.__dict__.update(sys=SimpleNamespace(executable=str(fake)), _END_SECONDS=0.01)
-    patience = module.Patience(deaths=1 << 30, pause_seconds=0.0, longest_pause_seconds=0.0, start_seconds=0.2)
+    patience = module.RestartLimits(deaths=1 << 30, pause_seconds=0.0, longest_pause_seconds=0.0, start_seconds=0.2)
     api = module.ApiProcess([], SimpleNamespace(fileno=lambda: 0, close=lambda: None), patience)
     await api._launch()
     thrower.arm(number, "after", Boom())
-    running = asyncio.create_task(lasting("api", api.watch, by_design=(NightsafeError,)))
+    running = asyncio.create_task(keep_running("api", api.watch, fatal=(NightsafeError,)))
 
     async def until_started(times: int) -> None:
         """Wait until the process was started this many times from now on."""

@@ -107,10 +107,10 @@ def test_a_missing_or_unpinned_runtime_is_refused(safe: Safe, tmp_path: Path) ->
 def test_the_doctor_is_told_of_a_missing_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told nothing when the runtime is there, else the sentence with which the commands refuse."""
     monkeypatch.setenv("WORKERD_BIN", str(workerd()))
-    assert "" == runtime.missing()
+    assert "" == runtime.workerd_problem()
     monkeypatch.delenv("WORKERD_BIN")
 
-    assert runtime.missing(tmp_path).startswith("workerd is not installed: run `make workerd`")
+    assert runtime.workerd_problem(tmp_path).startswith("workerd is not installed: run `make workerd`")
 
 
 @pytest.mark.parametrize(

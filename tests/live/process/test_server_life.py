@@ -13,8 +13,8 @@ from tests.clients.tls.authority import Authority, Pair
 from nightsafe.cli.server import listener as listener_module
 from nightsafe.cli.server.api_server import ApiServer
 from nightsafe.cli.server.listener import HEADER_SECONDS, KEEP_ALIVE, ListeningServer, authority, listen
-from nightsafe.cli.tls.files import Tls
-from nightsafe.cli.tls.spare import Spare
+from nightsafe.cli.tls.files import TlsFiles
+from nightsafe.cli.tls.spare import ReloadResources
 
 _GET = b"GET / HTTP/1.1\r\nHost: safe\r\n\r\n"
 _LEAST_IDLE = 75
@@ -105,7 +105,7 @@ async def hello(_: Any, __: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving(app: Application = hello, tls: Tls | None = None, keep_alive: int = KEEP_ALIVE) -> Any:
+async def serving(app: Application = hello, tls: TlsFiles | None = None, keep_alive: int = KEEP_ALIVE) -> Any:
     """Yield a server on a free port of loopback, and a function that creates its clients."""
     listener, clients = listen("127.0.0.1", 0), []
 
@@ -115,7 +115,7 @@ async def serving(app: Application = hello, tls: Tls | None = None, keep_alive: 
         return clients[-1]
 
     port = int(authority(listener).rsplit(":", 1)[1])
-    spare = Spare()
+    spare = ReloadResources()
     server = ApiServer(app, listener, (tls, spare) if tls else None, keep_alive)
     try:
         await server.start()
@@ -206,7 +206,7 @@ async def test_new_certificates_are_shown_after_a_renewal(certificates: tuple[Au
     """
     issuer, first, second = certificates
     trust = ssl.create_default_context(cafile=str(issuer.certificate))
-    async with serving(tls=Tls(first.certificate, first.key)) as (server, client):
+    async with serving(tls=TlsFiles(first.certificate, first.key)) as (server, client):
         before, fresh = client(trust), client(trust)
         assert b"200" in await before.ask()
         good = first.key.read_bytes()
@@ -234,7 +234,7 @@ async def test_new_certificates_are_shown_after_a_renewal(certificates: tuple[Au
 
 async def _renewed(server: ApiServer) -> None:
     """Wait until the renewal has been tried."""
-    renewing = server._renewing  # nothing else shows a try that changed nothing
+    renewing = server._renew_task  # nothing else shows a try that changed nothing
     assert renewing is not None
     await asyncio.wait_for(renewing, _SECONDS)
 

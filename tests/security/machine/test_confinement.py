@@ -194,7 +194,7 @@ def test_a_ring_in_a_directory_of_the_system(place: str, tmp_path: Path) -> None
     It refuses one in a directory of the system or beside its own program.
     """
     with pytest.raises(NightsafeError, match="which the API's process must be able to read"):
-        confinement.refuse_in_reach(Path(place), DataDirectory(tmp_path))
+        confinement.refuse_readable_ring(Path(place), DataDirectory(tmp_path))
 
 
 def test_a_ring_elsewhere(tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ def test_a_ring_elsewhere(tmp_path: Path) -> None:
 
     It accepts a private ring anywhere else.
     """
-    confinement.refuse_in_reach(tmp_path / "delivery" / "ring", DataDirectory(tmp_path))
-    confinement.refuse_in_reach(Path("/etc/nightsafe/ring"), DataDirectory(tmp_path))
+    confinement.refuse_readable_ring(tmp_path / "delivery" / "ring", DataDirectory(tmp_path))
+    confinement.refuse_readable_ring(Path("/etc/nightsafe/ring"), DataDirectory(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_the_log_says_what_an_older_system_lacks(
     held = confinement.Confinement(DataDirectory(confined.path), (), beside_delivery=True)
     with socket.create_server(("127.0.0.1", 0)) as own:
         held.confine(own, None, ())
-    held.tell()
+    held.log_missing()
 
     assert bool(expected) == bool(said)
     for event in said:
@@ -267,4 +267,4 @@ def test_a_system_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     assert (0, 0) == (landlock.version(), landlock.restrict(landlock.Allowed(read=())))
     (tmp_path / "new").touch()
-    assert 5 == len(landlock.lacking(0))
+    assert 5 == len(landlock.unsupported(0))

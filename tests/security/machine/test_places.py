@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from tests.delivery.scene import HELLO, Scene, text, workerd
 
-from nightsafe.cli.server.delivery_options import fresh_folder
+from nightsafe.cli.server.delivery_options import new_socket_folder
 from nightsafe.delivery.workerd import binary
 from nightsafe.delivery.workerd.folder import SocketFolder
 from nightsafe.errors import NightsafeError
@@ -92,7 +92,7 @@ def test_a_prepared_directory_is_refused(folder: Path, lay: Callable[[Path], obj
     before = path.lstat()
 
     with pytest.raises(NightsafeError, match=str(path)):
-        SocketFolder(path).hold()
+        SocketFolder(path).acquire()
     assert (before.st_mode, before.st_uid) == (path.lstat().st_mode, path.lstat().st_uid)
     assert [] == list((folder / "real").iterdir())
 
@@ -104,22 +104,22 @@ def test_the_default_directory_is_new(folder: Path, monkeypatch: pytest.MonkeyPa
     Nightsafe removes directories that killed processes left behind, and keeps directories that other processes use.
     """
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    names = [fresh_folder().name for _ in range(3)]
+    names = [new_socket_folder().name for _ in range(3)]
     assert 3 == len({*names})
 
     used, killed = (SocketFolder(folder / name) for name in names[:2])
-    used.hold()
-    killed.hold()
+    used.acquire()
+    killed.acquire()
     (killed.path / "cell-1.sock").touch()
-    os.close(killed._held)  # the system does this when a process ends
-    assert fresh_folder().parent.joinpath(killed.path.name).exists()  # it might be starting
+    os.close(killed._lock_fd)  # the system does this when a process ends
+    assert new_socket_folder().parent.joinpath(killed.path.name).exists()  # it might be starting
     os.utime(killed.path, (0, 0))
     theirs = folder / names[2]
     another_users(theirs)
 
-    held = SocketFolder(fresh_folder())
+    held = SocketFolder(new_socket_folder())
     assert {used.path, theirs} == set(folder.iterdir())
-    held.hold()
+    held.acquire()
     assert 0o700 == held.path.stat().st_mode & 0o777
     for one in (held, used):
         one.release()
@@ -132,7 +132,7 @@ def test_a_workerd_that_others_can_change(tmp_path: Path, who: str) -> None:
     path = tmp_path / "bin" / "workerd"
     path.parent.mkdir()
     path.symlink_to(workerd())
-    binary.verify(path)
+    binary.verify_workerd(path)
     if who == "others":
         path.parent.chmod(0o777)
     elif os.geteuid() == 0:
@@ -141,7 +141,7 @@ def test_a_workerd_that_others_can_change(tmp_path: Path, who: str) -> None:
         path.parent.chmod(0o772)
 
     with pytest.raises(NightsafeError, match="is refused because somebody else may change it"):
-        binary.verify(path)
+        binary.verify_workerd(path)
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64", "riscv64", "arm64"])
@@ -155,4 +155,4 @@ def test_a_workerd_of_another_build(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path.write_bytes(b"#!/bin/sh\n")
 
     with pytest.raises(NightsafeError, match=r"is not workerd|is supported on x86_64, aarch64; this machine is"):
-        binary.verify(path)
+        binary.verify_workerd(path)

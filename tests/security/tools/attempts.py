@@ -175,7 +175,7 @@ def main() -> None:
             tell(tries)
             return
         reach = Confinement(directory, (), beside_delivery=who == "run")
-        with reach.hold():
+        with reach.hold_database_open():
             reach.confine(own, None, ())
             tell(tries | needed(data, own.getsockname()))
 

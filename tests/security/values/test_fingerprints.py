@@ -3,9 +3,9 @@
 import secrets
 from itertools import product
 
-from nightsafe.cli.secret.fingerprints import FingerprintKey, Place
+from nightsafe.cli.secret.fingerprints import FingerprintKey, FingerprintScope
 
-HERE = Place("a" * 32, "worker")
+HERE = FingerprintScope("a" * 32, "worker")
 
 
 def _text(value: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ VALUE = "plaintext-of-the-test"
 
 def offered(ring: PublicRing) -> Answer:
     """Return a server's answer that offers a ring."""
-    return answer(json.loads(ring.offered()), result_info=json.loads(ring.proof()))
+    return answer(json.loads(ring.encode_offer()), result_info=json.loads(ring.encode_proof()))
 
 
 def sent(known: Path, *answers: Answer) -> str:

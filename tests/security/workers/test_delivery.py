@@ -86,7 +86,7 @@ class Taker:
         async def admit() -> Bundle | None:
             """Admit the bundle in the event loop, and wait until the file has its audit number."""
             admitted = self._bundle_cache.admit(script, given, self._bundle_cache.floor())
-            await self._marks.settle()
+            await self._marks.flush()
             return admitted
 
         taken = self.api.run(admit())

@@ -50,14 +50,14 @@ class Heard(Struct, frozen=True):
         log: the log entries.
         answers: the answers to clients, by script and way.
         ways: the names of the ways in which the script `runs` outputs its value.
-        reported: the delivery process's report to the API.
+        last_report: the delivery process's report to the API.
         errors: the files to which each runtime writes its standard output and its standard error.
     """
 
     log: list[Any]
     answers: Mapping[str, httpx.Response]
     ways: list[str]
-    reported: Any
+    last_report: Any
     errors: set[tuple[str, str]]
 
 
@@ -90,7 +90,7 @@ async def _ask() -> Heard:
                 answers[f"runs {way}"] = answer
             await _until_told(scene, log)
             errors = set(map(_written_to, scene.delivery.supervisor.pids()))
-            return Heard(log, answers, ways, scene.source.reported, errors)
+            return Heard(log, answers, ways, scene.source.last_report, errors)
 
 
 def _written_to(pid: int) -> tuple[str, str]:
@@ -120,7 +120,7 @@ def test_no_text_of_a_script_is_in_the_log(heard: Heard) -> None:
 
     assert [] == said
     assert {("/dev/null", "/dev/null")} == heard.errors
-    assert WORD not in str(heard.reported)
+    assert WORD not in str(heard.last_report)
     events = [one["event"] for one in heard.log]
     assert len(STARTS) - 3 <= events.count("script.not_started") <= len(STARTS) + 1
     assert events.count("script.threw") >= len(heard.ways) - 2

@@ -29,7 +29,7 @@ SECRET = {"name": "S", "type": "secret_text"}
 def offered(ring: PrivateRing = RING, before: PrivateRing | None = None) -> Answer:
     """Return an answer in which a server offers the ring, which may be a rotation of `before`."""
     public = public_ring(ring, None, None if before is None else before.primary)
-    return answer(json.loads(public.offered()), result_info=json.loads(public.proof()))
+    return answer(json.loads(public.encode_offer()), result_info=json.loads(public.encode_proof()))
 
 
 def opened(sent: dict[str, Any], *, namespace: str = "", public: bytes = b"", ring: PrivateRing = RING) -> bytes:

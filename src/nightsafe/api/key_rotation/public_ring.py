@@ -13,6 +13,6 @@ def resources(safe: Safe) -> list[Resource]:
     async def public_ring(_: Call) -> Reply:
         """GET …/nightsafe/public-ring, for callers that see the account: the current ring, without any secret."""
         ring = safe.ring
-        return success_with_info(ring.offered(), ring.proof())
+        return success_with_info(ring.encode_offer(), ring.encode_proof())
 
     return [Resource("GET", f"{ACCOUNT}/nightsafe/public-ring", None, public_ring)]

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import structlog
 
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
-from nightsafe.cli.data_directory.placing import new_safe, parts_of
-from nightsafe.cli.data_directory.recovery import owned, used
+from nightsafe.cli.data_directory.placing import new_safe, safe_parts
+from nightsafe.cli.data_directory.recovery import recover_and_lock, recover_and_share
 from nightsafe.cli.process.logs import configure_command
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.signing_key import SigningKey
@@ -50,19 +50,19 @@ class DataDirectory:
             NightsafeError: INVALID, if the path is taken or cannot be created.
         """
         refuse_unsafe(self.path)
-        with owned(self.path) as place:
+        with recover_and_lock(self.path) as place:
             self._refuse_taken(place)
             try:
-                with new_safe(place, "init", inside=place.is_dir()) as made:
-                    result = await _fill(DataDirectory(made.path), fill)
-                    made.settle()
+                with new_safe(place, "init", inside=place.is_dir()) as new:
+                    result = await _fill(DataDirectory(new.path), fill)
+                    new.put_in_place()
             except OSError as error:
                 raise NightsafeError(Code.INVALID, f"{self.path} cannot be created: {error.strerror}") from None
         return result
 
     def _refuse_taken(self, place: Path) -> None:
         """Refuse a path unless it is free or an empty directory."""
-        if parts_of(place) if place.is_dir() else place.exists() or self.path.is_symlink():
+        if safe_parts(place) if place.is_dir() else place.exists() or self.path.is_symlink():
             raise NightsafeError(
                 Code.INVALID,
                 f"{self.path} already exists and will not be overwritten; name another directory with --data",
@@ -97,7 +97,7 @@ class DataDirectory:
         Raises:
             NightsafeError: as for `open_store`, or from the work.
         """
-        with used(self.path):
+        with recover_and_share(self.path):
             return self.run_unlocked(work)
 
     def run_unlocked(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
@@ -108,7 +108,7 @@ class DataDirectory:
         """
         configure_command()
 
-        async def done() -> T:
+        async def run_work() -> T:
             """Do the work and close the store."""
             store = self.open_store()
             try:
@@ -116,7 +116,7 @@ class DataDirectory:
             finally:
                 await store.close()
 
-        return asyncio.run(done())
+        return asyncio.run(run_work())
 
     def safe(self) -> Safe:
         """Load the sealer, which needs only the public ring and the signing key.
@@ -137,11 +137,11 @@ class DataDirectory:
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
         return Safe(sealer, trusted)
 
-    def _sealer(self, given_up: Callable[[], Collection[str]] = frozenset) -> tuple[ReloadingSealer, VerifyKeys]:
+    def _sealer(self, retired_keys: Callable[[], Collection[str]] = frozenset) -> tuple[ReloadingSealer, VerifyKeys]:
         """Load the sealer, which also signs, and the keys that verify its signatures.
 
         Args:
-            given_up: returns the retired keys, which a replacement of the ring may lack.
+            retired_keys: returns the retired keys, which a replacement of the ring may lack.
         """
         signing_key = SigningKey.load(self.signing_key)
         trusted = VerifyKeys([signing_key.verify_key])
@@ -152,8 +152,11 @@ class DataDirectory:
                 Code.INVALID,
                 f"the key of {self.signing_key} is not in {self.verify_keys}: delivery would refuse every value",
             )
-        ring = Reloading(
-            self.public_ring, PublicRing.load, report_unusable, partial(PublicRing.succeeding, given_up=given_up)
+        ring = ReloadedFile(
+            self.public_ring,
+            PublicRing.load,
+            report_unusable,
+            partial(PublicRing.as_successor_of, retired_keys=retired_keys),
         )
         return ReloadingSealer(ring, signing_key), trusted
 

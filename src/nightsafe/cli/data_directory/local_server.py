@@ -13,12 +13,12 @@ _MOST_BYTES: Final = 1024
 
 
 @contextmanager
-def announced(data: Path, url: str) -> Iterator[None]:
+def publish_address(data: Path, url: str) -> Iterator[None]:
     """Publish the address of a data directory's server for the length of this block.
 
     If the file cannot be written, or another server has locked it, nothing is published.
     """
-    descriptor = _take(data)
+    descriptor = _lock_address_file(data)
     if descriptor is None:
         yield
         return
@@ -30,7 +30,7 @@ def announced(data: Path, url: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def announcement(data: Path) -> tuple[Path, ...]:
+def create_address_file(data: Path) -> tuple[Path, ...]:
     """Create the file for the server's address. Return its path, or an empty tuple if that fails."""
     try:
         os.close(os.open(data / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
@@ -39,14 +39,14 @@ def announcement(data: Path) -> tuple[Path, ...]:
     return (data / _NAME,)
 
 
-def address_of(data: Path, *, believing_others: bool = True) -> str | None:
+def address_of(data: Path, *, trust_others: bool = True) -> str | None:
     """Return the address of a data directory's server, or None if no server runs.
 
     The file of a killed server is not locked and does not count, so it cannot lead to another program on that port.
 
     Args:
         data: the directory.
-        believing_others: whether to trust a file that a user other than this one or root could have written. Do not
+        trust_others: whether to trust a file that a user other than this one or root could have written. Do not
             send a credential to an address from such a file.
     """
     try:
@@ -54,7 +54,7 @@ def address_of(data: Path, *, believing_others: bool = True) -> str | None:
     except OSError:
         return None
     try:
-        return _read_if_locked(descriptor) if believing_others or _is_ours(descriptor) else None
+        return _read_if_locked(descriptor) if trust_others or _is_ours(descriptor) else None
     finally:
         os.close(descriptor)
 
@@ -65,7 +65,7 @@ def _is_ours(descriptor: int) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_uid in {os.geteuid(), 0} and not status.st_mode & 0o022
 
 
-def _take(data: Path) -> int | None:
+def _lock_address_file(data: Path) -> int | None:
     """Open, lock and empty the file. Return its descriptor, or None if that fails."""
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

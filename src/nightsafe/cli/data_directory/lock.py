@@ -15,19 +15,19 @@ from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
 
-_PATIENCE_SECONDS: Final = 1.0
+_TIMEOUT_SECONDS: Final = 1.0
 """How long to wait for the lock: long enough for a short command, not for a server."""
 _PAUSE_SECONDS: Final = 0.02
 
 
 @contextmanager
-def shared(data: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
+def shared_lock(data: Path, timeout: float = _TIMEOUT_SECONDS) -> Iterator[None]:
     """Hold the shared lock, so that no process replaces the data directory. Without a directory, hold nothing.
 
     Raises:
         NightsafeError: UNAVAILABLE, if a process is replacing it; INVALID, if the directory cannot be locked.
     """
-    descriptor = take(data, fcntl.LOCK_SH, patience)
+    descriptor = lock_directory(data, fcntl.LOCK_SH, timeout)
     if descriptor is None:
         raise NightsafeError(
             Code.UNAVAILABLE,
@@ -36,52 +36,52 @@ def shared(data: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
     try:
         yield
     finally:
-        release(descriptor)
+        unlock(descriptor)
 
 
 @contextmanager
-def alone(data: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
+def exclusive_lock(data: Path, timeout: float = _TIMEOUT_SECONDS) -> Iterator[None]:
     """Hold the exclusive lock of a data directory. Without a directory, hold nothing.
 
     Raises:
         NightsafeError: UNAVAILABLE, if another process uses it; INVALID, if the directory cannot be locked.
     """
-    descriptor = take(data, fcntl.LOCK_EX, patience)
+    descriptor = lock_directory(data, fcntl.LOCK_EX, timeout)
     if descriptor is None:
-        raise NightsafeError(Code.UNAVAILABLE, f"{data} is in use{_by_whom(data)}; stop that first")
+        raise NightsafeError(Code.UNAVAILABLE, f"{data} is in use{_lock_holders(data)}; stop that first")
     try:
         yield
     finally:
-        release(descriptor)
+        unlock(descriptor)
 
 
-NOTHING: Final = -1
+NO_DIRECTORY: Final = -1
 """Stands for a descriptor if there is no directory."""
 
 
-def take(path: Path, how: int, patience: float = 0) -> int | None:
+def lock_directory(path: Path, mode: int, timeout: float = 0) -> int | None:
     """Lock a directory.
 
     Args:
         path: the directory.
-        how: `fcntl.LOCK_SH` or `fcntl.LOCK_EX`.
-        patience: seconds to wait for the lock.
+        mode: `fcntl.LOCK_SH` or `fcntl.LOCK_EX`.
+        timeout: seconds to wait for the lock.
 
     Returns:
-        The directory's descriptor; `NOTHING` if there is no directory; None if the lock was not free in time.
+        The directory's descriptor; `NO_DIRECTORY` if there is no directory; None if the lock was not free in time.
 
     Raises:
         NightsafeError: INVALID, if the directory cannot be locked.
         OSError: if it cannot be opened.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while True:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
-            return NOTHING
+            return NO_DIRECTORY
         try:
-            if _locked(descriptor, how, path) and _is_at(descriptor, path):
+            if _try_lock(descriptor, mode, path) and _is_at(descriptor, path):
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -92,16 +92,16 @@ def take(path: Path, how: int, patience: float = 0) -> int | None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def release(descriptor: int) -> None:
+def unlock(descriptor: int) -> None:
     """Release a lock."""
-    if descriptor != NOTHING:
+    if descriptor != NO_DIRECTORY:
         os.close(descriptor)
 
 
-def _locked(descriptor: int, how: int, path: Path) -> bool:
+def _try_lock(descriptor: int, mode: int, path: Path) -> bool:
     """Try to lock. Return whether it succeeded."""
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
@@ -119,7 +119,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
         raise
 
 
-def _by_whom(data: Path) -> str:
+def _lock_holders(data: Path) -> str:
     """Name the processes that hold the lock, or return "" if the system does not show them."""
     try:
         status = data.stat()
@@ -127,7 +127,7 @@ def _by_whom(data: Path) -> str:
     except OSError:
         return ""
     # One line: "1: FLOCK  ADVISORY  READ 1234 fe:00:567890 0 EOF", device in hex.
-    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    found = [line.split() for line in lines if " FLOCK " in line and "->" not in line]
-    holders = sorted({int(words[4]) for words in found if words[5] == place} - {0})
+    device_and_inode = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    lock_lines = [line.split() for line in lines if " FLOCK " in line and "->" not in line]
+    holders = sorted({int(words[4]) for words in lock_lines if words[5] == device_and_inode} - {0})
     return f" by process {', '.join(map(str, holders))}" if holders else ""

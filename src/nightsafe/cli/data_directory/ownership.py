@@ -23,10 +23,10 @@ def refuse_unsafe(data: Path) -> None:
     if data.is_symlink():
         _refuse_owner(data, data.lstat())
     if place.is_dir():
-        found = place.stat()
-        _refuse_owner(data, found)
-        if found.st_mode & _WRITTEN_BY_OTHERS:
-            mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        status = place.stat()
+        _refuse_owner(data, status)
+        if status.st_mode & _WRITTEN_BY_OTHERS:
+            mode = f"{stat.S_IMODE(status.st_mode):04o}"
             raise _problem(data, f"has mode {mode}, so others may write to it; run: chmod 700 {data}")
     refuse_exchangeable(place)
 
@@ -37,19 +37,19 @@ def refuse_exchangeable(place: Path) -> None:
     Raises:
         NightsafeError: INVALID.
     """
-    above = next(one for one in place.absolute().parents if one.exists())
-    wrong = untrusted_folder_reason(above / place.name)
-    if wrong is not None:
-        raise _problem(place, f"could be exchanged: {wrong}, or choose another place")
+    above = next(folder for folder in place.absolute().parents if folder.exists())
+    problem = untrusted_folder_reason(above / place.name)
+    if problem is not None:
+        raise _problem(place, f"could be exchanged: {problem}, or choose another place")
 
 
-def _refuse_owner(path: Path, found: os.stat_result) -> None:
+def _refuse_owner(path: Path, status: os.stat_result) -> None:
     """Refuse a path that belongs neither to this process's user nor to root."""
-    if found.st_uid not in {os.geteuid(), 0}:
-        way_out = f"run this as that user, or first run: chown {os.geteuid()} {path}"
-        raise _problem(path, f"belongs to user {found.st_uid}, but must belong to you or root; {way_out}")
+    if status.st_uid not in {os.geteuid(), 0}:
+        advice = f"run this as that user, or first run: chown {os.geteuid()} {path}"
+        raise _problem(path, f"belongs to user {status.st_uid}, but must belong to you or root; {advice}")
 
 
-def _problem(path: Path, what: str) -> NightsafeError:
+def _problem(path: Path, problem: str) -> NightsafeError:
     """Return the refusal of a directory."""
-    return NightsafeError(Code.INVALID, f"{path} {what}")
+    return NightsafeError(Code.INVALID, f"{path} {problem}")

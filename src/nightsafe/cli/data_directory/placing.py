@@ -16,14 +16,20 @@ import msgspec
 
 from nightsafe.cli.data_directory import unfinished
 from nightsafe.cli.data_directory.exchange import exchange
-from nightsafe.cli.data_directory.recovery import BEFORE, carry_out, conclude, finish, free
-from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, Plan
-from nightsafe.cli.data_directory.workshop import Workshop, new_path
+from nightsafe.cli.data_directory.recovery import (
+    BEFORE,
+    carry_out_moves,
+    conclude_exchange,
+    finish_interrupted,
+    unused_path,
+)
+from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, CreationPlan
+from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.files import sync
 
 _DATABASE: Final = "nightsafe.db"
-_OF_A_VOLUME: Final = "lost+found"
+_LOST_FOUND: Final = "lost+found"
 
 
 class NewSafe:
@@ -32,15 +38,15 @@ class NewSafe:
     Args:
         data: absolute path of its place.
         path: the folder that it is made in.
-        written: the folder's plan.
+        plan: the folder's plan.
     """
 
-    def __init__(self, data: Path, path: Path, written: Plan) -> None:
+    def __init__(self, data: Path, path: Path, plan: CreationPlan) -> None:
         self.path: Final = path
         self._data = data
-        self._plan = written
+        self._plan = plan
 
-    def settle(self) -> Path | None:
+    def put_in_place(self) -> Path | None:
         """Put the safe in its place. Return the new path of the old safe, or None.
 
         Raises:
@@ -55,18 +61,18 @@ class NewSafe:
         else:
             self.path.rename(self._data)
         sync(self._data.parent)
-        return conclude(self._data, self._plan)
+        return conclude_exchange(self._data, self._plan)
 
     def _move_parts(self) -> Path | None:
         """Write the plan of moves, then carry it out. The old database moves first and the new one last."""
-        new = sorted((one.name for one in self.path.iterdir() if one.name != NAME), key=_is_database)
-        old = [one.name for one in parts_of(self._data)] if self._plan.aside else []
+        new = sorted((part.name for part in self.path.iterdir() if part.name != NAME), key=_is_database)
+        old = [part.name for part in safe_parts(self._data)] if self._plan.aside else []
         _refuse_volumes(self._data, old)
         old.sort(key=_is_database, reverse=True)
-        aside = free(self._data / self._plan.aside).name if self._plan.aside else ""
+        aside = unused_path(self._data / self._plan.aside).name if self._plan.aside else ""
         self._plan = msgspec.structs.replace(self._plan, moving=True, aside=aside, old=tuple(old), new=tuple(new))
         unfinished.write(self.path, self._plan)
-        return carry_out(self.path, self._data, self._plan)
+        return carry_out_moves(self.path, self._data, self._plan)
 
 
 @contextmanager
@@ -79,24 +85,24 @@ def new_safe(data: Path, command: str, *, inside: bool, aside: str = "") -> Iter
         inside: whether to create the folder inside the place, which then exists.
         aside: new name of the old safe; "" if there is no old safe.
     """
-    where = data if inside else data.parent
-    make_folders(where)
-    workshop = Workshop.begin(new_path(where), command, aside)
+    parent = data if inside else data.parent
+    make_folders(parent)
+    working_folder = WorkingFolder.create(new_path(parent), command, aside)
     try:
-        yield NewSafe(data, workshop.path, workshop.plan)
+        yield NewSafe(data, working_folder.path, working_folder.plan)
     finally:
-        workshop.release()
-        finish(data, lambda _: None)
+        working_folder.unlock()
+        finish_interrupted(data, lambda _: None)
 
 
-def parts_of(data: Path) -> list[Path]:
+def safe_parts(data: Path) -> list[Path]:
     """Return the entries of a data directory, without those that an empty one may have too.
 
     Raises:
         OSError: if it cannot be read.
     """
     entries = data.iterdir() if data.is_dir() else ()
-    return [one for one in entries if one.name != _OF_A_VOLUME and not one.name.startswith((PREFIX, BEFORE))]
+    return [entry for entry in entries if entry.name != _LOST_FOUND and not entry.name.startswith((PREFIX, BEFORE))]
 
 
 def must_be_inside(data: Path) -> bool:
@@ -133,7 +139,7 @@ def sync_tree(top: Path) -> None:
 
 def make_folders(path: Path) -> None:
     """Create a directory and its missing parents, durably."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
-    for one in missing:
-        sync(one.parent)
+    for folder in missing:
+        sync(folder.parent)

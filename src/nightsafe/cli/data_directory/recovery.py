@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.cli.data_directory import unfinished
-from nightsafe.cli.data_directory.lock import alone, release, shared, take
-from nightsafe.cli.data_directory.unfinished import NAME, Plan
-from nightsafe.cli.data_directory.workshop import clear, demolish, left_in
+from nightsafe.cli.data_directory.lock import exclusive_lock, lock_directory, shared_lock, unlock
+from nightsafe.cli.data_directory.unfinished import NAME, CreationPlan
+from nightsafe.cli.data_directory.workshop import remove_folder, remove_leftover, working_folders
 from nightsafe.cli.keys import drafts
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.terminal.output import notify
 from nightsafe.sealing.files import sync
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 BEFORE: Final = "before-"
 """The prefix of the names under which old parts are kept inside the data directory."""
 
@@ -33,131 +33,131 @@ _INIT: Final = "init"
 
 
 @contextmanager
-def used(data: Path) -> Iterator[None]:
+def recover_and_share(data: Path) -> Iterator[None]:
     """Recover a data directory, then hold its shared lock.
 
     Raises:
-        NightsafeError: as for `lock.shared`.
+        NightsafeError: as for `lock.shared_lock`.
     """
-    place = real(data)
-    if traces(place):
-        _deal_with_traces(place)
-    with shared(data):
+    place = resolve_links(data)
+    if unfinished_paths(place):
+        _recover(place)
+    with shared_lock(data):
         drafts.sweep(place)
         yield
 
 
 @contextmanager
-def owned(data: Path) -> Iterator[Path]:
+def recover_and_lock(data: Path) -> Iterator[Path]:
     """Hold the exclusive lock of a data directory and recover it. Give its real path.
 
     Raises:
-        NightsafeError: as for `lock.alone`.
+        NightsafeError: as for `lock.exclusive_lock`.
     """
-    place = real(data)
-    with alone(data):
-        finish(place)
+    place = resolve_links(data)
+    with exclusive_lock(data):
+        finish_interrupted(place)
         yield place
 
 
 def safes_of(*files: Path | None) -> set[Path]:
     """Return the data directories that contain these files of a delivery process."""
-    folders = {folder for file in files if file is not None for folder in real(file).parents[:2]}
+    folders = {folder for file in files if file is not None for folder in resolve_links(file).parents[:2]}
     return {folder for folder in folders if os.path.isfile(folder / "nightsafe.db")}  # noqa: PTH113 - it never raises
 
 
-def real(data: Path) -> Path:
+def resolve_links(data: Path) -> Path:
     """Return a path with all symbolic links resolved."""
     return Path(os.path.realpath(data))
 
 
-def traces(data: Path) -> list[Path]:
+def unfinished_paths(data: Path) -> list[Path]:
     """Return the plans and folders of running and interrupted commands, in a data directory and beside it."""
-    there = [data / NAME] if (data / NAME).is_file() else []
-    return [*there, *left_in(data), *left_in(data.parent)]
+    own_plan = [data / NAME] if (data / NAME).is_file() else []
+    return [*own_plan, *working_folders(data), *working_folders(data.parent)]
 
 
-def finish(data: Path, told: Tell = tell) -> None:
+def finish_interrupted(data: Path, report: Report = notify) -> None:
     """Finish or remove the work of interrupted commands, in a data directory and beside it. Print a line for each.
 
     The caller holds the exclusive lock of the directory.
     """
-    found = unfinished.read(data)
-    if found is not None:
-        _finish_placed(data, found, told)
-    for left in left_in(data):
-        _finish_inside(data, left, told)
-    for left in left_in(data.parent):
-        clear(left, told)
+    plan = unfinished.read(data)
+    if plan is not None:
+        _recover_placed(data, plan, report)
+    for leftover in working_folders(data):
+        _recover_inside(data, leftover, report)
+    for leftover in working_folders(data.parent):
+        remove_leftover(leftover, report)
 
 
-def conclude(data: Path, written: Plan) -> Path | None:
+def conclude_exchange(data: Path, plan: CreationPlan) -> Path | None:
     """Rename the old safe after an exchange, and remove the plan. Return the old safe's path, or None."""
-    old, aside = data.parent / written.folder, None
-    if written.aside and os.path.lexists(old):
-        aside = free(data.parent / written.aside)
+    old, aside = data.parent / plan.folder, None
+    if plan.aside and os.path.lexists(old):
+        aside = unused_path(data.parent / plan.aside)
         old.rename(aside)
         sync(data.parent)
     unfinished.drop(data)
     return aside
 
 
-def carry_out(folder: Path, data: Path, written: Plan) -> Path | None:
+def carry_out_moves(folder: Path, data: Path, plan: CreationPlan) -> Path | None:
     """Make the moves of a plan that are not done yet. Return the folder of the old parts, or None."""
-    aside = data / written.aside if written.aside else None
+    aside = data / plan.aside if plan.aside else None
     if aside is not None:
         aside.mkdir(mode=0o700, exist_ok=True)
-        _move(data, aside, [name for name in written.old if not os.path.lexists(aside / name)])
-    _move(folder, data, written.new)
+        _move(data, aside, [name for name in plan.old if not os.path.lexists(aside / name)])
+    _move(folder, data, plan.new)
     data.chmod(0o700)
-    demolish(folder)
+    remove_folder(folder)
     sync(data)
     return aside
 
 
-def _deal_with_traces(data: Path) -> None:
+def _recover(data: Path) -> None:
     """Finish interrupted commands. If other processes use the directory, only folders are left, each with a lock."""
-    lock = take(data, fcntl.LOCK_EX)
+    lock = lock_directory(data, fcntl.LOCK_EX)
     if lock is None:
-        for left in (*left_in(data), *left_in(data.parent)):
-            clear(left, tell)
+        for leftover in (*working_folders(data), *working_folders(data.parent)):
+            remove_leftover(leftover, notify)
         return
     try:
-        finish(data)
+        finish_interrupted(data)
     finally:
-        release(lock)
+        unlock(lock)
 
 
-def _finish_placed(data: Path, found: Plan, told: Tell) -> None:
+def _recover_placed(data: Path, plan: CreationPlan, report: Report) -> None:
     """Recover a safe that is in its place although its command was interrupted."""
-    if found.command == _INIT:
-        back = data.parent / found.folder
+    if plan.command == _INIT:
+        back = data.parent / plan.folder
         data.rename(back)
         sync(data.parent)
-        demolish(back)
-        told(f"removed {data}: `nightsafe init` was interrupted. Run it again: the credentials it printed are void")
+        remove_folder(back)
+        report(f"removed {data}: `nightsafe init` was interrupted. Run it again: the credentials it printed are void")
         return
-    aside = conclude(data, found)
-    told(_finished(data, found, aside))
+    aside = conclude_exchange(data, plan)
+    report(_finished_message(data, plan, aside))
 
 
-def _finish_inside(data: Path, left: Path, told: Tell) -> None:
+def _recover_inside(data: Path, leftover: Path, report: Report) -> None:
     """Recover a folder in a data directory."""
-    found = unfinished.read(left)
-    if found is None or not found.moving:
-        clear(left, told)
-    elif found.command == _INIT:
-        _move(data, left, [name for name in found.new if not os.path.lexists(left / name)])
-        demolish(left)
-        told(f"emptied {data}: `nightsafe init` was interrupted. Run it again: the credentials it printed are void")
+    plan = unfinished.read(leftover)
+    if plan is None or not plan.moving:
+        remove_leftover(leftover, report)
+    elif plan.command == _INIT:
+        _move(data, leftover, [name for name in plan.new if not os.path.lexists(leftover / name)])
+        remove_folder(leftover)
+        report(f"emptied {data}: `nightsafe init` was interrupted. Run it again: the credentials it printed are void")
     else:
-        told(_finished(data, found, carry_out(left, data, found)))
+        report(_finished_message(data, plan, carry_out_moves(leftover, data, plan)))
 
 
-def _finished(data: Path, found: Plan, aside: Path | None) -> str:
+def _finished_message(data: Path, plan: CreationPlan, aside: Path | None) -> str:
     """Return the message for a command that recovery finished."""
-    there = f"; the previous safe is in {aside}" if aside else ""
-    return f"finished an interrupted `nightsafe {found.command}` of {data}{there}"
+    old_safe = f"; the previous safe is in {aside}" if aside else ""
+    return f"finished an interrupted `nightsafe {plan.command}` of {data}{old_safe}"
 
 
 def _move(source: Path, target: Path, names: Iterable[str]) -> None:
@@ -175,9 +175,9 @@ def _move(source: Path, target: Path, names: Iterable[str]) -> None:
     sync(source)
 
 
-def free(path: Path) -> Path:
+def unused_path(path: Path) -> Path:
     """Return a path that does not exist: this one, or this one with a number."""
-    number, found = 1, path
-    while os.path.lexists(found):
-        found, number = path.with_name(f"{path.name}-{number}"), number + 1
-    return found
+    number, candidate = 1, path
+    while os.path.lexists(candidate):
+        candidate, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return candidate

@@ -19,7 +19,7 @@ NAME: Final = "unfinished.json"
 _MOST_BYTES: Final = 64 * 1024
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class CreationPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The plan of a command.
 
     Attributes:
@@ -41,16 +41,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     new: tuple[str, ...] = ()
 
 
-def write(folder: Path, plan: Plan) -> None:
+def write(folder: Path, plan: CreationPlan) -> None:
     """Write a folder's plan, atomically and durably."""
     files.write(folder / NAME, msgspec.json.encode(plan), private=True, replace=True)
 
 
-def read(folder: Path) -> Plan | None:
+def read(folder: Path) -> CreationPlan | None:
     """Read a folder's plan. Return None if there is no plan or this program does not know its format."""
     try:
         with (folder / NAME).open("rb") as file:
-            plan = msgspec.json.decode(file.read(_MOST_BYTES), type=Plan)
+            plan = msgspec.json.decode(file.read(_MOST_BYTES), type=CreationPlan)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     names = (plan.folder, plan.aside, *plan.old, *plan.new)

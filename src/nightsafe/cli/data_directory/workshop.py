@@ -14,35 +14,35 @@ from pathlib import Path
 from typing import Final, Self
 
 from nightsafe.cli.data_directory import unfinished
-from nightsafe.cli.data_directory.lock import NOTHING, release, take
-from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, Plan
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.data_directory.lock import NO_DIRECTORY, lock_directory, unlock
+from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, CreationPlan
+from nightsafe.cli.terminal.output import notify
 from nightsafe.errors import Code, NightsafeError
 
 _RING: Final = "private-ring.json"
 
 
-def new_path(where: Path) -> Path:
+def new_path(folder: Path) -> Path:
     """Return a path for a new working folder, with a random name."""
-    return where / f"{PREFIX}{secrets.token_hex(6)}"
+    return folder / f"{PREFIX}{secrets.token_hex(6)}"
 
 
-class Workshop:
-    """A working folder of this process, of mode 0700. Use `begin` to create one.
+class WorkingFolder:
+    """A working folder of this process, of mode 0700. Use `create` to create one.
 
     Args:
         path: path of the folder.
-        written: its plan.
+        plan: its plan.
         lock: the descriptor that holds its lock.
     """
 
-    def __init__(self, path: Path, written: Plan, lock: int) -> None:
+    def __init__(self, path: Path, plan: CreationPlan, lock: int) -> None:
         self.path: Final = path
-        self.plan: Final = written
+        self.plan: Final = plan
         self._lock = lock
 
     @classmethod
-    def begin(cls, path: Path, command: str, aside: str = "") -> Self:
+    def create(cls, path: Path, command: str, aside: str = "") -> Self:
         """Create a folder at a `new_path`, with its plan.
 
         Raises:
@@ -50,74 +50,74 @@ class Workshop:
             OSError: if it cannot be created.
         """
         path.mkdir(mode=0o700)
-        lock = take(path, fcntl.LOCK_EX)
-        if lock is None or lock == NOTHING:
+        lock = lock_directory(path, fcntl.LOCK_EX)
+        if lock is None or lock == NO_DIRECTORY:
             raise NightsafeError(
                 Code.UNAVAILABLE, f"another process mistook {path} for a left-over folder; try again"
             )
-        made = cls(path, Plan(command=command, folder=path.name, aside=aside), lock)
+        working_folder = cls(path, CreationPlan(command=command, folder=path.name, aside=aside), lock)
         try:
-            unfinished.write(path, made.plan)
+            unfinished.write(path, working_folder.plan)
         except BaseException:
-            made.remove()
+            working_folder.remove()
             raise
-        return made
+        return working_folder
 
     def remove(self) -> None:
         """Remove the folder with everything in it, and release its lock."""
         try:
-            demolish(self.path)
+            remove_folder(self.path)
         finally:
-            self.release()
+            self.unlock()
 
-    def release(self) -> None:
+    def unlock(self) -> None:
         """Release the folder's lock, even if the folder was moved."""
-        release(self._lock)
-        self._lock = NOTHING
+        unlock(self._lock)
+        self._lock = NO_DIRECTORY
 
 
-def left_in(where: Path) -> Iterator[Path]:
+def working_folders(folder: Path) -> Iterator[Path]:
     """Yield the working folders in a directory, and links to working folders: those in use and those left behind."""
     with suppress(OSError):
-        yield from sorted(one for one in where.iterdir() if one.name.startswith(PREFIX))
+        yield from sorted(entry for entry in folder.iterdir() if entry.name.startswith(PREFIX))
 
 
-def clear(left: Path, told: Callable[[str], None] = tell) -> None:
+def remove_leftover(leftover: Path, report: Callable[[str], None] = notify) -> None:
     """Remove a folder that an interrupted command left, and print a line. Leave a folder in use alone."""
     try:
-        if left.is_symlink():
-            _clear_linked(left, told)
-        elif left.lstat().st_uid == os.geteuid():  # in another user's folder, names may change during the removal
-            _clear_folder(left, told)
+        if leftover.is_symlink():
+            _remove_leftover_link(leftover, report)
+        elif leftover.lstat().st_uid == os.geteuid():  # in another user's folder, names may change during the removal
+            _remove_leftover_folder(leftover, report)
     except FileNotFoundError:
         return  # another command was quicker
     except OSError as error:
-        told(f"{left} cannot be removed: {error.strerror}; an interrupted command left it behind")
+        report(f"{leftover} cannot be removed: {error.strerror}; an interrupted command left it behind")
 
 
-def _clear_folder(left: Path, told: Callable[[str], None]) -> None:
+def _remove_leftover_folder(leftover: Path, report: Callable[[str], None]) -> None:
     """Remove a folder unless a process has locked it."""
-    lock = take(left, fcntl.LOCK_EX)
-    if lock is None or lock == NOTHING:
+    lock = lock_directory(leftover, fcntl.LOCK_EX)
+    if lock is None or lock == NO_DIRECTORY:
         return
     try:
-        found = unfinished.read(left)
-        if not _is_ours(left) or (found is not None and found.moving):
+        plan = unfinished.read(leftover)
+        if not _is_ours(leftover) or (plan is not None and plan.moving):
             return
-        ring = "; it contained a private ring" if any(left.rglob(f"*{_RING}")) else ""
-        demolish(left)
+        ring = "; it contained a private ring" if any(leftover.rglob(f"*{_RING}")) else ""
+        remove_folder(leftover)
     finally:
-        release(lock)
-    command = f"`nightsafe {found.command}`" if found else "command"
-    told(f"removed {left}, which an interrupted {command} left behind{ring}")
+        unlock(lock)
+    command = f"`nightsafe {plan.command}`" if plan else "command"
+    report(f"removed {leftover}, which an interrupted {command} left behind{ring}")
 
 
-def _is_ours(left: Path) -> bool:
+def _is_ours(leftover: Path) -> bool:
     """Return whether a command created the folder: it contains a plan, or nothing but an incomplete plan."""
-    return (left / NAME).exists() or all(_is_draft(one) for one in left.iterdir())
+    return (leftover / NAME).exists() or all(_is_draft(entry) for entry in leftover.iterdir())
 
 
-def demolish(path: Path) -> None:
+def remove_folder(path: Path) -> None:
     """Remove a folder, its plan last, so that an interrupted removal can still be recognised."""
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():
@@ -133,10 +133,10 @@ def _is_draft(path: Path) -> bool:
     return path.name.startswith(f".{NAME}.")
 
 
-def _clear_linked(link: Path, told: Callable[[str], None]) -> None:
+def _remove_leftover_link(link: Path, report: Callable[[str], None]) -> None:
     """Remove the working folder that a link points to, and then the link."""
     target = link.readlink()
     if target.name.startswith(PREFIX):
-        clear(target, told)
+        remove_leftover(target, report)
     if target.parent.exists() and not target.exists():
         link.unlink(missing_ok=True)

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.doctor.examination import Examined, Finding, State
+from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
 from nightsafe.cli.doctor.store import database, directory, unfinished
 from nightsafe.cli.doctor.tls import tls
 from nightsafe.cli.doctor.tokens import tokens
 from nightsafe.cli.settings.options import data_option, json_option
-from nightsafe.cli.terminal.os_errors import sentence
+from nightsafe.cli.terminal.os_errors import describe_os_error
 from nightsafe.cli.terminal.output import say, show_json, show_table
 from nightsafe.errors import NightsafeError
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
+_CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
     directory,
     unfinished,
     database,
@@ -50,27 +50,31 @@ def command(  # noqa: PLR0913 - one for each option
 
     The command changes nothing and may run beside the server. It exits with 1 if a check failed.
     """
-    safe = Examined(data, thorough=not quick, tls=(tls_cert, tls_key, tls_client_ca))
+    safe = Examination(data, thorough=not quick, tls=(tls_cert, tls_key, tls_client_ca))
     findings = [finding for check in _CHECKS for finding in _findings(check, safe)]
-    failed = any(one.state is State.FAILED for one in findings)
+    failed = any(finding.state is State.FAILED for finding in findings)
     if as_json:
-        show_json({"data": str(data), "healthy": not failed, "findings": [one.as_json() for one in findings]})
+        show_json({"data": str(data), "healthy": not failed, "findings": [finding.as_json() for finding in findings]})
     else:
-        show_table(("state", "what", "found"), [[one.state, one.what, one.found] for one in findings], coloured=0)
-        for one in findings:
-            if one.advice:
-                say(f"{one.what}: {one.advice}")
+        show_table(
+            ("state", "what", "found"),
+            [[finding.state, finding.what, finding.found] for finding in findings],
+            coloured=0,
+        )
+        for finding in findings:
+            if finding.advice:
+                say(f"{finding.what}: {finding.advice}")
     sys.exit(int(failed))
 
 
-def _findings(check: Callable[[Examined], Iterable[Finding]], safe: Examined) -> list[Finding]:
+def _findings(check: Callable[[Examination], Iterable[Finding]], safe: Examination) -> list[Finding]:
     """Run one check. If the check itself fails, return the failure as a finding."""
     try:
         return list(check(safe))
     except OSError as error:
-        words = sentence(error)
+        message = describe_os_error(error)
     except NightsafeError as error:
-        words = error.problems[0].detail
+        message = error.problems[0].detail
     except click.ClickException as error:
-        words = error.message
-    return [Finding(State.FAILED, check.__name__.replace("_", " "), words)]
+        message = error.message
+    return [Finding(State.FAILED, check.__name__.replace("_", " "), message)]

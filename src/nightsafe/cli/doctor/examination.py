@@ -37,7 +37,7 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Examined:
+class Examination:
     """A safe to check, and the options of the checks.
 
     Attributes:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from nightsafe.cli.doctor.examination import Examined, Finding, State
-from nightsafe.cli.safe.database_copy import key_ids, looked_at, ring_history
+from nightsafe.cli.doctor.examination import Examination, Finding, State
+from nightsafe.cli.safe.database_copy import key_ids, open_read_only, ring_history
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -12,7 +12,7 @@ from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 
 
-def key_files(safe: Examined) -> Iterator[Finding]:
+def key_files(safe: Examination) -> Iterator[Finding]:
     """Check that the key files for serving exist, are intact, and belong to one safe."""
     if not safe.is_there:
         return
@@ -38,7 +38,7 @@ def key_files(safe: Examined) -> Iterator[Finding]:
         )
 
 
-def private_ring(safe: Examined) -> Iterator[Finding]:
+def private_ring(safe: Examination) -> Iterator[Finding]:
     """Check whether the private ring is on this machine, and whether it fits the public ring."""
     path = safe.directory.private_ring
     if not safe.is_there:
@@ -55,12 +55,12 @@ def private_ring(safe: Examined) -> Iterator[Finding]:
     yield Finding(State.WARNING, "private ring", "anybody in control of this machine can open every value", advice)
 
 
-def given_up_keys(safe: Examined) -> Iterator[Finding]:
+def given_up_keys(safe: Examination) -> Iterator[Finding]:
     """Check that the public ring is not an older one, in which a retired key would take new values again."""
     if not safe.is_there:
         return
     ring = PublicRing.load(safe.directory.public_ring)
-    with looked_at(safe.directory.database) as db:
+    with open_read_only(safe.directory.database) as db:
         number, retired = ring_history(db)
     if ring.number < number:
         found = f"the public ring is an older one: its number is {ring.number}, and number {number} was in use before"
@@ -80,12 +80,12 @@ def given_up_keys(safe: Examined) -> Iterator[Finding]:
         )
 
 
-def sealed_values(safe: Examined) -> Iterator[Finding]:
+def sealed_values(safe: Examination) -> Iterator[Finding]:
     """Check that every value is sealed to a key of the ring."""
     if not safe.is_there:
         return
     ring = PublicRing.load(safe.directory.public_ring)
-    with looked_at(safe.directory.database) as db:
+    with open_read_only(safe.directory.database) as db:
         used = key_ids(db)
     lost = sorted(used - {key.id for key in ring.keys})
     if lost:

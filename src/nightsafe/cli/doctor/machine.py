@@ -9,8 +9,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from nightsafe.cli.data_directory.local_server import address_of
-from nightsafe.cli.doctor.examination import Examined, Finding, State
-from nightsafe.cli.safe.database_copy import looked_at, newest_change
+from nightsafe.cli.doctor.examination import Examination, Finding, State
+from nightsafe.cli.safe.database_copy import newest_change, open_read_only
 from nightsafe.confining import calls, landlock
 from nightsafe.delivery.workerd import binary as runtime
 from nightsafe.errors import NightsafeError
@@ -21,7 +21,7 @@ _TIMEX_BYTES: Final = 512
 _WAIT_SECONDS: Final = 5
 
 
-def disk(safe: Examined) -> Iterator[Finding]:
+def disk(safe: Examination) -> Iterator[Finding]:
     """Check the free space."""
     if not safe.is_there:
         return
@@ -35,14 +35,14 @@ def disk(safe: Examined) -> Iterator[Finding]:
     )
 
 
-def clock(safe: Examined) -> Iterator[Finding]:
+def clock(safe: Examination) -> Iterator[Finding]:
     """Check that the clock is not behind the safe's newest version, and is synchronised.
 
     A clock that was ahead for a while leaves versions with later times. That is a warning, not a failure.
     """
     newest = 0
     if safe.is_there:
-        with looked_at(safe.directory.database) as db:
+        with open_read_only(safe.directory.database) as db:
             newest = newest_change(db) // 1_000_000
     behind = newest - time.time()
     advice = "run a time service such as chrony: tokens and certificates are valid for a limited time"
@@ -55,7 +55,7 @@ def clock(safe: Examined) -> Iterator[Finding]:
         yield Finding(State.OK, "clock", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
 
-def server(safe: Examined) -> Iterator[Finding]:
+def server(safe: Examination) -> Iterator[Finding]:
     """Check whether a server serves the directory and can be reached."""
     address = address_of(safe.data)
     if address is None:
@@ -72,33 +72,33 @@ def server(safe: Examined) -> Iterator[Finding]:
         yield Finding(State.OK, "server", address)
 
 
-def workerd(_: Examined) -> Iterator[Finding]:
+def workerd(_: Examination) -> Iterator[Finding]:
     """Check that workerd is installed and is the version that Nightsafe was built for."""
     try:
-        path = runtime.find()
+        path = runtime.find_workerd()
     except NightsafeError as error:
-        yield _lacking(State.WARNING, error)
+        yield _workerd_finding(State.WARNING, error)
         return
     try:
-        runtime.verify(path)
+        runtime.verify_workerd(path)
     except NightsafeError as error:
-        yield _lacking(State.FAILED, error)
+        yield _workerd_finding(State.FAILED, error)
     else:
         yield Finding(State.OK, "workerd", f"{runtime.VERSION}, {path}")
 
 
-def confinement(_: Examined) -> Iterator[Finding]:
+def confinement(_: Examination) -> Iterator[Finding]:
     """Check which confinement of the API's process this machine supports."""
-    has = landlock.version()
-    missing = [*landlock.lacking(has), *(() if calls.is_known() else ("system calls",))]
+    version = landlock.version()
+    missing = [*landlock.unsupported(version), *(() if calls.is_known() else ("system calls",))]
     if missing:
-        found = f"Landlock {has}: a server that an attacker took over is not kept from: {'; '.join(missing)}"
+        found = f"Landlock {version}: a server that an attacker took over is not kept from: {'; '.join(missing)}"
         yield Finding(State.WARNING, "confinement", found, "a newer Linux with Landlock enabled prevents all of it")
     else:
-        yield Finding(State.OK, "confinement", f"Landlock {has} and a filter of system calls")
+        yield Finding(State.OK, "confinement", f"Landlock {version} and a filter of system calls")
 
 
-def _lacking(state: State, error: NightsafeError) -> Finding:
+def _workerd_finding(state: State, error: NightsafeError) -> Finding:
     """Return the finding for a missing or wrong workerd, with the way to install it as advice."""
     found, _, advice = error.problems[0].detail.partition(": ")
     return Finding(state, "workerd", found, f"on a machine that delivers scripts, {advice}")
@@ -107,9 +107,9 @@ def _lacking(state: State, error: NightsafeError) -> Finding:
 def _is_synchronised() -> bool | None:
     """Return whether the kernel's clock is synchronised, by adjtimex(2); None if the kernel does not say."""
     try:
-        said = ctypes.CDLL(None).adjtimex(
+        clock_state = ctypes.CDLL(None).adjtimex(
             ctypes.create_string_buffer(_TIMEX_BYTES)
         )  # all zeros: this call only reads
     except (OSError, AttributeError):
         return None
-    return None if said < 0 else said != _UNSYNCHRONISED
+    return None if clock_state < 0 else clock_state != _UNSYNCHRONISED

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from nightsafe.cli.data_directory.lock import release, take
-from nightsafe.cli.data_directory.recovery import real, traces
+from nightsafe.cli.data_directory.lock import lock_directory, unlock
+from nightsafe.cli.data_directory.recovery import resolve_links, unfinished_paths
 from nightsafe.cli.data_directory.unfinished import NAME
-from nightsafe.cli.doctor.examination import Examined, Finding, State
-from nightsafe.cli.safe.database_copy import complaints, counts, looked_at, newest_schema, schema_of
+from nightsafe.cli.doctor.examination import Examination, Finding, State
+from nightsafe.cli.safe.database_copy import counts, integrity_problems, newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
 from nightsafe.errors import NightsafeError
 from nightsafe.store.sqlite.engine.schema import check_own
@@ -19,7 +19,7 @@ from nightsafe.store.sqlite.engine.schema import check_own
 _LARGE_LOG: Final = 512 * 1024 * 1024
 
 
-def directory(safe: Examined) -> Iterator[Finding]:
+def directory(safe: Examination) -> Iterator[Finding]:
     """Check that the directory exists and only its owner can access it."""
     if not safe.is_there:
         yield Finding(
@@ -33,40 +33,40 @@ def directory(safe: Examined) -> Iterator[Finding]:
         safe.directory.private_ring,
         safe.data / KEPT_TOKEN,
     ]
-    beside = [safe.data / f"{safe.directory.database.name}{end}" for end in ("-wal", "-shm")]
-    yield from _modes([path for path in (*private, *beside) if path.exists()], 0o600)
+    log_files = [safe.data / f"{safe.directory.database.name}{end}" for end in ("-wal", "-shm")]
+    yield from _modes([path for path in (*private, *log_files) if path.exists()], 0o600)
 
 
-def unfinished(safe: Examined) -> Iterator[Finding]:
+def unfinished(safe: Examination) -> Iterator[Finding]:
     """Look for the work of interrupted commands and of running ones."""
-    place = real(safe.data)
-    for path in traces(place):
-        lock = take(place if path.name == NAME else path, fcntl.LOCK_SH)
+    place = resolve_links(safe.data)
+    for path in unfinished_paths(place):
+        lock = lock_directory(place if path.name == NAME else path, fcntl.LOCK_SH)
         if lock is None:
             yield Finding(State.WARNING, "unfinished", f"{path}: a command is working in it", "wait until it is done")
             continue
-        release(lock)
+        unlock(lock)
         advice = "any command on the data directory cleans it up, for example: nightsafe token list"
         yield Finding(State.WARNING, "unfinished", f"{path}: left behind by an interrupted command", advice)
 
 
-def database(safe: Examined) -> Iterator[Finding]:
+def database(safe: Examination) -> Iterator[Finding]:
     """Check that the database is sound and that this program knows its schema."""
     if not safe.is_there:
         return
     path = safe.directory.database
-    with looked_at(path) as db:
-        wrong = complaints(db, thorough=safe.thorough)
-        schema, newest, there = schema_of(db), newest_schema(), counts(db)
-    if wrong:
+    with open_read_only(path) as db:
+        problems = integrity_problems(db, thorough=safe.thorough)
+        schema, newest, row_counts = schema_of(db), newest_schema(), counts(db)
+    if problems:
         advice = "restore a backup: nightsafe restore FILE --force"
-        yield Finding(State.FAILED, "database", f"the database is damaged: {wrong[0]}", advice)
+        yield Finding(State.FAILED, "database", f"the database is damaged: {problems[0]}", advice)
         return
     foreign = _foreign(path)
     if foreign:
         yield Finding(State.FAILED, "database", foreign, "serving refuses it")
         return
-    yield Finding(State.OK, "database", ", ".join(f"{number} {what}" for what, number in there.items()))
+    yield Finding(State.OK, "database", ", ".join(f"{number} {what}" for what, number in row_counts.items()))
     if schema > newest:
         found = f"version {schema}, and this program supports up to {newest}"
         yield Finding(State.FAILED, "schema", found, "use a newer program")
@@ -84,7 +84,7 @@ def database(safe: Examined) -> Iterator[Finding]:
 
 def _foreign(path: Path) -> str:
     """Return a message about database objects that are missing or foreign; "" if the schema is as expected."""
-    with looked_at(path) as db:
+    with open_read_only(path) as db:
         if schema_of(db) > newest_schema():
             return ""
         try:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from nightsafe.cli.doctor.examination import Examined, Finding, State
-from nightsafe.cli.safe.database_copy import looked_at
+from nightsafe.cli.doctor.examination import Examination, Finding, State
+from nightsafe.cli.safe.database_copy import open_read_only
 
 _SECOND: Final = 1_000_000
 _DAY: Final = 24 * 60 * 60 * _SECOND
@@ -16,12 +16,12 @@ WHERE status = 'active' AND expires_on BETWEEN ? AND ? ORDER BY expires_on, id
 """
 
 
-def tokens(safe: Examined) -> Iterator[Finding]:
+def tokens(safe: Examination) -> Iterator[Finding]:
     """Check that no token expires within two weeks or has expired in the last two weeks."""
     if not safe.is_there:
         return
     now = int(time.time() * _SECOND)
-    with looked_at(safe.directory.database) as db:
+    with open_read_only(safe.directory.database) as db:
         ending = db.execute(_ENDING, (now - _SOON_DAYS * _DAY, now + _SOON_DAYS * _DAY)).fetchall()
     for name, token_id, expires_on in ending:
         days = abs(expires_on - now) // _DAY

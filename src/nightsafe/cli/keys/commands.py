@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.data_directory.recovery import used
+from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.keys import ring_files
 from nightsafe.cli.keys.reseal import command as reseal
 from nightsafe.cli.keys.status import status
@@ -63,16 +63,16 @@ def rotate(
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
     in_use = public == directory.public_ring and directory.database.exists()
-    _hold(directory, private, public)
+    _lock(directory, private, public)
     known = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
-    done = ring_files.rotate(private, public, None if suite is None else Suite(suite), known)
+    result = ring_files.rotate(private, public, None if suite is None else Suite(suite), known)
     if in_use:
-        _remember(directory)
+        _store_ring_number(directory)
     if as_json:
-        click.echo(json.dumps(done._asdict()))
+        click.echo(json.dumps(result._asdict()))
         return
-    began = "Finished an interrupted rotation" if done.resumed else "Rotated"
-    click.echo(f"{began} from {done.before} to {done.primary}.")
+    action = "Finished an interrupted rotation" if result.resumed else "Rotated"
+    click.echo(f"{action} from {result.before} to {result.primary}.")
     click.echo(f"Keep a new copy of {private}: older copies do not open values that are sealed from now on.")
 
 
@@ -89,9 +89,9 @@ def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_
     """
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
-    _hold(directory, private, public)
+    _lock(directory, private, public)
     ring = ring_files.sign(private, public)
-    _tell(
+    _print_result(
         ring.primary.id,
         f"now names the signer of the next ring; the ring's fingerprint is {ring.identity.fingerprint}",
         as_json=as_json,
@@ -105,11 +105,11 @@ def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_
 def install(data: Path, file: Path, *, as_json: bool) -> None:
     """Install a public ring that was made on the machine of the private ring. An older ring is refused."""
     directory = DataDirectory(data)
-    _hold(directory, directory.public_ring)
+    _lock(directory, directory.public_ring)
     ring = ring_files.install(file, directory.public_ring, directory.run(recipient_key_record))
-    _remember(directory)
-    told = {"primary": ring.primary.id, "number": ring.number, "keys": [key.id for key in ring.keys]}
-    click.echo(json.dumps(told) if as_json else f"New values are sealed to {ring.primary.id} from now on.")
+    _store_ring_number(directory)
+    result = {"primary": ring.primary.id, "number": ring.number, "keys": [key.id for key in ring.keys]}
+    click.echo(json.dumps(result) if as_json else f"New values are sealed to {ring.primary.id} from now on.")
 
 
 @command.command("retire")
@@ -124,11 +124,11 @@ def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, 
     """Retire a key: no new value is accepted under it, from any client. Refused while values are sealed to it."""
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
-    _hold(directory, directory.public_ring, *_there(private))
+    _lock(directory, directory.public_ring, *_in_existing_folders(private))
     ring_files.check_retirable(directory.public_ring, key_id)
     directory.run(lambda store: retire_key(store, key_id, in_use=in_use))
     ring_files.retire(directory.public_ring, private, key_id)
-    _tell(key_id, "is retired: it takes no new values", as_json=as_json)
+    _print_result(key_id, "is retired: it takes no new values", as_json=as_json)
 
 
 @command.command("remove")
@@ -159,10 +159,10 @@ def remove(  # noqa: PLR0913 - one for each option
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
     copies = [public_ring] if public_ring else []
-    _hold(directory, *_there(directory.public_ring, private, *copies))
-    _check_place(directory, private, public_ring, unchecked=unchecked)
+    _lock(directory, *_in_existing_folders(directory.public_ring, private, *copies))
+    _check_flags(directory, private, public_ring, unchecked=unchecked)
     if _is_removed(directory, private, key_id):  # an interrupted command removed it
-        _tell(key_id, "is removed", as_json=as_json)
+        _print_result(key_id, "is removed", as_json=as_json)
         return
     if private.exists():
         ring_files.check_removable(private, public_ring, key_id)
@@ -174,10 +174,10 @@ def remove(  # noqa: PLR0913 - one for each option
         _remove_public(directory, key_id)
     if private.exists():
         ring_files.remove_private(private, public_ring, key_id)
-    _tell(key_id, "is removed", as_json=as_json)
+    _print_result(key_id, "is removed", as_json=as_json)
 
 
-def _check_place(directory: DataDirectory, private: Path, public_ring: Path | None, *, unchecked: bool) -> None:
+def _check_flags(directory: DataDirectory, private: Path, public_ring: Path | None, *, unchecked: bool) -> None:
     """Refuse flags that belong on the other of two machines.
 
     Raises:
@@ -203,7 +203,7 @@ def _check_public(directory: DataDirectory, key_id: str) -> None:
     directory.run(lambda store: refuse_in_use(store, key_id))
 
 
-def _remember(directory: DataDirectory) -> None:
+def _store_ring_number(directory: DataDirectory) -> None:
     """Store the public ring's number in the database, so that an older ring is never accepted again."""
     ring = PublicRing.load(directory.public_ring)
     directory.run(lambda store: record_ring(store, ring, str(directory.public_ring)))
@@ -227,22 +227,22 @@ def _is_removed(directory: DataDirectory, private: Path, key_id: str) -> bool:
     return key_id in directory.run(lambda store: store.retired_keys())
 
 
-def _hold(directory: DataDirectory, *files: Path) -> None:
+def _lock(directory: DataDirectory, *files: Path) -> None:
     """Until the command ends, share the data directory with its server, and lock these files.
 
     Raises:
-        NightsafeError: as for `used` and `ring_files.alone_with`.
+        NightsafeError: as for `recover_and_share` and `ring_files.lock_rings`.
     """
     context = click.get_current_context()
-    context.with_resource(used(directory.path))
-    context.with_resource(ring_files.alone_with(*files))
+    context.with_resource(recover_and_share(directory.path))
+    context.with_resource(ring_files.lock_rings(*files))
 
 
-def _there(*files: Path) -> list[Path]:
+def _in_existing_folders(*files: Path) -> list[Path]:
     """Return the files whose directories exist."""
     return [file for file in files if file.parent.is_dir()]
 
 
-def _tell(key_id: str, what: str, *, as_json: bool) -> None:
+def _print_result(key_id: str, message: str, *, as_json: bool) -> None:
     """Print the result for a key."""
-    click.echo(json.dumps({"id": key_id}) if as_json else f"{key_id} {what}")
+    click.echo(json.dumps({"id": key_id}) if as_json else f"{key_id} {message}")

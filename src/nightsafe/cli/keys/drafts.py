@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.terminal.output import notify
 from nightsafe.sealing import files
 
 _PLACES: Final = {
@@ -25,8 +25,8 @@ def sweep(data: Path) -> None:
 def sweep_beside(paths: Iterable[Path]) -> None:
     """Remove incomplete versions of these files, unless a process is writing them, and print a line for each."""
     for path in paths:
-        form = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}")
+        pattern = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}")
         with suppress(OSError):
-            for left in path.parent.iterdir():
-                if form.fullmatch(left.name) and files.remove_draft(left):
-                    tell(f"removed {left}, which an interrupted command left behind")
+            for draft in path.parent.iterdir():
+                if pattern.fullmatch(draft.name) and files.remove_draft(draft):
+                    notify(f"removed {draft}, which an interrupted command left behind")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nightsafe.cli.server.delivery_options import api_options, keys_option, option, ring_option
-from nightsafe.cli.server.own_token import own_token
+from nightsafe.cli.server.own_token import temporary_token
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import RESEALING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nightsafe.delivery.source.http import HttpSource
     from nightsafe.services.key_rotation.status import PendingAccount
 
-_TELL_SECONDS = 1.0
+_PRINT_SECONDS = 1.0
 _DAY = 24 * 60 * 60 * 1_000_000
 
 
@@ -48,15 +48,15 @@ def command(**values: Any) -> None:
     """
     from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: PLC0415 - not needed for help
     from nightsafe.cli.process.logs import configure_command  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.delivery_process import source_of  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.delivery_process import source_from_options  # noqa: PLC0415 - likewise
 
     configure_command()
     directory = DataDirectory(values["data"])
     if _is_named(values) or not directory.database.exists():
-        done = asyncio.run(_reseal(directory, values, values["account_id"], source_of(values)))
+        progress = asyncio.run(_reseal(directory, values, values["account_id"], source_from_options(values)))
     else:
-        done = _reseal_here(directory, values)
-    _conclude(done, as_json=values["as_json"])
+        progress = _reseal_here(directory, values)
+    _print_result(progress, as_json=values["as_json"])
 
 
 def _is_named(values: dict[str, Any]) -> bool:
@@ -71,19 +71,19 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
     from nightsafe.delivery.key_rotation.resealing import Progress  # noqa: PLC0415 - likewise
     from nightsafe.services.caller import now  # noqa: PLC0415 - likewise
 
-    url = address_of(directory.path, believing_others=False)
+    url = address_of(directory.path, trust_others=False)
     if url is None:
         raise NightsafeError(
             Code.UNAVAILABLE,
             f"no server serves {directory.path}: start one, or name another server with --api and a token",
         )
-    chosen = values["account_id"]
-    accounts = [chosen] if chosen else [one.account_id for one in _waiting(directory)]
+    account_id_option = values["account_id"]
+    accounts = [account_id_option] if account_id_option else [account.account_id for account in _waiting(directory)]
     total, name = Progress(), f"nightsafe keys reseal {os.getpid()}"
     for account_id in accounts:
-        with own_token(directory, account_id, name, (RESEALING,), expires_on=now() + _DAY) as own:
-            source = source_at(url, own.token, own.account_id, values)
-            total = total.plus(asyncio.run(_reseal(directory, values, own.account_id, source)))
+        with temporary_token(directory, account_id, name, (RESEALING,), expires_on=now() + _DAY) as token:
+            source = source_at(url, token.token, token.account_id, values)
+            total = total.plus(asyncio.run(_reseal(directory, values, token.account_id, source)))
     return total
 
 
@@ -103,7 +103,7 @@ async def _reseal(
     from nightsafe.cli.data_directory.directory import report_unusable  # noqa: PLC0415 - not needed for help
     from nightsafe.delivery.key_rotation.resealing import Resealer  # noqa: PLC0415 - likewise
     from nightsafe.delivery.source.http_resealing import HttpResealing  # noqa: PLC0415 - likewise
-    from nightsafe.sealing.reloading.key_file import Reloading  # noqa: PLC0415 - likewise
+    from nightsafe.sealing.reloading.key_file import ReloadedFile  # noqa: PLC0415 - likewise
     from nightsafe.sealing.reloading.opener import ReloadingOpener  # noqa: PLC0415 - likewise
     from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - likewise
     from nightsafe.sealing.verify_keys import VerifyKeys  # noqa: PLC0415 - likewise
@@ -111,38 +111,38 @@ async def _reseal(
     try:
         private: Path = values["private_ring"] or directory.private_ring
         verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
-        ring = Reloading(private, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+        ring = ReloadedFile(private, PrivateRing.load, report_unusable, PrivateRing.as_successor_of)
         opener = ReloadingOpener(verifier, ring)
         account_id = account_id or await source.find_account()
         resealer = Resealer(account_id, HttpResealing(source), opener, rest=values["rest"])
-        return await resealer.run_once(_Teller())
+        return await resealer.run_once(_ProgressPrinter())
     finally:
         await source.close()
 
 
-class _Teller:
+class _ProgressPrinter:
     """Prints the progress of a pass to stderr, at most once a second."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def __call__(self, progress: "Progress") -> None:
         """Print the progress after a batch."""
-        if time.monotonic() - self._told >= _TELL_SECONDS:
-            self._told = time.monotonic()
+        if time.monotonic() - self._printed_at >= _PRINT_SECONDS:
+            self._printed_at = time.monotonic()
             click.echo(f"{progress.resealed} of {progress.waiting} values resealed", err=True)
 
 
-def _conclude(done: "Progress", *, as_json: bool) -> None:
+def _print_result(progress: "Progress", *, as_json: bool) -> None:
     """Print the result.
 
     Raises:
         NightsafeError: CANNOT_OPEN, if some values do not open.
     """
-    told = {"resealed": done.resealed, "changed": done.changed, "unopened": done.unopened}
-    click.echo(json.dumps(told) if as_json else f"{done.resealed} values resealed")
-    if done.unopened:
+    result = {"resealed": progress.resealed, "changed": progress.changed, "unopened": progress.unopened}
+    click.echo(json.dumps(result) if as_json else f"{progress.resealed} values resealed")
+    if progress.unopened:
         raise NightsafeError(
             Code.CANNOT_OPEN,
-            f"{done.unopened} values do not open, or were not signed for their context; the log above names them",
+            f"{progress.unopened} values do not open, or were not signed for their context; the log above names them",
         )

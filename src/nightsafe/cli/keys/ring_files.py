@@ -17,7 +17,7 @@ from nightsafe.sealing.suite import Suite
 from nightsafe.services.key_rotation.recipient_keys import RecipientKeyRecord
 
 
-class Rotated(NamedTuple):
+class RotationResult(NamedTuple):
     """The result of a rotation.
 
     Attributes:
@@ -32,19 +32,19 @@ class Rotated(NamedTuple):
 
 
 @contextlib.contextmanager
-def alone_with(*files: Path) -> Iterator[None]:
+def lock_rings(*files: Path) -> Iterator[None]:
     """Lock the directories of these files against other `keys` commands, which could overwrite each other's rings.
 
     Raises:
         NightsafeError: INVALID, if a directory cannot be opened; UNAVAILABLE, if another process has locked it.
     """
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         for folder in sorted({file.absolute().parent for file in files}):
             try:
                 descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError as error:
                 raise NightsafeError(Code.INVALID, f"{folder} cannot be used: {error.strerror}") from None
-            held.callback(os.close, descriptor)
+            stack.callback(os.close, descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -53,7 +53,7 @@ def alone_with(*files: Path) -> Iterator[None]:
         yield
 
 
-def rotate(private: Path, public: Path, suite: Suite | None, known: RecipientKeyRecord) -> Rotated:
+def rotate(private: Path, public: Path, suite: Suite | None, known: RecipientKeyRecord) -> RotationResult:
     """Create a new primary key in both files. Create the public file if it does not exist.
 
     If the public file lacks only the private ring's primary key, a rotation was interrupted between the two
@@ -79,7 +79,7 @@ def rotate(private: Path, public: Path, suite: Suite | None, known: RecipientKey
         ring = ring.rotated(suite, known.number)
         ring.save(private, replace=True)
     _with_retired(public_ring(ring, offered, rotated), offered, known).save(public, replace=True)
-    return Rotated(ring.primary.id, before, resumed)
+    return RotationResult(ring.primary.id, before, resumed)
 
 
 def sign(private: Path, public: Path) -> PublicRing:
@@ -95,7 +95,7 @@ def sign(private: Path, public: Path) -> PublicRing:
             Code.INVALID,
             f"{public}: its primary key is not the primary key of {private}; rotate, or install",
         )
-    signed = offered.of(public_ring(ring, offered).lineage)
+    signed = offered.with_lineage(public_ring(ring, offered).lineage)
     signed.save(public, replace=True)
     return signed
 
@@ -119,15 +119,15 @@ def _check_belongs(
             f"{private}: its number is {ring.number}, and the number of {public} is {offered.number}: the private "
             "ring is an older copy and lacks a key. Use its newest copy",
         )
-    given_up = {
+    retired_keys = {
         key.id
         for key in offered.keys
         if ring.get(key.id) is None
         and not known.values.get(key.id)
         and (not known.number or key.state is State.RETIRED or key.id in known.retired)
     }
-    if offered.number and offered.primary.id not in given_up:
-        offered = offered.without(given_up)
+    if offered.number and offered.primary.id not in retired_keys:
+        offered = offered.without(retired_keys)
     ring.check_covers(offered)
 
 
@@ -150,26 +150,26 @@ def install(new: Path, public: Path, known: RecipientKeyRecord) -> PublicRing:
             it lacks another key in use that was not retired here, such as the primary key; if its own primary key was
             retired here; or if it is older than a ring that was in use here.
     """
-    source, handed, present = str(new), PublicRing.load(new), PublicRing.load(public)
-    if not any(present.get(key.id) or key.id in known.retired for key in handed.keys):
-        _refuse_lacking(source, handed, present, known)  # a ring of another safe gets this message, not "older"
-    check_not_older(source, handed.number, max(known.number, present.number))
-    _refuse_lacking(source, handed, present, known)
-    ring = handed.succeeding(present, source, lambda: known.retired).retiring(known.retired, source)
-    removed = {key for key in known.retired if present.get(key) is None and not known.values.get(key)}
+    source, new_ring, current = str(new), PublicRing.load(new), PublicRing.load(public)
+    if not any(current.get(key.id) or key.id in known.retired for key in new_ring.keys):
+        _refuse_lacking(source, new_ring, current, known)  # a ring of another safe gets this message, not "older"
+    check_not_older(source, new_ring.number, max(known.number, current.number))
+    _refuse_lacking(source, new_ring, current, known)
+    ring = new_ring.as_successor_of(current, source, lambda: known.retired).with_retired(known.retired, source)
+    removed = {key for key in known.retired if current.get(key) is None and not known.values.get(key)}
     ring = ring.without(removed)
     ring.save(public, replace=True)
     return ring
 
 
-def _refuse_lacking(source: str, handed: PublicRing, present: PublicRing, known: RecipientKeyRecord) -> None:
+def _refuse_lacking(source: str, new_ring: PublicRing, current: PublicRing, known: RecipientKeyRecord) -> None:
     """Refuse a ring that lacks a key that values are sealed to.
 
     Raises:
         NightsafeError: INVALID, with the key and the number of values.
     """
     for key_id, count in known.values.items():
-        if count and handed.get(key_id) is None and present.get(key_id) is not None:
+        if count and new_ring.get(key_id) is None and current.get(key_id) is not None:
             raise NightsafeError(
                 Code.INVALID,
                 f"{source}: it lacks the key {key_id}, to which {count} values are sealed. Does it belong to this "
@@ -196,11 +196,11 @@ def check_retirable(public: Path, key_id: str) -> None:
 
 def retire(public: Path, private: Path, key_id: str) -> None:
     """Mark a key as retired in the public ring and, if its file is here, in the private ring."""
-    PublicRing.load(public).retiring({key_id}, str(public)).save(public, replace=True)
+    PublicRing.load(public).with_retired({key_id}, str(public)).save(public, replace=True)
     if private.exists():
-        ours = PrivateRing.load(private)
-        if ours.get(key_id) is not None:
-            ours.retired(key_id).save(private, replace=True)
+        ring = PrivateRing.load(private)
+        if ring.get(key_id) is not None:
+            ring.retired(key_id).save(private, replace=True)
 
 
 def is_retired(public: Path, key_id: str) -> bool:
@@ -229,13 +229,13 @@ def check_removable(private: Path, copy: Path | None, key_id: str) -> None:
         NightsafeError: INVALID.
     """
     ring = PrivateRing.load(private)
-    present = PublicRing.load(copy) if copy is not None and copy.exists() else None
-    if present is not None and ring.get(present.primary.id) is None:
+    current = PublicRing.load(copy) if copy is not None and copy.exists() else None
+    if current is not None and ring.get(current.primary.id) is None:
         raise NightsafeError(
             Code.INVALID,
-            f"{copy}: its primary key {present.primary.id} is not in the private ring. Does it belong to this safe?",
+            f"{copy}: its primary key {current.primary.id} is not in the private ring. Does it belong to this safe?",
         )
-    if ring.get(key_id) is None and present is not None and present.get(key_id) is not None:
+    if ring.get(key_id) is None and current is not None and current.get(key_id) is not None:
         return  # a removal was interrupted between the two files
     ring.retired(key_id)
 
@@ -256,15 +256,15 @@ def remove_private(private: Path, copy: Path | None, key_id: str) -> None:
         ring = ring.retired(key_id).without(key_id)
         ring.save(private, replace=True)
     if copy is not None:
-        present = PublicRing.load(copy) if copy.exists() else None
-        _with_retired(public_ring(ring, present), present, RecipientKeyRecord()).save(copy, replace=True)
+        current = PublicRing.load(copy) if copy.exists() else None
+        _with_retired(public_ring(ring, current), current, RecipientKeyRecord()).save(copy, replace=True)
 
 
-def _with_retired(ring: PublicRing, present: PublicRing | None, known: RecipientKeyRecord) -> PublicRing:
+def _with_retired(ring: PublicRing, current: PublicRing | None, known: RecipientKeyRecord) -> PublicRing:
     """Retire the keys of a ring that are retired in another ring or in the database.
 
     Raises:
         NightsafeError: INVALID, if the ring's primary key is one of them.
     """
-    gone = {key.id for key in present.keys if key.state is State.RETIRED} if present else set()
-    return ring.retiring(gone | known.retired)
+    retired_elsewhere = {key.id for key in current.keys if key.state is State.RETIRED} if current else set()
+    return ring.with_retired(retired_elsewhere | known.retired)

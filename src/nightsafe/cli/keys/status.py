@@ -20,7 +20,7 @@ from nightsafe.store.interface import Store
 _COLUMNS = ("id", "suite", "state", "values")
 
 
-class _Found(Struct, frozen=True):
+class _RingStatus(Struct, frozen=True):
     """The ring in use, and the database's knowledge of the keys."""
 
     ring: PublicRing
@@ -35,17 +35,17 @@ def status(data: Path, *, as_json: bool) -> None:
     """Show every key with its state and number of values, and the tokens that may reseal values."""
     directory = DataDirectory(data)
 
-    async def look(store: Store) -> _Found:
+    async def read(store: Store) -> _RingStatus:
         """Read the ring and the database."""
         ring = PublicRing.load(directory.public_ring)
-        return _Found(
+        return _RingStatus(
             ring, await recipient_key_record(store), await accounts_with_older_values(store, ring.primary.id)
         )
 
-    found = directory.run(look)
-    ring, keys = found.ring, _keys(found.ring, found.known)
+    ring_status = directory.run(read)
+    ring, keys = ring_status.ring, _keys(ring_status.ring, ring_status.known)
     if as_json:
-        waiting = sum(one.values for one in found.waiting)
+        waiting = sum(account.values for account in ring_status.waiting)
         show_json(
             {
                 "number": ring.number,
@@ -53,7 +53,7 @@ def status(data: Path, *, as_json: bool) -> None:
                 "signed": ring.lineage.signer is not None,
                 "keys": keys,
                 "waiting": waiting,
-                "resealing": _as_json(found.waiting),
+                "resealing": _waiting_fields(ring_status.waiting),
             }
         )
         return
@@ -64,8 +64,8 @@ def status(data: Path, *, as_json: bool) -> None:
             "It does not name the signer of the next ring, so no client would follow a rotation. Run: "
             "nightsafe keys sign"
         )
-    for one in found.waiting:
-        click.echo(_sentence(one, several=len(found.waiting) > 1))
+    for account in ring_status.waiting:
+        click.echo(_describe_waiting(account, several=len(ring_status.waiting) > 1))
 
 
 def _keys(ring: PublicRing, known: RecipientKeyRecord) -> list[dict[str, Any]]:
@@ -86,30 +86,30 @@ def _is_given_up(key_id: str, ring: PublicRing, known: RecipientKeyRecord) -> bo
     return key_id in known.retired and key_id != ring.primary.id
 
 
-def _as_json(waiting: Sequence[PendingAccount]) -> list[dict[str, Any]]:
+def _waiting_fields(waiting: Sequence[PendingAccount]) -> list[dict[str, Any]]:
     """Return the waiting values and the tokens that may reseal them, by account, for JSON."""
     return [
         {
-            "account_id": one.account_id,
-            "values": one.values,
-            "tokens": [{"id": token_id, "name": name} for token_id, name in one.tokens],
-            "last_on": None if one.last_on is None else format_time(one.last_on),
+            "account_id": account.account_id,
+            "values": account.values,
+            "tokens": [{"id": token_id, "name": name} for token_id, name in account.tokens],
+            "last_on": None if account.last_on is None else format_time(account.last_on),
         }
-        for one in waiting
+        for account in waiting
     ]
 
 
-def _sentence(one: PendingAccount, *, several: bool) -> str:
+def _describe_waiting(account: PendingAccount, *, several: bool) -> str:
     """Return a sentence about the waiting values and the tokens that may reseal them."""
-    what = f"{one.values} values{f' of account {one.account_id}' if several else ''} wait to be resealed"
-    if not one.tokens:
+    summary = f"{account.values} values{f' of account {account.account_id}' if several else ''} wait to be resealed"
+    if not account.tokens:
         return (
-            f"{what}, but no process does it: no token has the permission {RESEALING}, so delivery processes leave "
-            "them as they are. Run: nightsafe keys reseal"
+            f"{summary}, but no process does it: no token has the permission {RESEALING}, so delivery processes "
+            "leave them as they are. Run: nightsafe keys reseal"
         )
-    names = ", ".join(f"{name} ({token_id})" for token_id, name in one.tokens)
-    last = "none has been yet" if one.last_on is None else f"the last one was at {format_time(one.last_on)}"
+    names = ", ".join(f"{name} ({token_id})" for token_id, name in account.tokens)
+    last = "none has been yet" if account.last_on is None else f"the last one was at {format_time(account.last_on)}"
     return (
-        f"{what}; {last}. A running process with one of these tokens does it: {names}. To do it now, run: "
+        f"{summary}; {last}. A running process with one of these tokens does it: {names}. To do it now, run: "
         "nightsafe keys reseal"
     )

@@ -6,7 +6,7 @@ from typing import Final
 _STANDARD: Final = 3
 
 
-def take_standard() -> None:
+def reserve_standard() -> None:
     """Fill the closed descriptors among 0 to 2, before another file gets their numbers.
 
     Printing would write to such a file, and the event loop's library aborts if a socket is among these descriptors.

@@ -5,20 +5,20 @@ import sys
 import structlog
 
 
-def _printable(
+def _escape_event(
     _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     """Escape control characters and line breaks in an event for text output. JSON output escapes them itself.
 
     Only a stack keeps its lines, indented under the event's line.
     """
-    shown = {name: _shown(value) if isinstance(value, str) else value for name, value in event.items()}
+    escaped = {name: _escape(value) if isinstance(value, str) else value for name, value in event.items()}
     if "stack" in event:
-        shown["stack"] = "\n".join(f"    {_shown(line)}" for line in str(event["stack"]).split("\n"))
-    return shown
+        escaped["stack"] = "\n".join(f"    {_escape(line)}" for line in str(event["stack"]).split("\n"))
+    return escaped
 
 
-def _shown(text: str) -> str:
+def _escape(text: str) -> str:
     """Return a text with unprintable characters escaped in Python's notation."""
     if text.isprintable():
         return text
@@ -36,8 +36,8 @@ def configure_command() -> None:
 
 
 def configure(log_format: str) -> None:
-    """Write the log as JSON or as text to the current `sys.stderr`; call `stdio.serving` before."""
-    text = (_printable, structlog.dev.ConsoleRenderer(colors=False))
+    """Write the log as JSON or as text to the current `sys.stderr`; call `stdio.set_up_output` before."""
+    text = (_escape_event, structlog.dev.ConsoleRenderer(colors=False))
     renderers = (structlog.processors.JSONRenderer(),) if log_format == "json" else text
     structlog.configure(
         processors=[

@@ -19,7 +19,7 @@ _WAIT_SECONDS: Final = 2.0
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-class Reopening:
+class FileReopener:
     """The helper process. It ends with this process.
 
     Args:
@@ -27,11 +27,11 @@ class Reopening:
     """
 
     def __init__(self, files: Mapping[int, tuple[Path, int]]) -> None:
-        self._socket, theirs = socket.socketpair()
+        self._socket, helper_end = socket.socketpair()
         self._socket.settimeout(_WAIT_SECONDS)
         if os.fork() == 0:
-            _attend(theirs.detach(), files)
-        theirs.close()
+            _serve_requests(helper_end.detach(), files)
+        helper_end.close()
 
     def open(self, number: int) -> int:
         """Open the path of a descriptor's file again. Return the new descriptor.
@@ -46,32 +46,32 @@ class Reopening:
         return opened[0]
 
 
-def _attend(descriptor: int, files: Mapping[int, tuple[Path, int]]) -> None:
+def _serve_requests(descriptor: int, files: Mapping[int, tuple[Path, int]]) -> None:
     """In the helper process: answer requests until the other end is closed, then exit."""
     try:
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
-        nothing = os.open(os.devnull, os.O_RDWR)
+        null_device = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
-            os.dup2(nothing, standard)
+            os.dup2(null_device, standard)
         os.closerange(3, descriptor)  # close everything else, such as the listening socket
         os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
         folders = tuple(path.parent for path, _ in files.values())
         landlock.restrict(landlock.Allowed(read=(), fill=folders))
-        with socket.socket(fileno=descriptor) as asked:
-            while word := asked.recv(1):
-                _answer(asked, *files[word[0]])
+        with socket.socket(fileno=descriptor) as requests:
+            while request := requests.recv(1):
+                _answer(requests, *files[request[0]])
     finally:
         os._exit(0)
 
 
-def _answer(asked: socket.socket, path: Path, mode: int) -> None:
+def _answer(requests: socket.socket, path: Path, mode: int) -> None:
     """Send the descriptor of a file, or none if the file cannot be opened."""
     opened = -1
     with suppress(OSError):
         opened = os.open(path, CREATED, mode)
     try:
-        socket.send_fds(asked, [b"-"], [opened] if opened >= 0 else [])
+        socket.send_fds(requests, [b"-"], [opened] if opened >= 0 else [])
     finally:
         if opened >= 0:
             os.close(opened)

@@ -1,6 +1,6 @@
 """Signal handling of serving processes, and of commands that must clean up when a signal ends them.
 
-In a serving process SIGUSR1 and SIGUSR2 do nothing after `stdio.serving`.
+In a serving process SIGUSR1 and SIGUSR2 do nothing after `stdio.set_up_output`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def signals(hangups: Sequence[Callable[[], None]]) -> Iterator[asyncio.Event]:
+def handle_signals(hangups: Sequence[Callable[[], None]]) -> Iterator[asyncio.Event]:
     """Give an event that SIGTERM or SIGINT sets.
 
     Args:
@@ -20,8 +20,8 @@ def signals(hangups: Sequence[Callable[[], None]]) -> Iterator[asyncio.Event]:
 
     def hang_up() -> None:
         """Call the functions."""
-        for each in hangups:
-            each()
+        for callback in hangups:
+            callback()
 
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -31,9 +31,9 @@ def signals(hangups: Sequence[Callable[[], None]]) -> Iterator[asyncio.Event]:
 
 
 @contextmanager
-def ending_tidily() -> Iterator[None]:
+def exit_on_signals() -> Iterator[None]:
     """Within this block SIGTERM and SIGHUP raise SystemExit, so that `finally` clauses run."""
-    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, _exit) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -41,6 +41,6 @@ def ending_tidily() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _leave(number: int, _: object) -> None:
+def _exit(number: int, _: object) -> None:
     """Exit with the code that stands for the signal."""
     sys.exit(128 + number)

@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from nightsafe.cli.process.reopening import CREATED, Reopening
+from nightsafe.cli.process.reopening import CREATED, FileReopener
 from nightsafe.errors import Code, NightsafeError
 
-_MOST_WAITING: Final = 10_000
+_MAX_QUEUED: Final = 10_000
 _LAST_SECONDS: Final = 1.0
 _LAST_SECONDS_OF_FILES: Final = 10.0
 _OUTPUT: Final = (1, 2)
@@ -33,7 +33,7 @@ class Sink(io.TextIOBase):
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: Final = descriptor
-        self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
+        self._queue: queue.Queue[str] = queue.Queue(_MAX_QUEUED)
         threading.Thread(target=self._run, name="nightsafe-output", daemon=True).start()
 
     @property
@@ -54,23 +54,23 @@ class Sink(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError("a text is needed")
         with suppress(queue.Full):
-            self._waiting.put_nowait(text)
+            self._queue.put_nowait(text)
         return len(text)
 
     def finish(self) -> None:
         """Wait until everything is written, for at most 10 s for a file, and 1 s otherwise."""
         is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         end = time.monotonic() + (_LAST_SECONDS_OF_FILES if is_file else _LAST_SECONDS)
-        with self._waiting.all_tasks_done:
-            while self._waiting.unfinished_tasks and (left := end - time.monotonic()) > 0:
-                self._waiting.all_tasks_done.wait(left)
+        with self._queue.all_tasks_done:
+            while self._queue.unfinished_tasks and (left := end - time.monotonic()) > 0:
+                self._queue.all_tasks_done.wait(left)
 
     def _run(self) -> None:
         """In the thread: write the queued texts."""
         while True:
             with suppress(OSError):
-                _write(self._descriptor, self._waiting.get().encode(errors="backslashreplace"))
-            self._waiting.task_done()
+                _write(self._descriptor, self._queue.get().encode(errors="backslashreplace"))
+            self._queue.task_done()
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -79,23 +79,23 @@ def _write(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-class Files:
+class OutputFiles:
     """The regular files that standard output and error go to, which can be reopened after a rotation."""
 
     def __init__(self) -> None:
         self._files: Final = {number: (path, _mode_of(number)) for number in _OUTPUT if (path := _path_of(number))}
-        self._other: Reopening | None = None
+        self._reopener: FileReopener | None = None
 
-    def keep_opening(self) -> None:
+    def start_reopener(self) -> None:
         """Start a helper process that opens the files, because this process will be confined."""
         if self._files:
-            self._other = Reopening(self._files)
+            self._reopener = FileReopener(self._files)
 
     def renew(self) -> None:
         """Reopen the files by path. If a file cannot be opened, keep the old one."""
         for number, (path, mode) in self._files.items():
             with suppress(OSError):
-                opened = self._other.open(number) if self._other else os.open(path, CREATED, mode)
+                opened = self._reopener.open(number) if self._reopener else os.open(path, CREATED, mode)
                 try:
                     os.dup2(opened, number)
                 finally:
@@ -105,8 +105,8 @@ class Files:
 def _path_of(number: int) -> Path | None:
     """Return the path of a descriptor's regular file, or None."""
     try:
-        path, ours = Path(f"/proc/self/fd/{number}").readlink(), os.fstat(number)
-        return path if stat.S_ISREG(ours.st_mode) and os.path.samestat(path.stat(), ours) else None
+        path, status = Path(f"/proc/self/fd/{number}").readlink(), os.fstat(number)
+        return path if stat.S_ISREG(status.st_mode) and os.path.samestat(path.stat(), status) else None
     except OSError:
         return None
 
@@ -116,10 +116,10 @@ def _mode_of(number: int) -> int:
     return stat.S_IMODE(os.fstat(number).st_mode)
 
 
-def serving(files: Files | None = None) -> Files:
+def set_up_output(files: OutputFiles | None = None) -> OutputFiles:
     """Set up the output of a serving process, before anything else. Trouble with the output never stops the process.
 
-    SIGUSR1 and SIGUSR2 then do nothing, and SIGHUP does nothing until `signals` handles it.
+    SIGUSR1 and SIGUSR2 then do nothing, and SIGHUP does nothing until `handle_signals` handles it.
 
     Args:
         files: the files of the output if they are known already, or None.
@@ -130,34 +130,34 @@ def serving(files: Files | None = None) -> Files:
     Raises:
         NightsafeError: STORE, if the system does not permit the threads that serving needs.
     """
-    need_threads()
+    require_threads()
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, _nothing)
+        signal.signal(number, _ignore_signal)
     for name, descriptor in zip(("stdout", "stderr"), _OUTPUT, strict=True):
         sink = Sink(descriptor)
         setattr(sys, name, sink)
         atexit.register(sink.finish)
-    return files or Files()
+    return files or OutputFiles()
 
 
-def _nothing(_: int, __: object) -> None:
+def _ignore_signal(_: int, __: object) -> None:
     """Ignore a signal. Unlike SIG_IGN, a handler is not inherited by child programs."""
 
 
-_NEEDED: Final = 8
+_NEEDED_THREADS: Final = 8
 """Threads of `serve` beside the main one: two for output, three for the store, the rest for the server's library."""
 
 
-def need_threads() -> None:
+def require_threads() -> None:
     """Check that the system permits as many threads as serving needs, by starting and ending them.
 
     Raises:
         NightsafeError: STORE, if the system does not permit them.
     """
-    enough, started = threading.Event(), list[threading.Thread]()
+    all_started, started = threading.Event(), list[threading.Thread]()
     try:
-        for _ in range(_NEEDED):
-            thread = threading.Thread(target=enough.wait, daemon=True)
+        for _ in range(_NEEDED_THREADS):
+            thread = threading.Thread(target=all_started.wait, daemon=True)
             thread.start()
             started.append(thread)
     except RuntimeError:
@@ -165,7 +165,7 @@ def need_threads() -> None:
 
         raise NightsafeError(Code.STORE, NO_THREAD) from None
     finally:
-        enough.set()
+        all_started.set()
         for thread in started:
             with suppress(RuntimeError):
                 thread.join()

@@ -35,20 +35,20 @@ _READABLE: Final = ("keys/public-ring.json", "keys/verify-keys.json")
 _MOST_MANIFEST_BYTES: Final = 64 * 1024
 _CHUNK: Final = 1024 * 1024
 
-Told = Callable[[int], None]
+ProgressCallback = Callable[[int], None]
 """A function that takes the number of bytes processed since its last call."""
 
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
-Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+UnixTime = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 """Seconds since 1970 UTC, up to the year 9999."""
-Words = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,64}\Z")]
+PrintableText = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,64}\Z")]
 """Text that is safe to print: no space and no control character."""
-Counted = Annotated[str, msgspec.Meta(pattern=r"\A[a-z_]{1,32}\Z")]
+CountName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z_]{1,32}\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-class Held(msgspec.Struct, frozen=True):
+class ArchivedFile(msgspec.Struct, frozen=True):
     """One file of an archive."""
 
     size: Number
@@ -67,38 +67,40 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         files: the files, by name.
     """
 
-    format: Words
-    made_on: Moment
-    nightsafe: Words
+    format: PrintableText
+    made_on: UnixTime
+    nightsafe: PrintableText
     schema: Number
-    counts: Annotated[dict[Counted, Number], msgspec.Meta(max_length=32)]
-    files: Annotated[dict[Words, Held], msgspec.Meta(max_length=32)]
+    counts: Annotated[dict[CountName, Number], msgspec.Meta(max_length=32)]
+    files: Annotated[dict[PrintableText, ArchivedFile], msgspec.Meta(max_length=32)]
 
     @property
     def size(self) -> int:
         """The total size of the files, in bytes."""
-        return sum(held.size for held in self.files.values())
+        return sum(entry.size for entry in self.files.values())
 
 
 def new_manifest(files: dict[str, Path], schema: int, counts: dict[str, int]) -> Manifest:
     """Return a manifest of files, given by their names in the archive."""
-    held = {name: Held(path.stat().st_size, _digest(path)) for name, path in files.items()}
+    entries = {name: ArchivedFile(path.stat().st_size, _digest(path)) for name, path in files.items()}
     return Manifest(
-        format=FORMAT, made_on=int(time.time()), nightsafe=__version__, schema=schema, counts=counts, files=held
+        format=FORMAT, made_on=int(time.time()), nightsafe=__version__, schema=schema, counts=counts, files=entries
     )
 
 
-def write_archive(out: IO[bytes], manifest: Manifest, files: dict[str, Path], told: Told) -> None:
+def write_archive(out: IO[bytes], manifest: Manifest, files: dict[str, Path], report: ProgressCallback) -> None:
     """Write an archive to an open file or a pipe."""
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         archive.addfile(_member(_MANIFEST, len(encoded), manifest.made_on), io.BytesIO(encoded))
         for name, path in files.items():
             with path.open("rb") as file:
-                archive.addfile(_member(name, manifest.files[name].size, manifest.made_on), _Counted(file, told))
+                archive.addfile(
+                    _member(name, manifest.files[name].size, manifest.made_on), _CountingReader(file, report)
+                )
 
 
-def read_archive(path: Path, into: Path, told: Callable[[Manifest], Told]) -> Manifest:
+def read_archive(path: Path, into: Path, start_report: Callable[[Manifest], ProgressCallback]) -> Manifest:
     """Unpack an archive into an empty directory. Only files that the manifest names are written, with fixed modes.
 
     Raises:
@@ -108,9 +110,9 @@ def read_archive(path: Path, into: Path, told: Callable[[Manifest], Told]) -> Ma
         with _opened(path) as archive:
             members = iter(archive)
             manifest = _read_manifest(archive, members, path)
-            step = told(manifest)
-            for name, held in manifest.files.items():
-                _unpack(archive, next(members, None), name, held, into, step)
+            report = start_report(manifest)
+            for name, entry in manifest.files.items():
+                _unpack(archive, next(members, None), name, entry, into, report)
             if next(members, None) is not None:
                 raise CommandError(f"{path} contains more than its manifest names, so it is not used")
     except OSError as error:
@@ -152,7 +154,12 @@ def _read_manifest(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo],
 
 
 def _unpack(  # noqa: PLR0913, PLR0917 - a member and its entry in the manifest
-    archive: tarfile.TarFile, member: tarfile.TarInfo | None, name: str, held: Held, into: Path, told: Told
+    archive: tarfile.TarFile,
+    member: tarfile.TarInfo | None,
+    name: str,
+    entry: ArchivedFile,
+    into: Path,
+    report: ProgressCallback,
 ) -> None:
     """Unpack one file and compare it with the manifest."""
     file = archive.extractfile(member) if member is not None and member.isreg() and member.name == name else None
@@ -167,10 +174,10 @@ def _unpack(  # noqa: PLR0913, PLR0917 - a member and its entry in the manifest
             digest.update(chunk)
             size += len(chunk)
             out.write(chunk)
-            told(len(chunk))
+            report(len(chunk))
         out.flush()
         os.fsync(out.fileno())
-    if (size, digest.hexdigest()) != (held.size, held.sha256):
+    if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise CommandError(f"{name} is damaged: its size or SHA-256 differs from the manifest")
 
 
@@ -187,16 +194,16 @@ def _member(name: str, size: int, made_on: int) -> tarfile.TarInfo:
     return member
 
 
-class _Counted(io.RawIOBase):
+class _CountingReader(io.RawIOBase):
     """A file that reports how many bytes were read."""
 
-    def __init__(self, file: IO[bytes], told: Told) -> None:
+    def __init__(self, file: IO[bytes], report: ProgressCallback) -> None:
         super().__init__()
         self._file = file
-        self._told = told
+        self._report = report
 
     def read(self, size: int = -1) -> bytes:
         """Read the next bytes and report their number."""
         chunk = self._file.read(size)
-        self._told(len(chunk))
+        self._report(len(chunk))
         return chunk

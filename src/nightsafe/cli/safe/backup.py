@@ -13,19 +13,19 @@ from typing import IO, Final
 import click
 
 from nightsafe.cli.data_directory.ownership import refuse_exchangeable, refuse_unsafe
-from nightsafe.cli.data_directory.recovery import real, used
+from nightsafe.cli.data_directory.recovery import recover_and_share, resolve_links
 from nightsafe.cli.data_directory.unfinished import PREFIX
-from nightsafe.cli.data_directory.workshop import Workshop, clear, left_in, new_path
-from nightsafe.cli.process.signals import ending_tidily
+from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path, remove_leftover, working_folders
+from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
-from nightsafe.cli.safe.database_copy import complaints, copy_database, counts, looked_at, schema_of
+from nightsafe.cli.safe.database_copy import copy_database, counts, integrity_problems, open_read_only, schema_of
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.sealing.files import sync
 
-_KINDS: Final = (
+_FILE_KINDS: Final = (
     (stat.S_ISLNK, "a symbolic link: name its target"),
     (stat.S_ISDIR, "a directory: name a file in it"),
     (lambda _: True, "not a regular file: to write into it, use: nightsafe backup - > FILE"),
@@ -53,19 +53,19 @@ def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_
         _refuse_stream(as_json=as_json)
     else:
         _refuse_file(data, file, force=force)
-    click.get_current_context().with_resource(ending_tidily())
+    click.get_current_context().with_resource(exit_on_signals())
     try:
-        with used(data):
+        with recover_and_share(data):
             manifest = _back_up(data, file, with_private_ring=with_private_ring, force=force)
     except OSError as error:
         if error.filename is not None and PREFIX not in str(error.filename) and str(error.filename) != str(file):
             raise  # the error is about another file; the general handler names it
-        raise CommandError(f"{_shown(file)} cannot be written: {error.strerror}") from None
+        raise CommandError(f"{_target_name(file)} cannot be written: {error.strerror}") from None
     if as_json:
         show_json({"file": str(file), "size": manifest.size, "private_ring": with_private_ring, **manifest.counts})
         return
-    there = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
-    say(f"Copied {data} to {_shown(file)}: {there}")
+    row_counts = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
+    say(f"Copied {data} to {_target_name(file)}: {row_counts}")
     if with_private_ring:
         say("Anybody who has this file can open every value in it: protect it like the private ring.")
     else:
@@ -74,7 +74,7 @@ def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_
         )
 
 
-def _shown(file: Path) -> str:
+def _target_name(file: Path) -> str:
     """Return the name of a target for messages."""
     return "standard output" if file == STREAM else str(file)
 
@@ -102,15 +102,15 @@ def _refuse_stream(*, as_json: bool) -> None:
 
 def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
     """Refuse a target that others could exchange, is in the data directory, or may not be replaced."""
-    refuse_exchangeable(real(file.absolute().parent) / file.name)
-    if real(file.absolute().parent).is_relative_to(real(data)):
+    refuse_exchangeable(resolve_links(file.absolute().parent) / file.name)
+    if resolve_links(file.absolute().parent).is_relative_to(resolve_links(data)):
         raise CommandError(f"{file} would be in the data directory, and would be lost with it; name a file outside")
     try:
         mode = file.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        raise CommandError(f"{file} is {next(words for is_so, words in _KINDS if is_so(mode))}")
+        raise CommandError(f"{file} is {next(description for is_kind, description in _FILE_KINDS if is_kind(mode))}")
     if not force:
         raise CommandError(f"{file} already exists; give --force to replace it")
 
@@ -121,14 +121,16 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
     with _folder_for(data, file) as folder:
         copied = folder / DATABASE
         copy_database(data / DATABASE, copied)
-        with looked_at(copied) as db:
-            wrong = complaints(db, thorough=False)
-            if wrong:
-                raise CommandError(f"the database is damaged ({wrong[0]}); no backup is made. Run: nightsafe doctor")
-            schema, there = schema_of(db), counts(db)
+        with open_read_only(copied) as db:
+            problems = integrity_problems(db, thorough=False)
+            if problems:
+                raise CommandError(
+                    f"the database is damaged ({problems[0]}); no backup is made. Run: nightsafe doctor"
+                )
+            schema, row_counts = schema_of(db), counts(db)
         # Copy the keys after the database: a ring may have gained a key since then, but it never loses one in use.
-        files = {name: copied if name == DATABASE else _held(data / name, folder) for name in names}
-        manifest = new_manifest(files, schema, there)
+        files = {name: copied if name == DATABASE else _copy_file(data / name, folder) for name in names}
+        manifest = new_manifest(files, schema, row_counts)
         if file == STREAM:
             _pack(sys.stdout.buffer, manifest, files)
         else:
@@ -143,8 +145,8 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
 
 def _pack(out: IO[bytes], manifest: Manifest, files: dict[str, Path]) -> None:
     """Write the archive. A regular file is on the disk when this returns."""
-    with byte_bar(manifest.size, "Packing") as told:
-        write_archive(out, manifest, files, told)
+    with byte_bar(manifest.size, "Packing") as report:
+        write_archive(out, manifest, files, report)
     out.flush()
     if stat.S_ISREG(os.fstat(out.fileno()).st_mode):
         os.fsync(out.fileno())
@@ -159,11 +161,11 @@ def _give_name(packed: Path, file: Path, *, force: bool) -> None:
     sync(file.absolute().parent)
 
 
-def _held(path: Path, folder: Path) -> Path:
+def _copy_file(path: Path, folder: Path) -> Path:
     """Copy a file as it is at this moment. Return the copy's path."""
-    kept = folder / f"{secrets.token_hex(4)}-{path.name}"
-    shutil.copyfile(path, kept)
-    return kept
+    copy = folder / f"{secrets.token_hex(4)}-{path.name}"
+    shutil.copyfile(path, copy)
+    return copy
 
 
 @contextmanager
@@ -172,21 +174,21 @@ def _folder_for(data: Path, file: Path) -> Iterator[Path]:
 
     A link in the data directory points to it, so that the next command finds it if this one is killed.
     """
-    where = real(data) if file == STREAM else file.absolute().parent
-    for left in left_in(where):
-        clear(left)
-    path = new_path(where)
-    link = real(data) / path.name
+    parent = resolve_links(data) if file == STREAM else file.absolute().parent
+    for leftover in working_folders(parent):
+        remove_leftover(leftover)
+    path = new_path(parent)
+    link = resolve_links(data) / path.name
     if file != STREAM:
         with suppress(OSError):  # a user who may not write to the data directory goes without the link
             link.symlink_to(path)
     try:
-        workshop = Workshop.begin(path, "backup")
+        working_folder = WorkingFolder.create(path, "backup")
         try:
             yield path
         finally:
             with suppress(OSError):
-                workshop.remove()
+                working_folder.remove()
     finally:
         if link.is_symlink():
             link.unlink()

@@ -11,7 +11,7 @@ from nightsafe.store.sqlite.engine.schema import migrations
 
 _WAIT_SECONDS: Final = 10.0
 _STEP_PAGES: Final = 2048
-_MOST_LOG_BYTES: Final = 192 << 20
+_MAX_LOG_BYTES: Final = 192 << 20
 """Give up a copy when the write-ahead log is larger than this. The server refuses writes at 264 MB."""
 
 _COUNTS: Final = {
@@ -29,7 +29,7 @@ _KEY_IDS: Final = {
 
 
 @contextmanager
-def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a read-only connection.
 
     Raises:
@@ -58,30 +58,30 @@ def copy_database(source: Path, target: Path) -> None:
     """
     log = source.with_name(f"{source.name}-wal")
     target.touch(mode=0o600)
-    with looked_at(source) as db, closing(sqlite3.connect(target, isolation_level=None)) as copy:
+    with open_read_only(source) as db, closing(sqlite3.connect(target, isolation_level=None)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # a copy that a crash interrupts is useless anyway
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # this fixes the snapshot
-        db.backup(copy, pages=_STEP_PAGES, progress=lambda *_: _give_way(log))
+        db.backup(copy, pages=_STEP_PAGES, progress=lambda *_: _refuse_large_log(log))
         db.execute("COMMIT")
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()
 
 
-def _give_way(log: Path) -> None:
+def _refuse_large_log(log: Path) -> None:
     """Give the copy up if the write-ahead log is so large that the server would soon refuse writes.
 
     Raises:
         CommandError: if it is that large.
     """
     with suppress(FileNotFoundError):
-        if log.stat().st_size > _MOST_LOG_BYTES:
+        if log.stat().st_size > _MAX_LOG_BYTES:
             raise CommandError(
                 f"during the copy {log} has grown to {log.stat().st_size >> 20} MB, and the server would soon refuse "
                 "writes: the copy was given up and nothing was changed; try again when less is being written"
             )
 
 
-def complaints(db: sqlite3.Connection, *, thorough: bool) -> list[str]:
+def integrity_problems(db: sqlite3.Connection, *, thorough: bool) -> list[str]:
     """Return SQLite's complaints about a database's structure; empty if it is sound.
 
     Args:
@@ -89,8 +89,8 @@ def complaints(db: sqlite3.Connection, *, thorough: bool) -> list[str]:
         thorough: whether to compare indexes with their tables, which takes longer.
     """
     check = "integrity_check" if thorough else "quick_check"
-    found = [str(row[0]) for row in db.execute(f"PRAGMA {check}(10)")]
-    return [] if found == ["ok"] else found
+    problems = [str(row[0]) for row in db.execute(f"PRAGMA {check}(10)")]
+    return [] if problems == ["ok"] else problems
 
 
 def schema_of(db: sqlite3.Connection) -> int:
@@ -105,7 +105,7 @@ def newest_schema() -> int:
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
     """Count accounts, scripts and secrets."""
-    return {what: int(db.execute(statement).fetchone()[0]) for what, statement in _COUNTS.items()}
+    return {name: int(db.execute(statement).fetchone()[0]) for name, statement in _COUNTS.items()}
 
 
 def newest_change(db: sqlite3.Connection) -> int:
@@ -115,16 +115,16 @@ def newest_change(db: sqlite3.Connection) -> int:
 
 def key_ids(db: sqlite3.Connection) -> set[str]:
     """Return the IDs of the keys that values are sealed to."""
-    there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    wanted = [
-        statement for table, statement in _KEY_IDS.items() if table in there
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    statements = [
+        statement for table, statement in _KEY_IDS.items() if table in tables
     ]  # an older schema lacks some tables
-    return {row[0] for statement in wanted for row in db.execute(statement) if row[0]}
+    return {row[0] for statement in statements for row in db.execute(statement) if row[0]}
 
 
 def ring_history(db: sqlite3.Connection) -> tuple[int, frozenset[str]]:
     """Return the highest number of a public ring that was in use, and the IDs of the retired keys."""
-    there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    number = db.execute("SELECT number FROM ring").fetchone()[0] if "ring" in there else 0
-    retired = db.execute("SELECT id FROM retired_keys").fetchall() if "retired_keys" in there else []
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    number = db.execute("SELECT number FROM ring").fetchone()[0] if "ring" in tables else 0
+    retired = db.execute("SELECT id FROM retired_keys").fetchall() if "retired_keys" in tables else []
     return number, frozenset(key_id for (key_id,) in retired)

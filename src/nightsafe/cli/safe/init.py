@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.process.signals import ending_tidily
+from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.settings.options import account_id_option, credential_lines, data_option, email_option, json_option
-from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.store.sqlite import SqliteStore
 
@@ -25,10 +25,10 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
 
     Every credential is printed once and not stored.
     """
-    click.get_current_context().with_resource(ending_tidily())  # a signal still removes the unfinished safe
+    click.get_current_context().with_resource(exit_on_signals())  # a signal still removes the unfinished safe
     directory = DataDirectory(data)
 
-    with handing_over("the credentials") as show:
+    with print_before_storing("the credentials") as show:
 
         async def fill(store: SqliteStore) -> Credentials:
             """Write the first rows."""
@@ -37,13 +37,13 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
                 account_id,
                 "Nightsafe",
                 email,
-                show=lambda made: show(_text(directory, made, as_json=as_json)),
+                show=lambda credentials: show(_format_credentials(directory, credentials, as_json=as_json)),
             )
 
         asyncio.run(directory.create(fill))
 
 
-def _text(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> str:
+def _format_credentials(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> str:
     """Return the output for a new safe."""
     if as_json:
         return json.dumps(msgspec.to_builtins(credentials))

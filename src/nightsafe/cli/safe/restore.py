@@ -12,12 +12,12 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.exchange import CannotExchangeError
 from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
-from nightsafe.cli.data_directory.placing import must_be_inside, new_safe, parts_of
-from nightsafe.cli.data_directory.recovery import BEFORE, owned
-from nightsafe.cli.process.signals import ending_tidily
+from nightsafe.cli.data_directory.placing import must_be_inside, new_safe, safe_parts
+from nightsafe.cli.data_directory.recovery import BEFORE, recover_and_lock
+from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import PRIVATE_RING, STREAM, Manifest, read_archive
-from nightsafe.cli.safe.database_copy import complaints, key_ids, looked_at, newest_schema, schema_of
-from nightsafe.cli.safe.ring_restore import keep_given_up
+from nightsafe.cli.safe.database_copy import integrity_problems, key_ids, newest_schema, open_read_only, schema_of
+from nightsafe.cli.safe.ring_restore import merge_rings
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
@@ -44,22 +44,22 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     server = address_of(data)
     if server is not None:
         raise CommandError(f"a server serves {data}, at {server}; stop it first")
-    click.get_current_context().with_resource(ending_tidily())
+    click.get_current_context().with_resource(exit_on_signals())
     refuse_unsafe(data)
-    with owned(data) as place:
-        taken = _refuse(data, place, force=force)
+    with recover_and_lock(data) as place:
+        has_safe = _refuse(data, place, force=force)
         try:
-            manifest, aside = _restore(file, place, taken=taken)
+            manifest, aside = _restore(file, place, has_safe=has_safe)
         except OSError as error:
             raise CommandError(f"{data} cannot be created: {error.strerror}") from None
     opens = (data / PRIVATE_RING).exists()
     if as_json:
-        put_aside = None if aside is None else str(aside)
-        show_json({"data": str(data), "aside": put_aside, "private_ring": opens, **manifest.counts})
+        old_safe = None if aside is None else str(aside)
+        show_json({"data": str(data), "aside": old_safe, "private_ring": opens, **manifest.counts})
         return
-    there = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
+    row_counts = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
     made_on = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(manifest.made_on))
-    say(f"Restored {data} from the backup of {made_on}: {there}")
+    say(f"Restored {data} from the backup of {made_on}: {row_counts}")
     if aside is not None:
         say(f"The previous safe is in {aside}.")
     if not opens:
@@ -72,49 +72,49 @@ def _refuse(data: Path, place: Path, *, force: bool) -> bool:
         raise CommandError(
             f"{data} is a link without a target; create {place}, or name another directory with --data"
         )
-    taken = bool(parts_of(place))
-    if taken and not force:
+    has_safe = bool(safe_parts(place))
+    if has_safe and not force:
         raise CommandError(f"{data} already exists; name another directory with --data, or give --force to rename it")
-    return taken
+    return has_safe
 
 
-def _restore(file: Path, data: Path, *, taken: bool) -> tuple[Manifest, Path | None]:
+def _restore(file: Path, data: Path, *, has_safe: bool) -> tuple[Manifest, Path | None]:
     """Unpack a safe beside its place if possible, or else inside it."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    if data.is_dir() and (not taken or must_be_inside(data)):
-        return _restore_to(file, data, aside=f"{BEFORE}{stamp}" if taken else "", inside=True)
+    if data.is_dir() and (not has_safe or must_be_inside(data)):
+        return _restore_to(file, data, aside=f"{BEFORE}{stamp}" if has_safe else "", inside=True)
     try:
-        return _restore_to(file, data, aside=f"{data.name}.{BEFORE}{stamp}" if taken else "", inside=False)
+        return _restore_to(file, data, aside=f"{data.name}.{BEFORE}{stamp}" if has_safe else "", inside=False)
     except CannotExchangeError:
         return _restore_to(file, data, aside=f"{BEFORE}{stamp}", inside=True)
 
 
 def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Manifest, Path | None]:
     """Unpack in a folder, check, and then put it in its place. Return the manifest and the previous safe's path."""
-    with new_safe(data, "restore", inside=inside, aside=aside) as made:
+    with new_safe(data, "restore", inside=inside, aside=aside) as safe:
         with ExitStack() as stack:
             manifest = read_archive(
-                file, made.path, lambda said: stack.enter_context(byte_bar(said.size, "Unpacking"))
+                file, safe.path, lambda read: stack.enter_context(byte_bar(read.size, "Unpacking"))
             )
-        _check(made.path, file)
-        DataDirectory(made.path).private_ring.parent.mkdir(
+        _check(safe.path, file)
+        DataDirectory(safe.path).private_ring.parent.mkdir(
             mode=0o700, exist_ok=True
         )  # for the copy that the operator puts there
         if aside:
-            _take_ring_over(data, made.path)
-            keep_given_up(DataDirectory(data), DataDirectory(made.path))
-        return manifest, made.settle()
+            _copy_private_ring(data, safe.path)
+            merge_rings(DataDirectory(data), DataDirectory(safe.path))
+        return manifest, safe.put_in_place()
 
 
-def _check(building: Path, file: Path) -> None:
+def _check(folder: Path, file: Path) -> None:
     """Refuse a backup that could not be served."""
-    directory = DataDirectory(building)
-    with looked_at(directory.database) as db:
+    directory = DataDirectory(folder)
+    with open_read_only(directory.database) as db:
         _refuse_foreign(db, file)
-        wrong = complaints(db, thorough=True)
+        problems = integrity_problems(db, thorough=True)
         schema, sealed_to = schema_of(db), key_ids(db)
-    if wrong:
-        raise CommandError(f"the database in {file} is damaged: {wrong[0]}")
+    if problems:
+        raise CommandError(f"the database in {file} is damaged: {problems[0]}")
     if not 1 <= schema <= newest_schema():
         raise CommandError(
             f"the database in {file} has schema version {schema}, and this program supports up to {newest_schema()}: "
@@ -140,9 +140,9 @@ def _refuse_foreign(db: sqlite3.Connection, file: Path) -> None:
         raise CommandError(f"{file} is not used: {error.problems[0].detail}") from None
 
 
-def _take_ring_over(data: Path, building: Path) -> None:
+def _copy_private_ring(data: Path, folder: Path) -> None:
     """Copy the previous safe's private ring if it opens the restored values and the backup has no private ring."""
-    old, new = DataDirectory(data), DataDirectory(building)
+    old, new = DataDirectory(data), DataDirectory(folder)
     if new.private_ring.exists() or not old.private_ring.exists():
         return
     try:

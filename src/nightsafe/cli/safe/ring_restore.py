@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.safe.database_copy import looked_at, ring_history
+from nightsafe.cli.safe.database_copy import open_read_only, ring_history
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -15,14 +15,14 @@ from nightsafe.services.key_rotation.recipient_keys import record_ring, retire_k
 from nightsafe.store.sqlite import SqliteStore
 
 
-class _Since(NamedTuple):
+class _OldSafe(NamedTuple):
     """The state of the renamed safe: its public ring and its retired keys."""
 
     ring: PublicRing
     retired: frozenset[str]
 
 
-def keep_given_up(old: DataDirectory, new: DataDirectory) -> None:
+def merge_rings(old: DataDirectory, new: DataDirectory) -> None:
     """Carry changes of keys from a renamed safe over to its restored backup.
 
     The newer of the two rings is used. A key that only the backup has, or that was retired after the backup, takes no
@@ -32,19 +32,19 @@ def keep_given_up(old: DataDirectory, new: DataDirectory) -> None:
         old: the renamed safe.
         new: the restored safe, which no process serves yet.
     """
-    since = _since(old, new)
-    if since is None:
+    old_safe = _read_old_safe(old, new)
+    if old_safe is None:
         return
     restored = PublicRing.load(new.public_ring)
-    given_up = since.retired | {key.id for key in restored.keys if since.ring.get(key.id) is None}
-    is_newer = since.ring.number > restored.number or restored.primary.id in given_up
+    given_up = old_safe.retired | {key.id for key in restored.keys if old_safe.ring.get(key.id) is None}
+    is_newer = old_safe.ring.number > restored.number or restored.primary.id in given_up
     if not is_newer and not given_up:
         return
-    ring = _joined(since.ring, restored) if is_newer else restored
-    ring = ring.retiring(given_up - {ring.primary.id})
+    ring = _merge_public(old_safe.ring, restored) if is_newer else restored
+    ring = ring.with_retired(given_up - {ring.primary.id})
     ring.save(new.public_ring, replace=True)
     if is_newer:
-        _join_private(old, new)
+        _merge_private(old, new)
 
     async def remember(store: SqliteStore) -> None:
         """Record the retired keys and the ring in the database."""
@@ -55,27 +55,27 @@ def keep_given_up(old: DataDirectory, new: DataDirectory) -> None:
     new.run_unlocked(remember)  # the caller holds the lock
 
 
-def _since(old: DataDirectory, new: DataDirectory) -> _Since | None:
+def _read_old_safe(old: DataDirectory, new: DataDirectory) -> _OldSafe | None:
     """Return the state of the renamed safe; None if it is a different safe or cannot be read."""
     try:
         if SigningKey.load(old.signing_key).id != SigningKey.load(new.signing_key).id:
             return None
         ring = PublicRing.load(old.public_ring)
-        with looked_at(old.database) as db:
+        with open_read_only(old.database) as db:
             number, retired = ring_history(db)
     except (NightsafeError, CommandError):
         return None
-    return None if ring.number < number else _Since(ring, retired)
+    return None if ring.number < number else _OldSafe(ring, retired)
 
 
-def _joined(newer: PublicRing, older: PublicRing) -> PublicRing:
+def _merge_public(newer: PublicRing, older: PublicRing) -> PublicRing:
     """Add the keys of an older ring to a newer one, as retired keys."""
-    back = [key for key in older.keys if newer.get(key.id) is None]
-    keys = [*newer.keys, *(replace(key, state=State.RETIRED) for key in back)]
+    returning = [key for key in older.keys if newer.get(key.id) is None]
+    keys = [*newer.keys, *(replace(key, state=State.RETIRED) for key in returning)]
     return PublicRing(keys, number=newer.number, lineage=newer.lineage)
 
 
-def _join_private(old: DataDirectory, new: DataDirectory) -> None:
+def _merge_private(old: DataDirectory, new: DataDirectory) -> None:
     """Write a private ring with the renamed safe's keys and, as retired keys, the backup's other keys."""
     if not old.private_ring.exists():
         return
@@ -84,5 +84,5 @@ def _join_private(old: DataDirectory, new: DataDirectory) -> None:
         backed_up = PrivateRing.load(new.private_ring).keys if new.private_ring.exists() else ()
     except NightsafeError:
         return
-    back = [key.in_state(State.RETIRED) for key in backed_up if ring.get(key.id) is None]
-    PrivateRing([*ring.keys, *back], number=ring.number).save(new.private_ring, replace=True)
+    returning = [key.in_state(State.RETIRED) for key in backed_up if ring.get(key.id) is None]
+    PrivateRing([*ring.keys, *returning], number=ring.number).save(new.private_ring, replace=True)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.secret.fingerprints import own_key
+from nightsafe.cli.secret.fingerprints import load_or_create_key
 from nightsafe.cli.secret.losses import confirm_known
 from nightsafe.cli.secret.plan import make_plan
 from nightsafe.cli.secret.sources.declared import Declared, read_declared
-from nightsafe.cli.secret.writing import in_requests, key_file_option, write_in_parts, writes_of
+from nightsafe.cli.secret.writing import describe_writes, key_file_option, split_into_requests, write_in_parts
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import write_options
@@ -44,21 +44,21 @@ def command(  # noqa: PLR0913 - one for each option
     Up to 100 changes make one version, all or nothing. More changes make several versions, each all or nothing:
     first all puts, then all deletions. If the command was interrupted, run it again to continue.
     """
-    key = own_key(fingerprint_key_file)
+    key = load_or_create_key(fingerprint_key_file)
     plan = make_plan(remote, read_declared(file), key)
     changes = plan.changes(prune=prune, everything=everything)
-    sends = bool(changes) and not dry_run
+    is_sent = bool(changes) and not dry_run
     if not as_json:
         plan.show(as_json=False, prune=prune)
-    if told := writes_of(changes):
-        say(told)
-    if sends:
-        confirm_known(plan.script, changes, plan.there, yes=yes)
+    if summary := describe_writes(changes):
+        say(summary)
+    if is_sent:
+        confirm_known(plan.script, changes, plan.existing, yes=yes)
         write_in_parts(remote, changes, key)
     if as_json:
-        plan.show(as_json=True, prune=prune, applied=sends, writes=len(in_requests(changes)))
+        plan.show(as_json=True, prune=prune, applied=is_sent, writes=len(split_into_requests(changes)))
     else:
-        say(f"{plan.script}: {_summary(changes)}{'' if sends or not changes else ' (dry run)'}")
+        say(f"{plan.script}: {_summary(changes)}{'' if is_sent or not changes else ' (dry run)'}")
 
 
 def _summary(changes: Declared) -> str:

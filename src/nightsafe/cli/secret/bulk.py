@@ -6,7 +6,7 @@ import click
 
 from nightsafe.cli.secret.losses import confirm_all
 from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS, read_declared
-from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
+from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options, write
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import write_options
@@ -35,7 +35,7 @@ def command(  # noqa: PLR0913 - one for each option
     The file is a JSON object of names and strings, in which null deletes a secret, or a `.env` file, which is read as
     wrangler reads it.
     """
-    key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     declared = read_declared(file)
     if len(declared) > MOST_OPERATIONS:
         raise CommandError(

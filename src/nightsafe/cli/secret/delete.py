@@ -32,7 +32,7 @@ def command(*, remote: Remote, secret_names: tuple[str, ...], yes: bool, as_json
     script, names = remote.script, ", ".join(secret_names)
     confirm(f"Delete {names} of {script}?", yes=yes)
     if len(secret_names) == 1:
-        remote.client.workers.scripts.secrets.delete(secret_names[0], **remote.place)
+        remote.client.workers.scripts.secrets.delete(secret_names[0], **remote.script_arguments)
     else:
         _delete_all(remote, secret_names)
     if as_json:
@@ -46,11 +46,11 @@ def _delete_all(remote: Remote, names: tuple[str, ...]) -> None:
     if len(names) > MOST_OPERATIONS:
         raise CommandError(f"one version takes at most {MOST_OPERATIONS} changes; name fewer at a time")
     secrets = remote.client.workers.scripts.secrets
-    there = {one.name for one in secrets.list(remote.script, account_id=remote.account_id)}
-    absent = [name for name in names if name not in there]
-    if absent:
-        meant = "".join(f"; {words}" for name in absent if (words := did_you_mean(name, there)))
+    existing = {secret.name for secret in secrets.list(remote.script, account_id=remote.account_id)}
+    missing = [name for name in names if name not in existing]
+    if missing:
+        suggestions = "".join(f"; {suggestion}" for name in missing if (suggestion := did_you_mean(name, existing)))
         raise CommandError(
-            f"{remote.script} has no secret {', '.join(absent)}; nothing was deleted{meant}", NOT_FOUND
+            f"{remote.script} has no secret {', '.join(missing)}; nothing was deleted{suggestions}", NOT_FOUND
         )
     secrets.bulk_update(remote.script, account_id=remote.account_id, secrets=dict.fromkeys(names))

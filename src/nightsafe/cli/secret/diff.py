@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.secret.fingerprints import own_key
+from nightsafe.cli.secret.fingerprints import load_or_create_key
 from nightsafe.cli.secret.plan import make_plan
 from nightsafe.cli.secret.sources.declared import read_declared
 from nightsafe.cli.secret.writing import key_file_option
@@ -29,7 +29,7 @@ def command(*, remote: Remote, file: str, prune: bool, fingerprint_key_file: Pat
     that was put without a fingerprint, or with another fingerprint key, is `unknown`. The exit code is 7 if there is
     or may be a difference.
     """
-    key = own_key(fingerprint_key_file)
+    key = load_or_create_key(fingerprint_key_file)
     plan = make_plan(remote, read_declared(file), key)
     plan.show(as_json=as_json, prune=prune)
     if plan.differs(prune=prune):

@@ -20,14 +20,14 @@ from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.user_folder import user_folder
 
 TAG: Final = "nightsafe/fingerprints"
-_FORM: Final = "1"
+_FORMAT: Final = "1"
 _KEY_BYTES: Final = 32
-_SHOWN_BYTES: Final = 16
+_FINGERPRINT_BYTES: Final = 16
 _PARTS: Final = 4
 _MOST_FILE_BYTES: Final = 1024
 
 
-class Place:
+class FingerprintScope:
     """A script, as an input of fingerprints.
 
     Args:
@@ -69,32 +69,32 @@ class FingerprintKey:
             raise CommandError(f"{path} does not hold a fingerprint key, which is 32 bytes in URL-safe base64")
         return cls(key)
 
-    def tag(self, place: Place, put: Mapping[str, Mapping[str, Any]]) -> str:
+    def tag(self, scope: FingerprintScope, put_secrets: Mapping[str, Mapping[str, Any]]) -> str:
         """Return the tag for a version that sets these secrets."""
-        salt = secrets.token_bytes(_SHOWN_BYTES)
-        made = sorted(self._fingerprint(salt, place, name, fields) for name, fields in put.items())
-        return ".".join((_FORM, self.id, _encode(salt), ",".join(made)))
+        salt = secrets.token_bytes(_FINGERPRINT_BYTES)
+        fingerprints = sorted(self._fingerprint(salt, scope, name, fields) for name, fields in put_secrets.items())
+        return ".".join((_FORMAT, self.id, _encode(salt), ",".join(fingerprints)))
 
-    def matches(self, tag: str, place: Place, name: str, fields: Mapping[str, Any]) -> bool | None:
+    def matches(self, tag: str, scope: FingerprintScope, name: str, fields: Mapping[str, Any]) -> bool | None:
         """Return whether a tag has this secret's fingerprint; None if the tag was made with another key."""
         parts = tag.split(".")
         salt = _decode(parts[2]) if len(parts) == _PARTS else None
-        if salt is None or parts[0] != _FORM or parts[1] != self.id:
+        if salt is None or parts[0] != _FORMAT or parts[1] != self.id:
             return None
-        made = self._fingerprint(salt, place, name, fields)
-        return any(hmac.compare_digest(made.encode(), one.encode()) for one in parts[3].split(","))
+        fingerprint = self._fingerprint(salt, scope, name, fields)
+        return any(hmac.compare_digest(fingerprint.encode(), expected.encode()) for expected in parts[3].split(","))
 
-    def _fingerprint(self, salt: bytes, place: Place, name: str, fields: Mapping[str, Any]) -> str:
+    def _fingerprint(self, salt: bytes, scope: FingerprintScope, name: str, fields: Mapping[str, Any]) -> str:
         """Return the fingerprint of one secret."""
-        told = json.dumps([*place.parts, name, _settled(fields)], sort_keys=True, separators=(",", ":"))
-        return _encode(self._digest(salt + told.encode())[:_SHOWN_BYTES])
+        message = json.dumps([*scope.parts, name, _canonical(fields)], sort_keys=True, separators=(",", ":"))
+        return _encode(self._digest(salt + message.encode())[:_FINGERPRINT_BYTES])
 
     def _digest(self, message: bytes) -> bytes:
         """Return the HMAC-SHA-256 of a message."""
         return hmac.digest(self._key, b"nightsafe-fingerprint/1:" + message, "sha256")
 
 
-def own_key(path: Path | None) -> FingerprintKey:
+def load_or_create_key(path: Path | None) -> FingerprintKey:
     """Load the key from the named file, or else the user's own key, which is created if it does not exist.
 
     Raises:
@@ -107,32 +107,32 @@ def own_key(path: Path | None) -> FingerprintKey:
         raise CommandError("there is no home directory; name a key with --fingerprint-key-file")
     default = folder / "fingerprint-key"
     if not default.exists():
-        _make(default)
+        _create_key(default)
     return FingerprintKey.load(default)
 
 
-def tags_by_name(origins: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+def tags_by_name(versions: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
     """Return, by secret, the tag of the version that set it; None if the version has no tag."""
-    found: dict[str, str | None] = {}
-    for origin in origins:
-        tag = (origin.get("version_tags") or {}).get(TAG)
-        found[str(origin.get("name"))] = tag if isinstance(tag, str) else None
-    return found
+    tags: dict[str, str | None] = {}
+    for version in versions:
+        tag = (version.get("version_tags") or {}).get(TAG)
+        tags[str(version.get("name"))] = tag if isinstance(tag, str) else None
+    return tags
 
 
-def _make(path: Path) -> None:
+def _create_key(path: Path) -> None:
     """Create a key, atomically."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(_encode(secrets.token_bytes(_KEY_BYTES)) + "\n")
         try:
-            path.hardlink_to(beside)
+            path.hardlink_to(temporary)
         except FileExistsError:  # another process created it meanwhile
             pass
         finally:
-            beside.unlink()
+            temporary.unlink()
     except OSError as error:
         raise CommandError(
             f"the fingerprint key {path} cannot be created: {error.strerror}; give --fingerprint-key-file, or "
@@ -140,14 +140,14 @@ def _make(path: Path) -> None:
         ) from None
 
 
-def _settled(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _canonical(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return a secret in canonical form, in which equal secrets are equal."""
-    settled = dict(fields)
-    if "usages" in settled:
-        settled["usages"] = sorted(set(settled["usages"]))
-    if isinstance(settled.get("key_base64"), str):
-        settled["key_base64"] = "".join(settled["key_base64"].split()).rstrip("=")
-    return settled
+    canonical = dict(fields)
+    if "usages" in canonical:
+        canonical["usages"] = sorted(set(canonical["usages"]))
+    if isinstance(canonical.get("key_base64"), str):
+        canonical["key_base64"] = "".join(canonical["key_base64"].split()).rstrip("=")
+    return canonical
 
 
 def _encode(raw: bytes) -> str:

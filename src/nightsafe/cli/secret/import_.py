@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.secret.losses import confirm_known
-from nightsafe.cli.secret.sources.declared import Declared, check, read_declared, text_fields
+from nightsafe.cli.secret.sources.declared import Declared, check_declared, read_declared, text_fields
 from nightsafe.cli.secret.sources.vault import SCHEMES, Kv
-from nightsafe.cli.secret.writing import fingerprint_options, write_in_parts, writing_key
+from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options, write_in_parts
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import write_options
@@ -56,28 +56,28 @@ def command(  # noqa: PLR0913 - one for each option
     More than 100 secrets make several versions, in the order of their names. If the command was interrupted, run it
     again to continue.
     """
-    key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
-    wanted = {
+    key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    chosen = {
         name: fields
         for name, fields in _read(source, plain_http=remote.plain_http).items()
-        if fields is not None and _fits(name, only)
+        if fields is not None and _matches(name, only)
     }
     listed = list(remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id))
-    there = set() if overwrite else {one.name for one in listed}
-    taken: Declared = {name: wanted[name] for name in sorted(wanted.keys() - there)}
+    existing = set() if overwrite else {secret.name for secret in listed}
+    changes: Declared = {name: chosen[name] for name in sorted(chosen.keys() - existing)}
     if not dry_run:
-        confirm_known(remote.script, taken, listed, yes=yes)
-        write_in_parts(remote, taken, key)
-    kept = sorted(wanted.keys() & there)
+        confirm_known(remote.script, changes, listed, yes=yes)
+        write_in_parts(remote, changes, key)
+    kept = sorted(chosen.keys() & existing)
     if as_json:
-        show_json({"script": remote.script, "put": list(taken), "kept": kept, "dry_run": dry_run})
+        show_json({"script": remote.script, "put": list(changes), "kept": kept, "dry_run": dry_run})
         return
     for name in kept:
         say(f"Kept the existing {name}; --overwrite replaces it")
-    say(f"{'Would import' if dry_run else 'Imported'} {', '.join(taken) or 'nothing'} to {remote.script}")
+    say(f"{'Would import' if dry_run else 'Imported'} {', '.join(changes) or 'nothing'} to {remote.script}")
 
 
-def _fits(name: str, only: Sequence[str]) -> bool:
+def _matches(name: str, only: Sequence[str]) -> bool:
     """Return whether a name matches one of the globs."""
     return not only or any(fnmatchcase(name, glob) for glob in only)
 
@@ -94,7 +94,7 @@ def _read(source: str, *, plain_http: bool) -> Declared:
         declared = _members(kv, source)
     finally:
         kv.close()
-    check(declared, source)
+    check_declared(declared, source)
     return declared
 
 
@@ -104,10 +104,12 @@ def _members(kv: Kv, source: str) -> Declared:
     declared: Declared = {}
     with step_bar(paths, "Reading") as reading:
         for path in reading:
-            before = f"{path.replace('/', '_')}_" if source.endswith("/") else ""
-            for member, held in kv.read(path).data.items():
-                name = before + member
+            prefix = f"{path.replace('/', '_')}_" if source.endswith("/") else ""
+            for member, content in kv.read(path).data.items():
+                name = prefix + member
                 if name in declared:
                     raise CommandError(f"{source}: two secrets would both be called {name!r}; import them one by one")
-                declared[name] = text_fields(held if isinstance(held, str) else json.dumps(held, ensure_ascii=False))
+                declared[name] = text_fields(
+                    content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+                )
     return declared

@@ -2,7 +2,7 @@
 
 import click
 
-from nightsafe.cli.secret.secret_versions import origins_by_name
+from nightsafe.cli.secret.secret_versions import versions_by_secret
 from nightsafe.cli.secret.views import ELASTIC, HEAD, fields, row
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
@@ -15,11 +15,16 @@ from nightsafe.cli.terminal.output import say, show_json, show_table
 @json_option
 def command(*, remote: Remote, as_json: bool) -> None:
     """List the secrets of a script, by name, with the time and the author of each one's last change."""
-    found = list(remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id))
-    told = origins_by_name(remote) if found else {}
+    secrets = list(remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id))
+    versions = versions_by_secret(remote) if secrets else {}
     if as_json:
-        show_json({"script": remote.script, "secrets": [fields(one, told.get(one.name, {})) for one in found]})
-    elif found:
-        show_table(HEAD, [row(one, told.get(one.name, {})) for one in found], elastic=ELASTIC)
+        show_json(
+            {
+                "script": remote.script,
+                "secrets": [fields(secret, versions.get(secret.name, {})) for secret in secrets],
+            }
+        )
+    elif secrets:
+        show_table(HEAD, [row(secret, versions.get(secret.name, {})) for secret in secrets], elastic=ELASTIC)
     else:
         say(f"{remote.script} has no secrets")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from nightsafe.cli.secret.fingerprints import FingerprintKey, Place, tags_by_name
+from nightsafe.cli.secret.fingerprints import FingerprintKey, FingerprintScope, tags_by_name
 from nightsafe.cli.secret.losses import is_of_kind
-from nightsafe.cli.secret.secret_versions import origins
+from nightsafe.cli.secret.secret_versions import secret_versions
 from nightsafe.cli.secret.sources.declared import Declared, Fields
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.terminal.output import show_json, show_table
@@ -26,13 +26,13 @@ class Step(NamedTuple):
     why: str
 
 
-class Plan(NamedTuple):
+class SecretChangePlan(NamedTuple):
     """All steps in the order of names, the declared secrets and the existing ones."""
 
     script: str
     steps: list[Step]
     declared: Declared
-    there: tuple[Secret, ...] = ()
+    existing: tuple[Secret, ...] = ()
 
     def differs(self, *, prune: bool) -> bool:
         """Return whether anything would be sent."""
@@ -64,50 +64,58 @@ class Plan(NamedTuple):
             show_table(("name", "state", "why"), self.steps, coloured=1)
 
 
-def make_plan(remote: Remote, declared: Declared, key: FingerprintKey) -> Plan:
+def make_plan(remote: Remote, declared: Declared, key: FingerprintKey) -> SecretChangePlan:
     """Compare the declared secrets with the existing ones."""
-    there = {
-        one.name: one
-        for one in remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id)
+    existing = {
+        secret.name: secret
+        for secret in remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id)
     }
-    tags = tags_by_name(origins(remote)) if there else {}
-    place = Place(remote.account_id, remote.script)
+    tags = tags_by_name(secret_versions(remote)) if existing else {}
+    scope = FingerprintScope(remote.account_id, remote.script)
     steps = []
-    for name in sorted(there.keys() | declared.keys()):
-        step = _step(name, declared.get(name), there.get(name), _Evidence(tags, key, place), asked=name in declared)
+    for name in sorted(existing.keys() | declared.keys()):
+        step = _step(
+            name,
+            declared.get(name),
+            existing.get(name),
+            _FingerprintCheck(tags, key, scope),
+            in_file=name in declared,
+        )
         steps += [] if step is None else [step]
-    return Plan(remote.script, steps, declared, tuple(there.values()))
+    return SecretChangePlan(remote.script, steps, declared, tuple(existing.values()))
 
 
-class _Evidence(NamedTuple):
+class _FingerprintCheck(NamedTuple):
     """The fingerprints and the key that values are compared with."""
 
     tags: Mapping[str, str | None]
     key: FingerprintKey
-    place: Place
+    scope: FingerprintScope
 
 
-def _step(name: str, fields: Fields | None, there: Secret | None, evidence: _Evidence, *, asked: bool) -> Step | None:
+def _step(
+    name: str, fields: Fields | None, existing: Secret | None, check: _FingerprintCheck, *, in_file: bool
+) -> Step | None:
     """Return the step for one secret; None if it should not exist and does not."""
     if fields is None:
-        if there is None:
+        if existing is None:
             return None
-        return Step(name, "extra", "null in the file" if asked else "not in the file")
-    if there is None:
+        return Step(name, "extra", "null in the file" if in_file else "not in the file")
+    if existing is None:
         return Step(name, "new", "not there yet")
-    if not is_of_kind(fields, there):
+    if not is_of_kind(fields, existing):
         return Step(name, "changed", "another type, algorithm, format or usages")
-    return _by_fingerprint(name, fields, evidence)
+    return _by_fingerprint(name, fields, check)
 
 
-def _by_fingerprint(name: str, fields: Fields, evidence: _Evidence) -> Step:
+def _by_fingerprint(name: str, fields: Fields, check: _FingerprintCheck) -> Step:
     """Compare the existing value with the declared one, by fingerprint."""
-    if name not in evidence.tags:
+    if name not in check.tags:
         return Step(name, "unknown", "the server does not show the version that set it")
-    tag = evidence.tags[name]
+    tag = check.tags[name]
     if tag is None:
         return Step(name, "unknown", "put without a fingerprint")
-    matches = evidence.key.matches(tag, evidence.place, name, fields)
+    matches = check.key.matches(tag, check.scope, name, fields)
     if matches is None:
         return Step(name, "unknown", "its fingerprint was made with another key")
     return Step(name, "same", "the fingerprint matches") if matches else Step(name, "changed", "another value")

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.secret.losses import confirm_put
-from nightsafe.cli.secret.sources.declared import check, text_fields
+from nightsafe.cli.secret.sources.declared import check_declared, text_fields
 from nightsafe.cli.secret.sources.prompt import read_value
-from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
+from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options, write
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import secret_argument, write_options
@@ -53,10 +53,10 @@ def command(  # noqa: PLR0913 - one for each option
     """
     if never or "=" in secret_name:
         raise click.UsageError(_NEVER)
-    key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     script = remote.script
     fields = text_fields(read_value(secret_name, from_file, exact=exact, allow_empty=allow_empty))
-    check({secret_name: fields}, "the value")
+    check_declared({secret_name: fields}, "the value")
     confirm_put(remote, secret_name, fields, yes=yes)
     write(remote, {secret_name: fields}, key)
     if as_json:

@@ -10,7 +10,7 @@ from nightsafe.client.call import segment
 _NO_ROUTE: Final = range(400, 406)
 
 
-def origins(remote: Remote) -> list[Mapping[str, Any]]:
+def secret_versions(remote: Remote) -> list[Mapping[str, Any]]:
     """Return the origin of every secret of the script; empty if the server has no such endpoint.
 
     Raises:
@@ -18,14 +18,14 @@ def origins(remote: Remote) -> list[Mapping[str, Any]]:
     """
     account, script = segment("account_id", remote.account_id), segment("script_name", remote.script)
     try:
-        found = remote.client.request("GET", f"/accounts/{account}/nightsafe/scripts/{script}/secrets")
+        answer = remote.client.request("GET", f"/accounts/{account}/nightsafe/scripts/{script}/secrets")
     except APIStatusError as error:
         if error.status_code not in _NO_ROUTE:
             raise
         return []
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [item for item in answer if isinstance(item, dict)] if isinstance(answer, list) else []
 
 
-def origins_by_name(remote: Remote) -> dict[str, Mapping[str, Any]]:
+def versions_by_secret(remote: Remote) -> dict[str, Mapping[str, Any]]:
     """Return the origins by the secret's name."""
-    return {str(one.get("name")): one for one in origins(remote)}
+    return {str(item.get("name")): item for item in secret_versions(remote)}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from nightsafe.cli.terminal.times import shown
+from nightsafe.cli.terminal.times import display_time
 from nightsafe.client import Secret, SecretKey
 
 HEAD: Final = ("name", "type", "modified_on", "modified_by", "key")
@@ -12,35 +12,43 @@ ELASTIC: Final = (3, 4)
 """The columns that a narrow terminal may cut."""
 
 
-def row(secret: Secret, origin: Mapping[str, Any]) -> list[str]:
+def row(secret: Secret, version: Mapping[str, Any]) -> list[str]:
     """Return a secret as a row of the table.
 
     Args:
         secret: the secret, as the API shows it.
-        origin: the version that set it; empty if the server does not show it.
+        version: the version that set it; empty if the server does not show it.
     """
-    by = origin.get("modified_by") or origin.get("source")
-    return [secret.name, secret.type, shown(origin.get("modified_on")), str(by or "-"), _key(secret)]
+    author = version.get("modified_by") or version.get("source")
+    return [
+        secret.name,
+        secret.type,
+        display_time(version.get("modified_on")),
+        str(author or "-"),
+        _describe_key(secret),
+    ]
 
 
-def fields(secret: Secret, origin: Mapping[str, Any]) -> dict[str, Any]:
+def fields(secret: Secret, version: Mapping[str, Any]) -> dict[str, Any]:
     """Return a secret as a JSON object. Unknown fields are null."""
     known: dict[str, Any] = {"name": secret.name, "type": secret.type}
     if isinstance(secret, SecretKey):
         known |= {"algorithm": secret.algorithm, "format": secret.format, "usages": list(secret.usages)}
-    return known | {name: origin.get(name) or None for name in ("modified_on", "modified_by", "source", "version_id")}
+    return known | {
+        name: version.get(name) or None for name in ("modified_on", "modified_by", "source", "version_id")
+    }
 
 
-def algorithm_words(algorithm: object) -> str:
+def describe_algorithm(algorithm: object) -> str:
     """Return an algorithm in a few words: `HMAC SHA-256`, `ECDSA P-256`."""
     if not isinstance(algorithm, dict):
         return str(algorithm)
-    words = (part["name"] if isinstance(part, dict) and "name" in part else part for part in algorithm.values())
-    return " ".join(word if isinstance(word, str) else json.dumps(word) for word in words)
+    parts = (part["name"] if isinstance(part, dict) and "name" in part else part for part in algorithm.values())
+    return " ".join(part if isinstance(part, str) else json.dumps(part) for part in parts)
 
 
-def _key(secret: Secret) -> str:
+def _describe_key(secret: Secret) -> str:
     """Return the algorithm, format and usages of a key; `-` for a text."""
     if not isinstance(secret, SecretKey):
         return "-"
-    return ", ".join((algorithm_words(secret.algorithm), secret.format, *secret.usages))
+    return ", ".join((describe_algorithm(secret.algorithm), secret.format, *secret.usages))

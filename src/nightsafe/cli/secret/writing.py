@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, Place, own_key
+from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, FingerprintScope, load_or_create_key
 from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS, Declared, Fields
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.terminal.confirm import is_interactive
@@ -22,7 +22,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 def fingerprint_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options about fingerprints to a command that writes."""
-    for option in (_NONE, key_file_option):
+    for option in (_no_fingerprint_option, key_file_option):
         command = option(command)
     return command
 
@@ -34,16 +34,18 @@ key_file_option = click.option(
     show_envvar=True,
     help="File of the fingerprint key.  [default: the user's own]",
 )
-_NONE = click.option("--no-fingerprint", is_flag=True, help="Store no fingerprint for `secret diff`.")
+_no_fingerprint_option = click.option(
+    "--no-fingerprint", is_flag=True, help="Store no fingerprint for `secret diff`."
+)
 
 
-def writing_key(fingerprint_key_file: Path | None, *, no_fingerprint: bool) -> FingerprintKey | None:
+def choose_fingerprint_key(fingerprint_key_file: Path | None, *, no_fingerprint: bool) -> FingerprintKey | None:
     """Return the fingerprint key, or None if no fingerprints are wanted.
 
     Raises:
         CommandError: if the key cannot be read or created.
     """
-    return None if no_fingerprint else own_key(fingerprint_key_file)
+    return None if no_fingerprint else load_or_create_key(fingerprint_key_file)
 
 
 def write(remote: Remote, changes: Declared, key: FingerprintKey | None) -> dict[str, Secret]:
@@ -63,7 +65,7 @@ def write(remote: Remote, changes: Declared, key: FingerprintKey | None) -> dict
     put: Mapping[str, Fields] = {name: fields for name, fields in changes.items() if fields is not None}
     tags: dict[str, Any] = {}
     if key is not None and put:
-        tags["version_tags"] = {TAG: key.tag(Place(remote.account_id, remote.script), put)}
+        tags["version_tags"] = {TAG: key.tag(FingerprintScope(remote.account_id, remote.script), put)}
     return remote.client.workers.scripts.secrets.bulk_update(
         remote.script,
         account_id=remote.account_id,
@@ -80,7 +82,7 @@ def write_in_parts(remote: Remote, changes: Declared, key: FingerprintKey | None
     Raises:
         APIError: if the server refuses a request. The earlier requests stay in effect.
     """
-    parts, done = in_requests(changes), 0
+    parts, made = split_into_requests(changes), 0
     with step_bar(parts, "Writing") as steps:
         for number, part in enumerate(steps, 1):
             try:
@@ -88,25 +90,25 @@ def write_in_parts(remote: Remote, changes: Declared, key: FingerprintKey | None
             except BaseException:
                 if len(parts) > 1:
                     say(
-                        f"stopped at write {number} of {len(parts)}: {done} of {len(changes)} changes are made and "
+                        f"stopped at write {number} of {len(parts)}: {made} of {len(changes)} changes are made and "
                         "stay; run this again to continue"
                     )
                 raise
-            done += len(part)
+            made += len(part)
             if len(parts) > 1 and not is_interactive():
-                say(f"write {number} of {len(parts)}: {done} of {len(changes)} changes are made")
+                say(f"write {number} of {len(parts)}: {made} of {len(changes)} changes are made")
 
 
-def writes_of(changes: Declared) -> str:
+def describe_writes(changes: Declared) -> str:
     """Return a message about a change that needs several requests; "" if one is enough."""
-    count = len(in_requests(changes))
+    count = len(split_into_requests(changes))
     if count < 2:  # noqa: PLR2004 - one write needs no message
         return ""
-    whole = f"{len(changes)} changes take {count} writes of at most {MOST_OPERATIONS} changes, each all or nothing"
-    return f"{whole}: first all puts, then all deletions" if None in changes.values() else whole
+    summary = f"{len(changes)} changes take {count} writes of at most {MOST_OPERATIONS} changes, each all or nothing"
+    return f"{summary}: first all puts, then all deletions" if None in changes.values() else summary
 
 
-def in_requests(changes: Declared) -> list[Declared]:
+def split_into_requests(changes: Declared) -> list[Declared]:
     """Split a change into parts for one request each. Deletions come last."""
     names = sorted(changes, key=lambda name: changes[name] is None)
     return [

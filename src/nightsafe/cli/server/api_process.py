@@ -24,7 +24,7 @@ _READY: Final = "listening on "
 _END_SECONDS: Final = 2.0
 
 
-class Patience(Struct, frozen=True, kw_only=True):
+class RestartLimits(Struct, frozen=True, kw_only=True):
     """When to restart the API's process, and when to give up.
 
     Attributes:
@@ -50,7 +50,7 @@ class ApiProcess:
     Args:
         arguments: the command line of `serve`; it contains no secret.
         listener: the listening socket; `stop` closes it.
-        patience: when to restart the process.
+        limits: when to restart the process.
         inherited: further descriptors that the process inherits.
     """
 
@@ -58,12 +58,12 @@ class ApiProcess:
         self,
         arguments: Sequence[str],
         listener: socket.socket,
-        patience: Patience | None = None,
+        limits: RestartLimits | None = None,
         inherited: Iterable[int] = (),
     ) -> None:
         self._arguments: Final = arguments
         self._listener: Final = listener
-        self._patience: Final = patience or Patience()
+        self._limits: Final = limits or RestartLimits()
         self._inherited: Final = inherited
         self._process: asyncio.subprocess.Process | None = None
         self._ready = False
@@ -88,16 +88,16 @@ class ApiProcess:
         deaths = 0
         while True:
             began = time.monotonic()
-            code = await self._ended()
-            deaths = deaths + 1 if time.monotonic() - began < self._patience.soon_seconds else 1
-            _log.error("api.ended", reason=_words(code), deaths=deaths)
-            if deaths >= self._patience.deaths:
-                raise self._given_up(deaths, code)
+            code = await self._wait_for_end()
+            deaths = deaths + 1 if time.monotonic() - began < self._limits.soon_seconds else 1
+            _log.error("api.ended", reason=_describe_exit(code), deaths=deaths)
+            if deaths >= self._limits.deaths:
+                raise self._give_up_error(deaths, code)
             await asyncio.sleep(self._pause(deaths))
             if await self._launch() is not None:
                 _log.info("api.started", deaths=deaths)
 
-    def hang_up(self) -> None:
+    def send_hangup(self) -> None:
         """Send SIGHUP: the process reloads certificates and log files. A starting process reads them anyway."""
         if self._process is not None and self._process.returncode is None and self._ready:
             with suppress(ProcessLookupError):
@@ -111,7 +111,7 @@ class ApiProcess:
         if self._process.returncode is None:
             self._process.terminate()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), self._patience.stop_seconds)
+            await asyncio.wait_for(self._process.wait(), self._limits.stop_seconds)
         await self._kill()
 
     async def _launch(self) -> str | None:
@@ -128,7 +128,7 @@ class ApiProcess:
         assert self._process.stdout is not None  # noqa: S101 - asked for above
         line = b""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.start_seconds):  # `wait_for` can swallow a cancellation
+            async with asyncio.timeout(self._limits.start_seconds):  # `wait_for` can swallow a cancellation
                 line = await self._process.stdout.readline()
         if line.startswith(_READY.encode()):
             self._ready = True
@@ -139,7 +139,7 @@ class ApiProcess:
         await self._kill()
         return None
 
-    async def _ended(self) -> int:
+    async def _wait_for_end(self) -> int:
         """Wait until the process ends. Return its exit code."""
         assert self._process is not None  # noqa: S101 - the process was started
         return await self._process.wait()
@@ -153,16 +153,17 @@ class ApiProcess:
 
     def _pause(self, deaths: int) -> float:
         """Return the pause before the next start, in seconds."""
-        return min(self._patience.pause_seconds * (1 << (deaths - 1)), self._patience.longest_pause_seconds)
+        return min(self._limits.pause_seconds * (1 << (deaths - 1)), self._limits.longest_pause_seconds)
 
-    def _given_up(self, deaths: int, code: int) -> NightsafeError:
+    def _give_up_error(self, deaths: int, code: int) -> NightsafeError:
         """Return the error that ends all restarts."""
-        why = f"it ended {deaths} times in a row, each time within {self._patience.soon_seconds:g} s of its start"
+        reason = f"it ended {deaths} times in a row, each time within {self._limits.soon_seconds:g} s of its start"
         return NightsafeError(
-            Code.UNAVAILABLE, f"the API is not restarted any more: {why}, the last time with {_words(code)}"
+            Code.UNAVAILABLE,
+            f"the API is not restarted any more: {reason}, the last time with {_describe_exit(code)}",
         )
 
 
-def _words(code: int) -> str:
+def _describe_exit(code: int) -> str:
     """Describe an exit code or signal."""
     return f"signal {-code}" if code < 0 else f"exit code {code}"

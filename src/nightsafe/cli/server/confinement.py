@@ -11,7 +11,7 @@ import structlog
 
 import nightsafe
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.data_directory.recovery import real
+from nightsafe.cli.data_directory.recovery import resolve_links
 from nightsafe.confining import landlock, seccomp
 from nightsafe.confining.process import DAC_OVERRIDE, drop_capabilities
 from nightsafe.errors import Code, NightsafeError
@@ -20,7 +20,7 @@ from nightsafe.store.sqlite.engine.connection import store_error
 if TYPE_CHECKING:
     import socket
 
-    from nightsafe.cli.tls.spare import Spare
+    from nightsafe.cli.tls.spare import ReloadResources
 
 _log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ _DEVICES: Final = tuple(map(Path, ("/dev/null", "/dev/zero", "/dev/random", "/de
 _PARTS: Final = ("", "-wal", "-shm")
 _LOADERS: Final = (("/lib64", "ld-*.so*"), ("/lib", "ld-*.so*"), ("/lib", "*-linux-*/ld-*.so*"))
 """Folders and patterns of the program loaders, which the kernel runs to start a program."""
-_WAY_OUT: Final = (
+_MISSING_REASON: Final = (
     "an attacker who took this process over could do this; a newer Linux with Landlock enabled prevents all of it"
 )
 
@@ -52,12 +52,12 @@ class Confinement:
 
     def __init__(self, directory: DataDirectory, files: tuple[Path, ...], *, beside_delivery: bool) -> None:
         self._directory: Final = directory
-        self._read: Final = readable(directory, files) if beside_delivery else None
+        self._readable_paths: Final = readable_paths(directory, files) if beside_delivery else None
         self._version = 0
         self._filtered = False
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold_database_open(self) -> Iterator[None]:
         """Hold a connection to the database, so that its files exist and the rules can name them.
 
         Raises:
@@ -74,22 +74,24 @@ class Confinement:
         except sqlite3.Error as error:
             raise store_error(error, path) from error
 
-    def confine(self, listener: "socket.socket", spare: "Spare | None", written: tuple[Path, ...]) -> None:
+    def confine(
+        self, listener: "socket.socket", spare: "ReloadResources | None", written_files: tuple[Path, ...]
+    ) -> None:
         """Confine this process for good. No other thread may be running.
 
         Args:
             listener: the socket that requests come in at.
             spare: the resources for testing new certificates, or None without TLS.
-            written: files beside the database that the process writes.
+            written_files: files beside the database that the process writes.
         """
-        database, trial = self._directory.database, () if spare is None else (spare.port,)
-        own = tuple(database.with_name(f"{database.name}{part}") for part in _PARTS)
+        database, trial_ports = self._directory.database, () if spare is None else (spare.port,)
+        database_files = tuple(database.with_name(f"{database.name}{part}") for part in _PARTS)
         allowed = landlock.Allowed(
-            read=self._read,
-            write=(*own, *written, _DEVICES[0]),
+            read=self._readable_paths,
+            write=(*database_files, *written_files, _DEVICES[0]),
             run=(Path(sys.executable).resolve(), *_loaders()),
-            bind=trial,
-            connect=(*trial, int(listener.getsockname()[1])),
+            bind=trial_ports,
+            connect=(*trial_ports, int(listener.getsockname()[1])),
         )
         drop_capabilities({DAC_OVERRIDE})
         self._version = landlock.restrict(allowed)
@@ -99,29 +101,29 @@ class Confinement:
         )  # testing a certificate needs a listening port
         self._filtered = seccomp.forbid(seccomp.NEVER, *rules)
 
-    def tell(self) -> None:
+    def log_missing(self) -> None:
         """Log the restrictions that this machine does not support, if any."""
-        missing = list(landlock.lacking(self._version))
+        missing = list(landlock.unsupported(self._version))
         if not self._filtered:
             missing.append("system calls")
         if missing:
-            _log.warning("api.not_confined", landlock=self._version, not_kept_from=missing, reason=_WAY_OUT)
+            _log.warning("api.not_confined", landlock=self._version, not_kept_from=missing, reason=_MISSING_REASON)
 
 
-def readable(directory: DataDirectory, files: tuple[Path, ...] = ()) -> tuple[Path, ...]:
+def readable_paths(directory: DataDirectory, files: tuple[Path, ...] = ()) -> tuple[Path, ...]:
     """Return the files and directories that the API's process reads, without the database."""
     settings = (Path("/etc") / name for name in _SETTINGS)
-    return (*_SYSTEM, *settings, *_DEVICES, *_code(), directory.public_ring.parent, *files)
+    return (*_SYSTEM, *settings, *_DEVICES, *_code_folders(), directory.public_ring.parent, *files)
 
 
-def refuse_in_reach(ring: Path, directory: DataDirectory) -> None:
+def refuse_readable_ring(ring: Path, directory: DataDirectory) -> None:
     """Refuse a private ring in a directory that the API's process must be able to read.
 
     Raises:
         NightsafeError: INVALID, with both paths and the solution.
     """
-    for tree in readable(directory):
-        if real(ring).is_relative_to(real(tree)):
+    for tree in readable_paths(directory):
+        if resolve_links(ring).is_relative_to(resolve_links(tree)):
             raise NightsafeError(
                 Code.INVALID,
                 f"{ring} is inside {tree}, which the API's process must be able to read; move the private ring and "
@@ -129,7 +131,7 @@ def refuse_in_reach(ring: Path, directory: DataDirectory) -> None:
             )
 
 
-def _code() -> Iterator[Path]:
+def _code_folders() -> Iterator[Path]:
     """Yield the directories of the program and its libraries."""
     yield from (Path(sys.prefix), Path(sys.base_prefix), Path(nightsafe.__file__).parent)
     here = Path.cwd()  # `python -m` searches it first, but no library is there

@@ -12,14 +12,14 @@ from nightsafe.cli.server.delivery_options import (
     check_listen,
     delivery_options,
     keys_option,
+    make_settings,
     option,
     ring_option,
-    settings_of,
 )
 from nightsafe.errors import Code, NightsafeError
 
 if TYPE_CHECKING:
-    from nightsafe.cli.process.stdio import Files
+    from nightsafe.cli.process.stdio import OutputFiles
     from nightsafe.delivery.source.http import HttpSource
 
 _PAUSE = 2.0
@@ -38,12 +38,12 @@ def command(**values: Any) -> None:
     when it is ready. On SIGTERM it finishes the requests in flight and exits with 0. On SIGHUP it reloads
     certificates and reopens log files.
     """
-    from nightsafe.cli.data_directory.recovery import safes_of, used  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.data_directory.recovery import recover_and_share, safes_of  # noqa: PLC0415 - not needed for help
     from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.open_files import raise_open_file_limit  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.stdio import set_up_output  # noqa: PLC0415 - likewise
 
-    output = serving()
+    output = set_up_output()
     for name in ("private_ring", "verify_keys"):
         if values[name] is None:
             raise click.UsageError(
@@ -51,49 +51,49 @@ def command(**values: Any) -> None:
             )
     check_listen(values)
     configure(values["log_format"])
-    allow_many()
-    with contextlib.ExitStack() as held:
+    raise_open_file_limit()
+    with contextlib.ExitStack() as stack:
         for data in safes_of(values["private_ring"], values["verify_keys"], values["marks"]):
-            held.enter_context(used(data))
+            stack.enter_context(recover_and_share(data))
         code = asyncio.run(_deliver(values, output))
     sys.exit(code)
 
 
-async def _deliver(values: dict[str, Any], output: "Files") -> int:
+async def _deliver(values: dict[str, Any], output: "OutputFiles") -> int:
     """Deliver until a signal stops the process. Return the exit code."""
-    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.signals import handle_signals  # noqa: PLC0415 - likewise
     from nightsafe.cli.server.delivery_process import (  # noqa: PLC0415 - not needed for help
-        delivering,
-        probed,
-        source_of,
-        trust_anew,
-        until_any,
-        watched,
+        reload_tls,
+        running_delivery,
+        running_probes,
+        source_from_options,
+        wait_for_any,
+        wait_until_stopped,
     )
 
-    source = source_of(values)
-    with signals([output.renew, lambda: trust_anew(source, values)]) as stopping:
-        async with probed(values["probes"]) as probes:
+    source = source_from_options(values)
+    with handle_signals([output.renew, lambda: reload_tls(source, values)]) as stopping:
+        async with running_probes(values["probes"]) as probes:
             account_id = values["account_id"]
             if account_id is None:
-                finding = asyncio.ensure_future(_account(source))
-                await until_any(stopping.wait(), asyncio.shield(finding))
+                account_task = asyncio.ensure_future(_account(source))
+                await wait_for_any(stopping.wait(), asyncio.shield(account_task))
                 if stopping.is_set():
-                    finding.cancel()
+                    account_task.cancel()
                     await source.close()
                     return 0
-                account_id = finding.result()
-            settings = settings_of(account_id, values["private_ring"], values)
+                account_id = account_task.result()
+            settings = make_settings(account_id, values["private_ring"], values)
             keys = values["private_ring"], values["verify_keys"]
-            async with delivering(settings, source, keys, values["listen"], probes) as delivery:
-                return await watched(delivery, stopping)
+            async with running_delivery(settings, source, keys, values["listen"], probes) as delivery:
+                return await wait_until_stopped(delivery, stopping)
 
 
 async def _account(source: "HttpSource") -> str:
     """Return the token's account. While the API is unavailable, try again."""
     import structlog  # noqa: PLC0415 - not needed for help
 
-    said = ""
+    logged = ""
     while True:
         try:
             return await source.find_account()
@@ -101,7 +101,7 @@ async def _account(source: "HttpSource") -> str:
             if error.code is not Code.UNAVAILABLE:
                 raise
             reason = error.problems[0].detail
-            if reason != said:
+            if reason != logged:
                 structlog.get_logger().error("delivery.problem", script="", reason=reason)
-            said = reason
+            logged = reason
             await asyncio.sleep(_PAUSE)

@@ -11,11 +11,11 @@ import click
 from nightsafe.cli.server.proxies import networks, trusted_proxy_option
 
 if TYPE_CHECKING:
-    from nightsafe.delivery.settings import Settings
+    from nightsafe.delivery.settings import DeliverySettings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 _MEGABYTE = 1 << 20
-_MOST_PORT = 65535
+_MAX_PORT = 65535
 
 
 class Listen(NamedTuple):
@@ -25,22 +25,22 @@ class Listen(NamedTuple):
     port: int
 
 
-def _listen(_: click.Context, __: click.Parameter, value: str) -> Listen:
+def _parse_listen(_: click.Context, __: click.Parameter, value: str) -> Listen:
     """Parse HOST:PORT, with an IPv6 address in brackets."""
     host, colon, port = value.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > _MOST_PORT:
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > _MAX_PORT:
         raise click.BadParameter("give HOST:PORT, for example 127.0.0.1:8788")
     return Listen(host.removeprefix("[").removesuffix("]"), int(port))
 
 
-def _probes(context: click.Context, parameter: click.Parameter, value: str | None) -> Listen | Path | None:
+def _parse_probes(context: click.Context, parameter: click.Parameter, value: str | None) -> Listen | Path | None:
     """Parse HOST:PORT, or a path, which contains a slash."""
     if not value:
         return None
-    return Path(value) if "/" in value else _listen(context, parameter, value)
+    return Path(value) if "/" in value else _parse_listen(context, parameter, value)
 
 
-def _domains(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def _parse_domains(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Return domains in lower case and without dots at their ends, for comparison with hosts."""
     domains = tuple(value.strip(".").lower() for value in values)
     if not all(domains):
@@ -48,13 +48,15 @@ def _domains(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     return domains
 
 
-def option(flag: str, help_text: str, **rest: Any) -> Callable[[Any], Any]:
+def option(flag: str, help_text: str, **attributes: Any) -> Callable[[Any], Any]:
     """Return an option with its environment variable."""
     name = flag.removeprefix("--").replace("-", "_")
-    rest.setdefault("default", False if rest.get("is_flag") else None)
-    shown = rest["default"] not in {None, False}
+    attributes.setdefault("default", False if attributes.get("is_flag") else None)
+    show_default = attributes["default"] not in {None, False}
     variable = f"NIGHTSAFE_{name.upper()}"
-    return click.option(flag, envvar=variable, show_envvar=True, show_default=shown, help=help_text, **rest)
+    return click.option(
+        flag, envvar=variable, show_envvar=True, show_default=show_default, help=help_text, **attributes
+    )
 
 
 _OPTIONS = (
@@ -63,7 +65,7 @@ _OPTIONS = (
         "Address for requests to scripts, as HOST:PORT; port 0 takes a free port.",
         default="127.0.0.1:8788",
         metavar="HOST:PORT",
-        callback=_listen,
+        callback=_parse_listen,
     ),
     option(
         "--domain",
@@ -71,7 +73,7 @@ _OPTIONS = (
         multiple=True,
         metavar="DOMAIN",
         default=("localhost",),
-        callback=_domains,
+        callback=_parse_domains,
     ),
     option(
         "--account-id",
@@ -89,7 +91,7 @@ _OPTIONS = (
         "--probes",
         "Address that answers GET /livez and /readyz for delivery: HOST:PORT, or a socket's path.  [default: none]",
         metavar="HOST:PORT|PATH",
-        callback=_probes,
+        callback=_parse_probes,
     ),
     option(
         "--max-loaded",
@@ -192,7 +194,7 @@ def check_listen(values: dict[str, Any]) -> None:
         refuse_plain_workers(*values["listen"])
 
 
-def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> "Settings":
+def make_settings(account_id: str, private_ring: Path, values: dict[str, Any]) -> "DeliverySettings":
     """Return the delivery settings that the operator chose.
 
     Args:
@@ -203,16 +205,16 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     Raises:
         NightsafeError: UNAVAILABLE, if workerd is missing or is the wrong version.
     """
-    from nightsafe.delivery.settings import Settings  # noqa: PLC0415 - not needed for help
-    from nightsafe.delivery.workerd.binary import find, verify  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.settings import DeliverySettings  # noqa: PLC0415 - not needed for help
+    from nightsafe.delivery.workerd.binary import find_workerd, verify_workerd  # noqa: PLC0415 - likewise
     from nightsafe.delivery.workerd.limits import Limits  # noqa: PLC0415 - likewise
 
     serials = values["marks"] or private_ring.with_name("delivery-marks.json")
-    binary = find()
-    verify(binary)
-    return Settings(
+    binary = find_workerd()
+    verify_workerd(binary)
+    return DeliverySettings(
         account_id=account_id,
-        folder=values["sockets"] or fresh_folder(),
+        folder=values["sockets"] or new_socket_folder(),
         serials=serials,
         binary=binary,
         domains=values["domain"],
@@ -227,8 +229,8 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     )
 
 
-def fresh_folder() -> Path:
+def new_socket_folder() -> Path:
     """Return a new directory for sockets, with a short path that no other user can have created before."""
-    from nightsafe.delivery.workerd.folder import fresh  # noqa: PLC0415 - not needed for help
+    from nightsafe.delivery.workerd.folder import unused_folder  # noqa: PLC0415 - not needed for help
 
-    return fresh(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()))
+    return unused_folder(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()))

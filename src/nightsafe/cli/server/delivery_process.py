@@ -18,32 +18,34 @@ from nightsafe.cli.server.delivery_options import Listen
 from nightsafe.cli.server.listener import authority, is_loopback, listen
 from nightsafe.delivery.delivery import Delivery
 from nightsafe.delivery.key_rotation.resealing import Resealer
-from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.load.code_checks import Checker, HttpChecks
 from nightsafe.delivery.load.compiling import Compiler
 from nightsafe.delivery.probes import Probes
 from nightsafe.delivery.protect import protect_process
-from nightsafe.delivery.settings import Settings
+from nightsafe.delivery.settings import DeliverySettings
 from nightsafe.delivery.source.http import HttpSource
 from nightsafe.delivery.source.http_resealing import HttpResealing
 from nightsafe.delivery.workerd.control import unix_socket
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import files
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
 
 _log = structlog.get_logger()
 
-_LONGEST_TOKEN = 4096
-_GREETING_SECONDS = 1.0
-_UNFIT = "--api-ca, --client-cert or --client-key cannot be read, or the key does not belong to the certificate"
+_MAX_TOKEN_BYTES = 4096
+_ANNOUNCE_SECONDS = 1.0
+_TLS_FILES_PROBLEM = (
+    "--api-ca, --client-cert or --client-key cannot be read, or the key does not belong to the certificate"
+)
 
 
 @contextlib.asynccontextmanager
-async def delivering(
-    settings: Settings, source: HttpSource, keys: tuple[Path, Path], where: Listen, probes: Probes | None
+async def running_delivery(
+    settings: DeliverySettings, source: HttpSource, keys: tuple[Path, Path], address: Listen, probes: Probes | None
 ) -> AsyncIterator[Delivery]:
     """Start delivery, give it, and stop it at the end.
 
@@ -51,7 +53,7 @@ async def delivering(
         settings: the operator's settings.
         source: the API that bundles come from.
         keys: files of the private ring, and of the keys that verify the API's signatures.
-        where: address for requests to scripts.
+        address: address for requests to scripts.
         probes: the probes that report delivery's state, or None.
 
     Raises:
@@ -60,9 +62,9 @@ async def delivering(
     protect_process()
     private_ring, verify_keys = keys
     verifier = VerifyKeys.load(verify_keys)
-    ring = Reloading(private_ring, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+    ring = ReloadedFile(private_ring, PrivateRing.load, report_unusable, PrivateRing.as_successor_of)
     opener = ReloadingOpener(verifier, ring)
-    listener = listen(*where, "--listen")
+    listener = listen(*address, "--listen")
     try:
         delivery = Delivery(settings, source, verifier, opener, listener)
         if probes is not None:
@@ -73,14 +75,14 @@ async def delivering(
         await source.close()
         raise
     resealer = Resealer(settings.account_id, HttpResealing(source), opener)
-    resealing = asyncio.ensure_future(lasting("reseal", resealer.run))
+    resealing = asyncio.ensure_future(keep_running("reseal", resealer.run))
     checker = Checker(HttpChecks(source), Compiler(settings.binary))
-    checking = asyncio.ensure_future(lasting("check", checker.run))
+    checking = asyncio.ensure_future(keep_running("check", checker.run))
     try:
         with contextlib.suppress(TimeoutError):  # an API that is unavailable gets the checks later
-            await asyncio.wait_for(checker.known.wait(), _GREETING_SECONDS)
+            await asyncio.wait_for(checker.announced.wait(), _ANNOUNCE_SECONDS)
         click.echo(
-            f"delivering on http://{authority(listener)} (http://SCRIPT.{settings.domains[0]}:{where_port(listener)})"
+            f"delivering on http://{authority(listener)} (http://SCRIPT.{settings.domains[0]}:{port_of(listener)})"
         )
         yield delivery
     finally:
@@ -92,16 +94,16 @@ async def delivering(
 
 
 @contextlib.asynccontextmanager
-async def probed(where: Listen | Path | None) -> AsyncIterator[Probes | None]:
+async def running_probes(address: Listen | Path | None) -> AsyncIterator[Probes | None]:
     """Answer probes from the start of the process, if `--probes` is given.
 
     Raises:
         NightsafeError: INVALID, if it cannot listen at the address.
     """
-    if where is None:
+    if address is None:
         yield None
         return
-    probes = Probes(_listening_file(where) if isinstance(where, Path) else listen(*where, "--probes"))
+    probes = Probes(_listen_on_path(address) if isinstance(address, Path) else listen(*address, "--probes"))
     await probes.start()
     try:
         yield probes
@@ -109,7 +111,7 @@ async def probed(where: Listen | Path | None) -> AsyncIterator[Probes | None]:
         await probes.stop()
 
 
-def _listening_file(path: Path) -> socket.socket:
+def _listen_on_path(path: Path) -> socket.socket:
     """Return a listening Unix socket at a path. It replaces a socket that an earlier process left.
 
     Raises:
@@ -117,8 +119,8 @@ def _listening_file(path: Path) -> socket.socket:
     """
     try:
         if path.is_socket():
-            with socket.socket(socket.AF_UNIX) as asking, contextlib.suppress(ConnectionRefusedError):
-                asking.connect(str(path))
+            with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(ConnectionRefusedError):
+                client.connect(str(path))
                 raise _invalid(f"--probes {path}: another process listens there; name another address")
             path.unlink(missing_ok=True)
         return unix_socket(path)
@@ -126,13 +128,13 @@ def _listening_file(path: Path) -> socket.socket:
         raise _invalid(f"--probes {path}: {error.strerror or error}; name another address") from None
 
 
-def where_port(listener: object) -> int:
+def port_of(listener: object) -> int:
     """Return the port of a listening socket."""
     port: int = listener.getsockname()[1]  # type: ignore[attr-defined] # a socket
     return port
 
 
-async def until_any(*parts: Awaitable[object]) -> BaseException | None:
+async def wait_for_any(*parts: Awaitable[object]) -> BaseException | None:
     """Wait until the first of several awaitables ends, and cancel the others. Return its exception, or None."""
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:
@@ -144,9 +146,9 @@ async def until_any(*parts: Awaitable[object]) -> BaseException | None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def watched(delivery: Delivery, stopping: asyncio.Event, *others: Awaitable[object]) -> int:
+async def wait_until_stopped(delivery: Delivery, stopping: asyncio.Event, *others: Awaitable[object]) -> int:
     """Wait until a signal stops the process or a part of it ends. Return the exit code."""
-    error = await until_any(stopping.wait(), lasting("watch", delivery.watch), *others)
+    error = await wait_for_any(stopping.wait(), keep_running("watch", delivery.watch), *others)
     if isinstance(error, NightsafeError):
         _log.error("delivery.ended", reason=error.problems[0].detail)
         click.echo(f"nightsafe: {error.problems[0].detail}", err=True)
@@ -155,7 +157,7 @@ async def watched(delivery: Delivery, stopping: asyncio.Event, *others: Awaitabl
     return 0 if stopping.is_set() else 1
 
 
-def source_of(values: dict[str, Any]) -> HttpSource:
+def source_from_options(values: dict[str, Any]) -> HttpSource:
     """Return the API that the options name.
 
     Raises:
@@ -171,13 +173,13 @@ def source_at(url: str, token: str, account_id: str, values: dict[str, Any]) -> 
     Raises:
         NightsafeError: INVALID, with the problem of an option.
     """
-    tls = trusting(
+    tls = make_tls_context(
         url, values["api_ca"], values["client_cert"], values["client_key"], plain_http=values["plain_http"]
     )
     return HttpSource(url, token, account_id, tls)
 
 
-def trust_anew(source: HttpSource, values: dict[str, Any]) -> None:
+def reload_tls(source: HttpSource, values: dict[str, Any]) -> None:
     """Reload the TLS files, in addition to those loaded before. Files that cannot be used change nothing."""
     context = source.tls
     if context is None:
@@ -188,10 +190,10 @@ def trust_anew(source: HttpSource, values: dict[str, Any]) -> None:
         if values["client_cert"] is not None:
             context.load_cert_chain(values["client_cert"], values["client_key"])
     except (OSError, ssl.SSLError):
-        _log.error("tls.refused", reason=_UNFIT)
+        _log.error("tls.refused", reason=_TLS_FILES_PROBLEM)
 
 
-def trusting(
+def make_tls_context(
     url: str, ca: Path | None, certificate: Path | None, key: Path | None, *, plain_http: bool
 ) -> ssl.SSLContext | None:
     """Return the TLS context for an API; None for plain HTTP.
@@ -220,13 +222,13 @@ def trusting(
         if certificate is not None:
             context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError):
-        raise _invalid(_UNFIT) from None
+        raise _invalid(_TLS_FILES_PROBLEM) from None
     return context
 
 
-def _invalid(what: str) -> NightsafeError:
+def _invalid(problem: str) -> NightsafeError:
     """Return a refusal to start."""
-    return NightsafeError(Code.INVALID, what)
+    return NightsafeError(Code.INVALID, problem)
 
 
 def _token(file: Path | None, descriptor: int | None) -> str:
@@ -240,7 +242,7 @@ def _token(file: Path | None, descriptor: int | None) -> str:
             "give either --token-file or --token-fd; create the token with: nightsafe token create"
         )
     try:
-        raw = files.read(file, private=True) if file else _drained(descriptor or 0)
+        raw = files.read(file, private=True) if file else _read_descriptor(descriptor or 0)
         token = raw.decode("ascii").strip()
     except (OSError, UnicodeDecodeError):
         token = ""
@@ -249,7 +251,7 @@ def _token(file: Path | None, descriptor: int | None) -> str:
     return token
 
 
-def _drained(descriptor: int) -> bytes:
+def _read_descriptor(descriptor: int) -> bytes:
     """Read everything from a descriptor and close it."""
     with os.fdopen(descriptor, "rb") as source:
-        return source.read(_LONGEST_TOKEN)
+        return source.read(_MAX_TOKEN_BYTES)

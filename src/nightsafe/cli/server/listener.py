@@ -15,8 +15,8 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from nightsafe.cli.process.open_files import connections
-from nightsafe.cli.tls.files import Tls
+from nightsafe.cli.process.open_files import max_connections
+from nightsafe.cli.tls.files import TlsFiles
 from nightsafe.errors import Code, NightsafeError
 
 _BACKLOG = 1024
@@ -69,13 +69,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen(host: str, port: int, named_by: str = "--host or --port") -> socket.socket:
+def listen(host: str, port: int, option_names: str = "--host or --port") -> socket.socket:
     """Open a listening socket.
 
     Args:
         host: an address or a name of this machine.
         port: the port, or 0 for a free one.
-        named_by: the flags that set host and port, for the refusal.
+        option_names: the flags that set host and port, for the refusal.
 
     Raises:
         NightsafeError: INVALID, if the name does not resolve, or the address is taken or not on this machine.
@@ -86,14 +86,14 @@ def listen(host: str, port: int, named_by: str = "--host or --port") -> socket.s
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise _cannot(host, port, error, named_by) from None
+        raise _listen_error(host, port, error, option_names) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise _cannot(host, port, error, named_by) from None
+        raise _listen_error(host, port, error, option_names) from None
     return listener
 
 
@@ -103,7 +103,7 @@ def authority(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def reachable(listener: socket.socket) -> str:
+def local_authority(listener: socket.socket) -> str:
     """Return the address and port for clients on this machine, with loopback in place of a wildcard address."""
     return authority(listener).replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
 
@@ -120,7 +120,7 @@ class ListeningServer(Server):
     """
 
     def __init__(
-        self, app: Any, listener: socket.socket, tls: Tls | None = None, keep_alive: int = KEEP_ALIVE
+        self, app: Any, listener: socket.socket, tls: TlsFiles | None = None, keep_alive: int = KEEP_ALIVE
     ) -> None:
         self.descriptor = -1
         """The descriptor that the started server accepts connections from."""
@@ -133,12 +133,12 @@ class ListeningServer(Server):
             ),
             websockets=False,
             backlog=_BACKLOG,
-            backpressure=connections(),
+            backpressure=max_connections(),
             log_enabled=False,
         )
         self._listener = listener
         if tls is not None:
-            self.ssl_ctx = _files_of(tls)
+            self.ssl_ctx = _tls_tuple(tls)
 
     def _init_shared_socket(self) -> None:
         """Use the existing socket. `socket.dup` would make the socket blocking, also for its other users."""
@@ -148,7 +148,7 @@ class ListeningServer(Server):
         self._shd = SocketHolder(self.descriptor, False, _BACKLOG)  # type: ignore[assignment, call-arg]
 
 
-def _files_of(tls: Tls) -> tuple[Any, ...]:
+def _tls_tuple(tls: TlsFiles) -> tuple[Any, ...]:
     """Return the TLS tuple that the library would build. Its check of the paths is left out: copies have no path."""
     authority = str(tls.client_ca) if tls.client_ca else None
     return (
@@ -157,13 +157,13 @@ def _files_of(tls: Tls) -> tuple[Any, ...]:
     )
 
 
-async def until_ready(listener: socket.socket, serving: "asyncio.Future[None]") -> None:
+async def wait_until_ready(listener: socket.socket, serving: "asyncio.Future[None]") -> None:
     """Wait until the server answers.
 
     Raises:
         NightsafeError: UNAVAILABLE, if it does not start.
     """
-    answering = asyncio.ensure_future(_answer(listener))
+    answering = asyncio.ensure_future(_wait_for_answer(listener))
     done, _ = await asyncio.wait({answering, serving}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     answering.cancel()
     if answering not in done or answering.exception() is not None:
@@ -172,11 +172,11 @@ async def until_ready(listener: socket.socket, serving: "asyncio.Future[None]") 
         raise NightsafeError(Code.UNAVAILABLE, f"the server did not start on {authority(listener)}")
 
 
-async def _answer(listener: socket.socket) -> None:
+async def _wait_for_answer(listener: socket.socket) -> None:
     """Send one request and wait for the first byte: of the answer, or of a TLS server's refusal of plain text."""
     host, port = listener.getsockname()[:2]
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - set by --host
-    reader, writer = await asyncio.open_connection(reachable, port)
+    local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - set by --host
+    reader, writer = await asyncio.open_connection(local_host, port)
     try:
         writer.write(b"GET /livez HTTP/1.1\r\nHost: nightsafe\r\nConnection: close\r\n\r\n")
         await reader.read(1)
@@ -184,7 +184,7 @@ async def _answer(listener: socket.socket) -> None:
         writer.close()
 
 
-def _cannot(host: str, port: int, error: OSError | UnicodeError, named_by: str) -> NightsafeError:
+def _listen_error(host: str, port: int, error: OSError | UnicodeError, option_names: str) -> NightsafeError:
     """Return the refusal of an address."""
     reason = getattr(error, "strerror", None) or "no such name"
-    return NightsafeError(Code.INVALID, f"cannot listen on {host}:{port}: {reason}; give another {named_by}")
+    return NightsafeError(Code.INVALID, f"cannot listen on {host}:{port}: {reason}; give another {option_names}")

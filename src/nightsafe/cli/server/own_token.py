@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nightsafe.store.sqlite import SqliteStore
 
 
-class OwnToken(NamedTuple):
+class TemporaryToken(NamedTuple):
     """A token with its account and ID. Its `repr` hides the token."""
 
     account_id: str
@@ -24,14 +24,14 @@ class OwnToken(NamedTuple):
 
 
 @contextlib.contextmanager
-def own_token(
+def temporary_token(
     directory: "DataDirectory",
     account_id: str | None,
     name: str,
     groups: tuple[str, ...],
     *,
     expires_on: int | None = None,
-) -> Iterator[OwnToken]:
+) -> Iterator[TemporaryToken]:
     """Create a token and revoke it at the end. Tokens that an earlier run left under the same name are revoked too.
 
     Args:
@@ -44,17 +44,17 @@ def own_token(
     Raises:
         NightsafeError: INVALID, if the account does not exist or has no member; STORE.
     """
-    made = directory.run(lambda store: _make(store, account_id, name, groups, expires_on))
+    token = directory.run(lambda store: _make(store, account_id, name, groups, expires_on))
     try:
-        yield made
+        yield token
     finally:
         with contextlib.suppress(NightsafeError):
-            directory.run(lambda store: _revoke(store, made.id))
+            directory.run(lambda store: _revoke(store, token.id))
 
 
 async def _make(
     store: "SqliteStore", account_id: str | None, name: str, groups: tuple[str, ...], expires_on: int | None
-) -> OwnToken:
+) -> TemporaryToken:
     """Create the token and revoke those that an earlier run left."""
     from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy  # noqa: PLC0415 - not needed for help
     from nightsafe.services.identity.administration import issue_token, show_nothing  # noqa: PLC0415 - likewise
@@ -63,13 +63,13 @@ async def _make(
     account = await find_account(store, account_id)
     user = await find_member(store, account, None)
     policies = [allow_policy(ACCOUNT_RESOURCE + account.id, *groups)]
-    for left in await store.tokens_of_account(account.id):
-        if left.name == name:
-            await revoke_token(store, left.id)
+    for existing in await store.tokens_of_account(account.id):
+        if existing.name == name:
+            await revoke_token(store, existing.id)
     issued = await issue_token(
         store, account.id, user.id, name, show_nothing, policies=policies, owner="account", expires_on=expires_on
     )
-    return OwnToken(account.id, issued.id, issued.token)
+    return TemporaryToken(account.id, issued.id, issued.token)
 
 
 async def _revoke(store: "SqliteStore", token_id: str) -> None:

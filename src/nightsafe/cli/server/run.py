@@ -16,40 +16,45 @@ import click
 import msgspec
 
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.data_directory.recovery import used
+from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.server import serve
 from nightsafe.cli.server.delivery_options import (
     FILE,
     check_listen,
     delivery_options,
     keys_option,
+    make_settings,
     option,
     ring_option,
-    settings_of,
 )
-from nightsafe.cli.server.own_token import own_token
+from nightsafe.cli.server.own_token import temporary_token
 from nightsafe.errors import NightsafeError
 from nightsafe.identity.permissions import DELIVERY, RESEALING
 
 if TYPE_CHECKING:
-    from nightsafe.cli.process.stdio import Files
+    from nightsafe.cli.process.stdio import OutputFiles
     from nightsafe.cli.server.api_process import ApiProcess
-    from nightsafe.delivery.settings import Settings
+    from nightsafe.delivery.settings import DeliverySettings
 
 _ALWAYS = "delivered"
 """The option of `serve` that `run` always sets."""
 
-_OF_SERVE = {parameter.name: parameter for parameter in serve.command.params if isinstance(parameter, click.Option)}
+_SERVE_OPTIONS = {
+    parameter.name: parameter for parameter in serve.command.params if isinstance(parameter, click.Option)
+}
 
 
-def _with_options_of_serve(command: click.Command) -> click.Command:
+def _add_serve_options(command: click.Command) -> click.Command:
     """Put every option of `serve` before the command's own options; an option of both appears once."""
-    own = {_ALWAYS, *(one.name for one in command.params)}
-    command.params = [*(one for name, one in _OF_SERVE.items() if name not in own), *command.params]
+    own_names = {_ALWAYS, *(parameter.name for parameter in command.params)}
+    command.params = [
+        *(parameter for name, parameter in _SERVE_OPTIONS.items() if name not in own_names),
+        *command.params,
+    ]
     return command
 
 
-@_with_options_of_serve
+@_add_serve_options
 @click.command("run")
 @option("--client-cert", "PEM file of a client certificate for the API; needed with --tls-client-ca.", type=FILE)
 @option("--client-key", "PEM file of that certificate's private key.", type=FILE)
@@ -63,13 +68,13 @@ def command(**values: Any) -> None:
     requests in flight and exits with 0. On SIGHUP it reloads certificates and reopens log files.
     """
     from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.confinement import refuse_in_reach  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.open_files import raise_open_file_limit  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.stdio import set_up_output  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.confinement import refuse_readable_ring  # noqa: PLC0415 - likewise
 
-    output = serving()
+    output = set_up_output()
     configure(values["log_format"])
-    allow_many()
+    raise_open_file_limit()
     if values["tls_client_ca"] and not values["client_cert"]:
         raise click.UsageError(
             "--tls-client-ca needs --client-cert and --client-key: this process is a client of the API too"
@@ -77,29 +82,31 @@ def command(**values: Any) -> None:
     check_listen(values)
     directory = DataDirectory(values["data"])
     ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
-    refuse_in_reach(ring, directory)
-    settings = settings_of("", ring, values)
-    with used(directory.path):
+    refuse_readable_ring(ring, directory)
+    settings = make_settings("", ring, values)
+    with recover_and_share(directory.path):
         code = _serve_both(directory, settings, values, (ring, keys), output)
     sys.exit(code)
 
 
 def _serve_both(
     directory: DataDirectory,
-    settings: "Settings",
+    settings: "DeliverySettings",
     values: dict[str, Any],
     keys: tuple[Path, Path],
-    output: "Files",
+    output: "OutputFiles",
 ) -> int:
     """Serve and deliver, with a token that is revoked at the end. Return the exit code."""
-    _need_folder(settings.folder)  # else the token of another `run` would be mistaken for a left-over and revoked
+    _require_unused_folder(
+        settings.folder
+    )  # else the token of another `run` would be mistaken for a left-over and revoked
     name = f"nightsafe run {settings.folder}"
-    with own_token(directory, values["account_id"], name, (DELIVERY, RESEALING)) as own:
-        settings = msgspec.structs.replace(settings, account_id=own.account_id)
-        return asyncio.run(_run(settings, values, keys, own.token, output))
+    with temporary_token(directory, values["account_id"], name, (DELIVERY, RESEALING)) as token:
+        settings = msgspec.structs.replace(settings, account_id=token.account_id)
+        return asyncio.run(_run(settings, values, keys, token.token, output))
 
 
-def _need_folder(path: Path) -> None:
+def _require_unused_folder(path: Path) -> None:
     """Refuse to start while another process delivers with the same directory of sockets.
 
     Raises:
@@ -108,40 +115,40 @@ def _need_folder(path: Path) -> None:
     from nightsafe.delivery.workerd.folder import SocketFolder  # noqa: PLC0415 - not needed for help
 
     folder = SocketFolder(path)
-    folder.hold()
+    folder.acquire()
     folder.release()
 
 
 async def _run(
-    settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "Files"
+    settings: "DeliverySettings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "OutputFiles"
 ) -> int:
     """Serve and deliver until a signal stops the process. Return the exit code."""
-    from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.delivery_process import delivering, probed, watched  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.tls.own import OwnTls  # noqa: PLC0415 - likewise
-    from nightsafe.delivery.lasting import lasting  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.local_server import publish_address  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.signals import handle_signals  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.delivery_process import running_delivery, running_probes, wait_until_stopped  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.tls.own import ApiTlsFiles  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.lasting import keep_running  # noqa: PLC0415 - likewise
     from nightsafe.delivery.source.http import HttpSource  # noqa: PLC0415 - likewise
 
-    tls = OwnTls(values)
+    tls = ApiTlsFiles(values)
     hangups: list[Callable[[], None]] = [output.renew, tls.renew]
-    with contextlib.closing(tls), signals(hangups) as stopping:
+    with contextlib.closing(tls), handle_signals(hangups) as stopping:
         async with (
-            probed(values["probes"]) as probes,
-            _api(values | tls.copied, tls.descriptors) as (api, url),
+            running_probes(values["probes"]) as probes,
+            _running_api(values | tls.copied_options, tls.descriptors) as (api, url),
         ):
-            hangups.append(api.hang_up)
+            hangups.append(api.send_hangup)
             click.echo(f"listening on {url}")
             local = _local(url)
             source = HttpSource(local, token, settings.account_id, tls.context)
-            with announced(values["data"], local):
-                async with delivering(settings, source, keys, values["listen"], probes) as delivery:
-                    watching = lasting("api", api.watch, by_design=(NightsafeError,))
-                    return await watched(delivery, stopping, watching)
+            with publish_address(values["data"], local):
+                async with running_delivery(settings, source, keys, values["listen"], probes) as delivery:
+                    watching = keep_running("api", api.watch, fatal=(NightsafeError,))
+                    return await wait_until_stopped(delivery, stopping, watching)
 
 
 @contextlib.asynccontextmanager
-async def _api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterator[tuple["ApiProcess", str]]:
+async def _running_api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterator[tuple["ApiProcess", str]]:
     """Start the API's process, give it with its address, and stop it at the end.
 
     Args:
@@ -167,13 +174,13 @@ async def _api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterato
 def _arguments(values: dict[str, Any]) -> list[str]:
     """Return the command line of `serve` with these options; it contains no secret."""
     arguments = ["serve"]
-    for name, parameter in _OF_SERVE.items():
+    for name, parameter in _SERVE_OPTIONS.items():
         value = name == _ALWAYS or values[name or ""]
         if parameter.is_flag:
             arguments += [parameter.opts[0]] if value else []
         elif value is not None:
-            for one in value if isinstance(value, tuple) else (value,):
-                arguments += [parameter.opts[0], str(one)]
+            for option_value in value if isinstance(value, tuple) else (value,):
+                arguments += [parameter.opts[0], str(option_value)]
     return arguments
 
 

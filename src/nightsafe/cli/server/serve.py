@@ -17,18 +17,18 @@ import click
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server.proxies import proxy_options
 from nightsafe.cli.settings.options import data_option
-from nightsafe.cli.tls.files import Tls, tls_of
+from nightsafe.cli.tls.files import TlsFiles, check_tls_files
 from nightsafe.services.delivery.admission import DeliveryOptions
 from nightsafe.services.limits import Limits
 
 if TYPE_CHECKING:
     from nightsafe.api.http.entrance import Application
-    from nightsafe.cli.process.stdio import Files
+    from nightsafe.cli.process.stdio import OutputFiles
     from nightsafe.cli.server.proxies import Networks
-    from nightsafe.cli.tls.spare import Spare
+    from nightsafe.cli.tls.spare import ReloadResources
 
 _MEGABYTE = 1 << 20
-_OVERWRITING = "junk:free"
+_OVERWRITE_FREED = "junk:free"
 """Makes the HTTP server's allocator overwrite freed memory, which has held bodies of requests."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -212,8 +212,8 @@ def command(  # noqa: PLR0913 - one for each option
     """
     import uvloop  # noqa: PLC0415 - not needed for help
 
-    os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITING  # must be set before the server's library is loaded
-    tls = tls_of(tls_cert, tls_key, tls_client_ca)
+    os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITE_FREED  # must be set before the server's library is loaded
+    tls = check_tls_files(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
         _refuse_plain(host)
     admission = DeliveryOptions(delivered, accept_undeliverable, workers_domain or "")
@@ -224,11 +224,12 @@ def command(  # noqa: PLR0913 - one for each option
         rate_seconds=rate_window,
         auth_failures=auth_failures,
     )
-    front = partial(_entrance, trusted_proxy, proxy_header)
-    directory, where = DataDirectory(data), partial(_listener, inherited, host, port)
-    with _confined(directory, where, tls, log_format, has_parent=inherited is not None) as (listener, pair, output):
+    add_entrance = partial(_add_entrance, trusted_proxy, proxy_header)
+    directory, open_listener = DataDirectory(data), partial(_listener, inherited, host, port)
+    confined = _confined(directory, open_listener, tls, log_format, has_parent=inherited is not None)
+    with confined as (listener, pair, output):
         running = partial(_run, tls=pair, keep_alive=keep_alive, output=output, data=None if inherited else data)
-        code = uvloop.run(_serve(directory, listener, limits, admission, front, running))
+        code = uvloop.run(_serve(directory, listener, limits, admission, add_entrance, running))
     sys.exit(code)
 
 
@@ -236,51 +237,51 @@ def command(  # noqa: PLR0913 - one for each option
 def _confined(
     directory: DataDirectory,
     listener: Callable[[], socket.socket],
-    tls: Tls | None,
+    tls: TlsFiles | None,
     log_format: str,
     *,
     has_parent: bool,
-) -> "Iterator[tuple[socket.socket, tuple[Tls, Spare] | None, Files]]":
+) -> "Iterator[tuple[socket.socket, tuple[TlsFiles, ReloadResources] | None, OutputFiles]]":
     """Lock the safe and open the socket, then confine this process. Give the socket, the TLS files and the output.
 
     Raises:
         NightsafeError: if the safe cannot be used or the socket cannot be opened.
     """
-    from nightsafe.cli.data_directory.local_server import announcement  # noqa: PLC0415 - likewise
-    from nightsafe.cli.data_directory.lock import shared  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.data_directory.recovery import used  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.open_files import refuse_few  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.stdio import Files  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.local_server import create_address_file  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.lock import shared_lock  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.data_directory.recovery import recover_and_share  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.open_files import require_open_files  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.stdio import OutputFiles  # noqa: PLC0415 - likewise
     from nightsafe.cli.server.confinement import Confinement  # noqa: PLC0415 - likewise
-    from nightsafe.cli.tls.spare import Spare  # noqa: PLC0415 - likewise
+    from nightsafe.cli.tls.spare import ReloadResources  # noqa: PLC0415 - likewise
 
-    refuse_few()
+    require_open_files()
     # A parent that passed a socket has already recovered the data directory.
-    with contextlib.ExitStack() as held:
-        held.enter_context(shared(directory.path) if has_parent else used(directory.path))
-        named = (tls.certificate, tls.key, tls.client_ca) if tls else ()
-        reach = Confinement(directory, tuple(filter(None, named)), beside_delivery=has_parent)
-        held.enter_context(reach.hold())
-        listening = held.enter_context(listener())
-        spare = held.enter_context(contextlib.closing(Spare())) if tls else None
-        files = Files()
-        files.keep_opening()
-        reach.confine(listening, spare, () if has_parent else announcement(directory.path))
-        output = _prepared(files, log_format, has_parent=has_parent)
-        reach.tell()
-        yield listening, (tls, spare) if tls and spare else None, output
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(shared_lock(directory.path) if has_parent else recover_and_share(directory.path))
+        tls_paths = (tls.certificate, tls.key, tls.client_ca) if tls else ()
+        confinement = Confinement(directory, tuple(filter(None, tls_paths)), beside_delivery=has_parent)
+        stack.enter_context(confinement.hold_database_open())
+        listening_socket = stack.enter_context(listener())
+        spare = stack.enter_context(contextlib.closing(ReloadResources())) if tls else None
+        files = OutputFiles()
+        files.start_reopener()
+        confinement.confine(listening_socket, spare, () if has_parent else create_address_file(directory.path))
+        output = _prepare_output(files, log_format, has_parent=has_parent)
+        confinement.log_missing()
+        yield listening_socket, (tls, spare) if tls and spare else None, output
 
 
-def _prepared(files: "Files", log_format: str, *, has_parent: bool) -> "Files":
+def _prepare_output(files: "OutputFiles", log_format: str, *, has_parent: bool) -> "OutputFiles":
     """Set up this process's output, log and limit of open files. Return the files of its output."""
     from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.open_files import raise_open_file_limit  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.stdio import set_up_output  # noqa: PLC0415 - likewise
 
-    output = serving(files)
+    output = set_up_output(files)
     configure(log_format)
     if not has_parent:  # a parent has raised the limit already
-        allow_many()
+        raise_open_file_limit()
     return output
 
 
@@ -302,12 +303,12 @@ def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.s
     return inherited or listen(host, port)
 
 
-def _entrance(networks: "Networks", header: str, app: "Application") -> "Application":
+def _add_entrance(networks: "Networks", header: str, app: "Application") -> "Application":
     """Put the checks that every request must pass in front of an application."""
     from nightsafe.api.http.entrance import Entrance  # noqa: PLC0415 - not needed for help
     from nightsafe.api.http.forwarded import Proxies  # noqa: PLC0415 - likewise
 
-    return Entrance(app, Proxies([str(one) for one in networks], header) if networks else None)
+    return Entrance(app, Proxies([str(network) for network in networks], header) if networks else None)
 
 
 async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
@@ -315,7 +316,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     listener: socket.socket,
     limits: Limits,
     delivered: DeliveryOptions,
-    front: "Callable[[Application], Application]",
+    add_entrance: "Callable[[Application], Application]",
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
 ) -> int:
     """Open the safe and serve it until a signal stops the process. Return the exit code."""
@@ -326,7 +327,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     try:
         app = App(store, await directory.safe_for(store), limits, delivered)
         gc.freeze()  # these objects stay alive; without this each collection would scan them and delay requests
-        return await run(front(with_rate_limits(app, limits)), listener, app.end_waiting)
+        return await run(add_entrance(with_rate_limits(app, limits)), listener, app.end_waiting)
     finally:
         await store.close()
 
@@ -336,9 +337,9 @@ async def _run(  # noqa: PLR0913 - the parts of a server
     listener: socket.socket,
     end_waiting: Callable[[], None],
     *,
-    tls: "tuple[Tls, Spare] | None",
+    tls: "tuple[TlsFiles, ReloadResources] | None",
     keep_alive: int,
-    output: "Files",
+    output: "OutputFiles",
     data: Path | None,
 ) -> int:
     """Serve on a socket until a signal stops the process. Return the exit code.
@@ -346,24 +347,24 @@ async def _run(  # noqa: PLR0913 - the parts of a server
     At the end, requests that wait for changes are answered at once. While the server runs, its address is in the data
     directory; if `data` is None, the parent process writes it there.
     """
-    from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.local_server import publish_address  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.signals import handle_signals  # noqa: PLC0415 - likewise
     from nightsafe.cli.server.api_server import ApiServer  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.listener import authority, reachable  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.server.listener import authority, local_authority  # noqa: PLC0415 - not needed for help
 
-    serving = ApiServer(app, listener, tls, keep_alive)
-    with signals([output.renew, serving.renew]) as stopping:
-        await serving.start()
-        told, ended = asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(serving.ended())
+    server = ApiServer(app, listener, tls, keep_alive)
+    with handle_signals([output.renew, server.renew]) as stopping:
+        await server.start()
+        stop_task, end_task = asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(server.wait_until_ended())
         scheme = "https" if tls else "http"
         click.echo(f"listening on {scheme}://{authority(listener)}/client/v4")
-        url = f"{scheme}://{reachable(listener)}/client/v4"
-        with announced(data, url) if data else contextlib.nullcontext():
-            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        ended.cancel()
+        url = f"{scheme}://{local_authority(listener)}/client/v4"
+        with publish_address(data, url) if data else contextlib.nullcontext():
+            await asyncio.wait({end_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
+        stop_task.cancel()
+        end_task.cancel()
         if not stopping.is_set():
             return 1
         end_waiting()
-        await serving.stop()
+        await server.stop()
         return 0

@@ -40,8 +40,8 @@ def _check_email(_: click.Context, __: click.Parameter, value: str) -> str:
 
 def email_option(default: str | None, help_text: str) -> Callable[[Any], Any]:
     """Return the option for an e-mail address. Without a default, it is required."""
-    rest = {"required": True} if default is None else {"default": default, "show_default": True}
-    return click.option("--email", callback=_check_email, help=help_text, **rest)
+    attributes = {"required": True} if default is None else {"default": default, "show_default": True}
+    return click.option("--email", callback=_check_email, help=help_text, **attributes)
 
 
 def credential_lines(**credentials: str) -> str:
@@ -52,7 +52,7 @@ def credential_lines(**credentials: str) -> str:
 account_id_option = click.option(
     "--account-id", metavar="HEX32", callback=_check_account_id, help="The account's ID.  [default: random]"
 )
-_CENTURY = 100 * 366 * 24 * 60 * 60
+_CENTURY_SECONDS = 100 * 366 * 24 * 60 * 60
 
 
 def is_account_id(value: str) -> bool:
@@ -76,7 +76,7 @@ def check_text(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def _note_json(_: click.Context, __: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - the signature of click's callbacks
+def _record_json(_: click.Context, __: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - the signature of click's callbacks
     """Note that refusals must be JSON too. This covers `as_json` in the settings file."""
     if value:
         JSON_WANTED.set(True)
@@ -93,7 +93,7 @@ class _DirectoryType(click.Path):
         return super().convert(value, param, ctx)
 
 
-seconds_type = click.IntRange(1, _CENTURY)
+seconds_type = click.IntRange(1, _CENTURY_SECONDS)
 data_option = click.option(
     "--data",
     type=_DirectoryType(file_okay=False, path_type=Path),
@@ -104,5 +104,5 @@ data_option = click.option(
     help="The data directory.",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, is_eager=True, callback=_note_json, help="Print one JSON object."
+    "--json", "as_json", is_flag=True, is_eager=True, callback=_record_json, help="Print one JSON object."
 )

@@ -9,14 +9,14 @@ from typing import Literal, Self, TypedDict
 from nightsafe.cli.settings.server_address import find_server
 from nightsafe.cli.settings.wrangler_config import configured_script
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.terminal.output import notify
 from nightsafe.client import Nightsafe
-from nightsafe.client.settings import PUBLIC_RING, Shown, token_alone
+from nightsafe.client.settings import PUBLIC_RING, CredentialArguments, only_token
 
-SEAL: dict[str, bool | Literal["require"]] = {"auto": True, "never": False, "require": "require"}
+SEAL_CHOICES: dict[str, bool | Literal["require"]] = {"auto": True, "never": False, "require": "require"}
 
 
-class ScriptPlace(TypedDict):
+class ScriptArguments(TypedDict):
     """The account and script, as keyword arguments of the client."""
 
     account_id: str
@@ -28,7 +28,7 @@ class Remote:
 
     Args:
         url, account_id, script, token_file, data, plain_http, seal, public_ring: values of the options.
-        unnamed: source of the server's address if neither a flag nor a variable named it; else "".
+        address_source: source of the server's address if neither a flag nor a variable named it; else "".
     """
 
     def __init__(  # noqa: PLR0913 - one for each option
@@ -42,16 +42,16 @@ class Remote:
         script: str | None = None,
         seal: str = "auto",
         public_ring: Path | None = None,
-        unnamed: str = "",
+        address_source: str = "",
     ) -> None:
-        self._named = (url, token_file, data)
+        self._address_options = (url, token_file, data)
         self.plain_http = plain_http
         self._account_id = account_id
         self._script = script
-        self._seal = SEAL[seal]
+        self._seal = SEAL_CHOICES[seal]
         self._public_ring = public_ring
-        self._unnamed = unnamed
-        self._made = False
+        self._address_source = address_source
+        self._opened = False
 
     @cached_property
     def client(self) -> Nightsafe:
@@ -60,17 +60,17 @@ class Remote:
         Raises:
             CommandError: if no server or no credentials are given.
         """
-        url, token_file, data = self._named
+        url, token_file, data = self._address_options
         server = find_server(url, token_file, data, plain_http=self.plain_http)
-        if self._unnamed:
-            tell(f"the server is {server.url} ({self._unnamed})")
+        if self._address_source:
+            notify(f"the server is {server.url} ({self._address_source})")
         ring = self._public_ring or (None if PUBLIC_RING in os.environ else server.public_ring)
         try:
-            who: Shown = {} if server.token is None else token_alone(server.token)
-            client = Nightsafe(base_url=server.url, seal=self._seal, public_ring=ring, **who)
+            credentials: CredentialArguments = {} if server.token is None else only_token(server.token)
+            client = Nightsafe(base_url=server.url, seal=self._seal, public_ring=ring, **credentials)
         except ValueError as error:
             raise CommandError(str(error)) from None
-        self._made = True
+        self._opened = True
         return client
 
     @cached_property
@@ -87,8 +87,8 @@ class Remote:
             return accounts[0].id
         if not accounts:
             raise CommandError("the credentials can access no account; give --account or set CLOUDFLARE_ACCOUNT_ID")
-        seen = ", ".join(f"{one.id} ({one.name})" for one in accounts)
-        raise CommandError(f"the credentials can access several accounts; choose one with --account: {seen}")
+        account_list = ", ".join(f"{account.id} ({account.name})" for account in accounts)
+        raise CommandError(f"the credentials can access several accounts; choose one with --account: {account_list}")
 
     @cached_property
     def script(self) -> str:
@@ -105,7 +105,7 @@ class Remote:
         )
 
     @property
-    def place(self) -> ScriptPlace:
+    def script_arguments(self) -> ScriptArguments:
         """The account and script, as keyword arguments."""
         return {"account_id": self.account_id, "script_name": self.script}
 
@@ -117,5 +117,5 @@ class Remote:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the client if one was opened."""
-        if self._made:
+        if self._opened:
             self.client.close()

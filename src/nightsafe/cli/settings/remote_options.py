@@ -9,10 +9,10 @@ import click
 
 from nightsafe.cli.completing import complete_scripts, complete_secrets
 from nightsafe.cli.settings.options import data_option, is_account_id, is_text
-from nightsafe.cli.settings.remote import SEAL, Remote
-from nightsafe.cli.settings.sources import named_by_environment
-from nightsafe.cli.terminal.likely import note_likely
-from nightsafe.cli.terminal.notices import say_notices
+from nightsafe.cli.settings.remote import SEAL_CHOICES, Remote
+from nightsafe.cli.settings.sources import apply_environment
+from nightsafe.cli.terminal.likely import add_suggestion
+from nightsafe.cli.terminal.notices import print_notices
 from nightsafe.client import NotFoundError
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -38,14 +38,14 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
     """Wrap a command: options about the server become one argument `remote`."""
 
     @wraps(command)
-    def run(**given: Any) -> None:
-        named = {name: given.pop(name) for name in _NAMES if name in given}
-        with Remote(**named_by_environment(click.get_current_context(), named)) as remote:
-            say_notices()
+    def run(**arguments: Any) -> None:
+        remote_values = {name: arguments.pop(name) for name in _REMOTE_OPTIONS if name in arguments}
+        with Remote(**apply_environment(click.get_current_context(), remote_values)) as remote:
+            print_notices()
             try:
-                command(remote=remote, **given)
+                command(remote=remote, **arguments)
             except NotFoundError as error:
-                note_likely(error, remote, given)
+                add_suggestion(error, remote, arguments)
                 raise
 
     decorated: Command = run
@@ -68,7 +68,7 @@ def _check_account(_: click.Context, __: click.Parameter, value: str | None) -> 
     return value
 
 
-_NAMES = ("url", "account_id", "script", "token_file", "data", "plain_http", "seal", "public_ring")
+_REMOTE_OPTIONS = ("url", "account_id", "script", "token_file", "data", "plain_http", "seal", "public_ring")
 _SCRIPT = click.option(
     "--script",
     metavar="NAME",
@@ -115,7 +115,7 @@ _SERVER = (
 _SEALING = (
     click.option(
         "--seal",
-        type=click.Choice(list(SEAL)),
+        type=click.Choice(list(SEAL_CHOICES)),
         default="auto",
         envvar="NIGHTSAFE_SEAL",
         show_envvar=True,

@@ -39,15 +39,15 @@ def find_server(url: str | None, token_file: Path | None, data: Path, *, plain_h
         CommandError: if there is no server, there are no credentials, or they would cross the network unencrypted.
     """
     token = _read_token(token_file) if token_file else None
-    named, ring = url or server_in_environment(), None
-    if named is not None:
-        found = _checked(named, plain_http=plain_http)
+    named_url, ring = url or server_in_environment(), None
+    if named_url is not None:
+        base_url = _check_url(named_url, plain_http=plain_http)
     else:
-        found, kept, ring = _local(data), data / KEPT_TOKEN, public_ring_of(data)
-        token = _read_token(kept) if token is None and kept.is_file() else token
+        base_url, stored_token, ring = _local_url(data), data / KEPT_TOKEN, public_ring_of(data)
+        token = _read_token(stored_token) if token is None and stored_token.is_file() else token
     if token is None:
-        _need_environment(data)
-    return Server(found, token, ring)
+        _require_credentials(data)
+    return Server(base_url, token, ring)
 
 
 def server_in_environment() -> str | None:
@@ -66,9 +66,9 @@ def public_ring_of(data: Path) -> Path | None:
     return ring if os.access(ring, os.R_OK) else None
 
 
-def _local(data: Path) -> str:
+def _local_url(data: Path) -> str:
     """Return the base URL of the server of a data directory."""
-    local = address_of(data, believing_others=False)
+    local = address_of(data, trust_others=False)
     if local is not None:
         return local
     if address_of(data) is not None:
@@ -85,7 +85,7 @@ def _local(data: Path) -> str:
     )
 
 
-def _need_environment(data: Path) -> None:
+def _require_credentials(data: Path) -> None:
     """Check that the environment holds credentials, which the client itself reads.
 
     Raises:
@@ -114,7 +114,7 @@ def _read_token(path: Path) -> str:
     return token
 
 
-def refuse_in_the_clear(scheme: str, host: str, *, plain_http: bool) -> None:
+def refuse_unencrypted(scheme: str, host: str, *, plain_http: bool) -> None:
     """Refuse to send credentials and values over the network unencrypted, unless `--plain-http` is given.
 
     Raises:
@@ -127,18 +127,18 @@ def refuse_in_the_clear(scheme: str, host: str, *, plain_http: bool) -> None:
         )
 
 
-def _checked(named: str, *, plain_http: bool) -> str:
+def _check_url(url: str, *, plain_http: bool) -> str:
     """Check a base URL. If it has no path, add the API's usual path.
 
     Raises:
         CommandError: if it is not a URL, or credentials would cross the network unencrypted.
     """
     try:
-        parts = urlsplit(named)
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
     if not host or parts.scheme not in {"http", "https"} or parts.username is not None or parts.query:
         raise CommandError(f"the server's URL must have the form https://host{_PREFIX}, without a user or a query")
-    refuse_in_the_clear(parts.scheme, host, plain_http=plain_http)
-    return named if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{_PREFIX}"
+    refuse_unencrypted(parts.scheme, host, plain_http=plain_http)
+    return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{_PREFIX}"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.terminal.output import notify
 from nightsafe.cli.tree import TREE, Branch, Leaf, Node
 from nightsafe.user_folder import untrusted_file_reason, user_folder
 
@@ -32,13 +32,13 @@ SERVER_SETTINGS: Final = frozenset(
 )  # fmt: skip
 """The settings of the operator's commands. A test compares them with the options of these commands."""
 
-OF_A_FOLDER: Final = frozenset(
+FOLDER_SETTINGS: Final = frozenset(
     {"as_json", "keep_alive", "log_format", "max_loaded", "max_variables", "memory_limit", "script", "upload_memory"}
 )
 """The settings that `nightsafe.toml` in the working directory may have, which anybody may have written: the folder's
 script, the form of the output, and sizes. Never a server, file, credential or account, nor whether to seal values."""
 
-_OF_CLIENT: Final = "cli"
+_CLIENT_EXTRA: Final = "cli"
 _MOST_BYTES: Final = 1 << 20
 _NAME: Final = "nightsafe.toml"
 
@@ -58,19 +58,19 @@ def default_map(config: Path | None, *, quiet: bool = False) -> dict[str, Any]:
             own file.
     """
     if config is not None:
-        return _offered(TREE, _checked(config))
+        return _settings_by_command(TREE, _read_checked(config))
     folder = Path(_NAME)
-    found = _checked(folder) if folder.is_file() else {}  # reading a pipe could block for ever
-    refused = sorted(found.keys() - OF_A_FOLDER)
+    folder_settings = _read_checked(folder) if folder.is_file() else {}  # reading a pipe could block for ever
+    refused = sorted(folder_settings.keys() - FOLDER_SETTINGS)
     if refused and not quiet:
-        tell(
+        notify(
             f"ignored these settings of {_NAME} in this directory: {', '.join(refused)}. If the file is yours, run: "
             f"nightsafe --config {_NAME} …"
         )
-    return _offered(TREE, {**_own(), **_only(found, OF_A_FOLDER)})
+    return _settings_by_command(TREE, {**_user_settings(), **_select(folder_settings, FOLDER_SETTINGS)})
 
 
-def _own() -> dict[str, Any]:
+def _user_settings() -> dict[str, Any]:
     """Return the settings of the user's own file; empty if there is no such file."""
     folder = user_folder()
     path = None if folder is None else folder / _NAME
@@ -78,17 +78,17 @@ def _own() -> dict[str, Any]:
         if path is None or not path.exists():
             return {}
         with path.open("rb") as file:
-            wrong = untrusted_file_reason(path, file.fileno())
+            problem = untrusted_file_reason(path, file.fileno())
     except PermissionError:
         return {}  # the home directory belongs to another user
     except OSError as error:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
-    if wrong is not None:
-        raise click.ClickException(f"{path} is not used: {wrong}")
-    return _checked(path)
+    if problem is not None:
+        raise click.ClickException(f"{path} is not used: {problem}")
+    return _read_checked(path)
 
 
-def _checked(path: Path) -> dict[str, Any]:
+def _read_checked(path: Path) -> dict[str, Any]:
     """Read a file's settings and check their names.
 
     Raises:
@@ -99,7 +99,7 @@ def _checked(path: Path) -> dict[str, Any]:
     if unknown:
         raise click.ClickException(f"{path} has unknown settings: {', '.join(unknown)}")
     for name, value in settings.items():
-        if any("\0" in one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)):
+        if any("\0" in item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)):
             raise click.ClickException(
                 f"{path}: {name} contains a NUL character, which no path and no name can contain"
             )
@@ -122,20 +122,22 @@ def _read(path: Path) -> dict[str, Any]:
         raise click.ClickException(f"{path} is not TOML") from None
 
 
-def _offered(nodes: Mapping[str, Node], settings: dict[str, Any]) -> dict[str, Any]:
+def _settings_by_command(nodes: Mapping[str, Node], settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings for each command, by name."""
     return {
-        name: _offered(node.children, settings) if isinstance(node, Branch) else _of_leaf(node, settings)
+        name: _settings_by_command(node.children, settings)
+        if isinstance(node, Branch)
+        else _leaf_settings(node, settings)
         for name, node in nodes.items()
     }
 
 
-def _of_leaf(leaf: Leaf, settings: dict[str, Any]) -> dict[str, Any]:
+def _leaf_settings(leaf: Leaf, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings for one command, or for each command of a group."""
-    chosen = _only(settings, CLIENT_SETTINGS if leaf.extra == _OF_CLIENT else SERVER_SETTINGS)
+    chosen = _select(settings, CLIENT_SETTINGS if leaf.extra == _CLIENT_EXTRA else SERVER_SETTINGS)
     return dict.fromkeys(leaf.children, chosen) if leaf.children else chosen
 
 
-def _only(settings: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def _select(settings: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return the settings that have these names."""
     return {name: settings[name] for name in names if name in settings}

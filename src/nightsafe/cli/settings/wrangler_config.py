@@ -41,5 +41,5 @@ def _jsonc(content: str) -> Any:
     """Parse JSON with comments and with commas before a closing bracket."""
     import json  # noqa: PLC0415 - rarely needed
 
-    bare = _COMMENT.sub(lambda found: found[1] or " ", content)
-    return json.loads(_TRAILING_COMMA.sub(lambda found: found[1] or "", bare))
+    bare = _COMMENT.sub(lambda match: match[1] or " ", content)
+    return json.loads(_TRAILING_COMMA.sub(lambda match: match[1] or "", bare))

@@ -12,13 +12,13 @@ NOT_ASKED = 2
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for a confirmation.")
 
 
-def confirm(question: str, *, yes: bool, unasked: str = "give --yes to confirm") -> None:
+def confirm(question: str, *, yes: bool, advice: str = "give --yes to confirm") -> None:
     """Ask for a confirmation, unless `--yes` is given.
 
     Args:
         question: a question that names the loss and ends with a question mark.
         yes: whether `--yes` is given.
-        unasked: advice for a user without a terminal.
+        advice: advice for a user without a terminal.
 
     Raises:
         CommandError: if `--yes` is missing and there is no terminal to ask at.
@@ -28,7 +28,7 @@ def confirm(question: str, *, yes: bool, unasked: str = "give --yes to confirm")
         return
     if not is_interactive():
         raise CommandError(
-            f"{question} There is no terminal to ask at, so nothing was done: {unasked}",
+            f"{question} There is no terminal to ask at, so nothing was done: {advice}",
             NOT_ASKED,
         )
     click.confirm(question, abort=True, err=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from nightsafe.cli.terminal.output import Wrong, say_wrong
+from nightsafe.cli.terminal.output import Problem, print_problems
 from nightsafe.client.errors import (
     APIConnectionError,
     APIError,
@@ -26,7 +26,7 @@ REFUSED: Final = 5
 UNAVAILABLE: Final = 6
 DIFFERS: Final = 7
 
-_WAY_OUT: Final[dict[int, str]] = {
+_ADVICE: Final[dict[int, str]] = {
     971: "wait, or ask for a higher --rate-limit",
     1000: "give a valid token in CLOUDFLARE_API_TOKEN or --token-file",
     1003: "run `nightsafe token list` on the server's machine to see the tokens",
@@ -51,7 +51,7 @@ _WAY_OUT: Final[dict[int, str]] = {
 }
 _CREDENTIALS_REFUSED: Final = frozenset({6003, 9103, 9106})
 """Error codes of status 400 that concern the credentials, not the request."""
-_FIRST_OF_SERVER: Final = 500
+_FIRST_SERVER_ERROR: Final = 500
 
 
 class CommandError(click.ClickException):
@@ -69,21 +69,21 @@ class CommandError(click.ClickException):
     def show(self, file: object = None) -> None:
         """Print the refusal in the common form."""
         del file
-        say_wrong([Wrong(self.message)])
+        print_problems([Problem(self.message)])
 
 
 def exit_code_of(error: APIError) -> int:
     """Return the exit code for a client's error."""
-    if isinstance(error, AuthenticationError | PermissionDeniedError) or _is_of_credentials(error):
+    if isinstance(error, AuthenticationError | PermissionDeniedError) or _concerns_credentials(error):
         return NOT_PERMITTED
     if isinstance(error, NotFoundError):
         return NOT_FOUND
-    if isinstance(error, APIConnectionError | RateLimitError) or _is_servers(error):
+    if isinstance(error, APIConnectionError | RateLimitError) or _is_server_error(error):
         return UNAVAILABLE
     return REFUSED
 
 
-def reason_of(error: BaseException) -> str:
+def connection_problem(error: BaseException) -> str:
     """Return why a connection failed, with the solution, for a problem of TLS or of a proxy; else ""."""
     from nightsafe.client.network import UnusableProxyError  # noqa: PLC0415 - loads the HTTP library, rarely needed
 
@@ -100,30 +100,35 @@ def reason_of(error: BaseException) -> str:
     return ""
 
 
-def _is_servers(error: APIError) -> bool:
+def _is_server_error(error: APIError) -> bool:
     """Return whether the server itself failed."""
-    return isinstance(error, APIStatusError) and error.status_code >= _FIRST_OF_SERVER
+    return isinstance(error, APIStatusError) and error.status_code >= _FIRST_SERVER_ERROR
 
 
-def _is_of_credentials(error: APIError) -> bool:
+def _concerns_credentials(error: APIError) -> bool:
     """Return whether a refusal is about malformed or unknown credentials."""
-    return any(one.code in _CREDENTIALS_REFUSED for one in error.errors)
+    return any(error_data.code in _CREDENTIALS_REFUSED for error_data in error.errors)
 
 
-def wrong_of(error: APIError) -> list[Wrong]:
+def problems_of(error: APIError) -> list[Problem]:
     """Return each problem of an error, with the solution and the notes on the error."""
     if error.errors:
-        return [_wrong(one, getattr(error, "__notes__", [])) for one in error.errors]
+        return [_problem(error_data, getattr(error, "__notes__", [])) for error_data in error.errors]
     if isinstance(error, APIConnectionError):
-        where = f"{error.request.origin.scheme}://{error.request.origin.authority}"
-        what = "does not answer in time" if isinstance(error, APITimeoutError) else "cannot be reached"
-        return [Wrong(f"{where} {what}", advice=reason_of(error) or "is the server running, and is --url right?")]
-    return [Wrong(error.message)]
+        server = f"{error.request.origin.scheme}://{error.request.origin.authority}"
+        problem = "does not answer in time" if isinstance(error, APITimeoutError) else "cannot be reached"
+        return [
+            Problem(
+                f"{server} {problem}",
+                advice=connection_problem(error) or "is the server running, and is --url right?",
+            )
+        ]
+    return [Problem(error.message)]
 
 
-def _wrong(one: ErrorData, notes: Sequence[str]) -> Wrong:
+def _problem(error_data: ErrorData, notes: Sequence[str]) -> Problem:
     """Return one problem of an error."""
     # Some messages have several lines.
-    message = " ".join(one.message.split()).rstrip(".")
-    ways = [*notes, *filter(None, [_WAY_OUT.get(one.code)])]
-    return Wrong(message, one.code, one.pointer, "; ".join(ways) or None)
+    message = " ".join(error_data.message.split()).rstrip(".")
+    advice = [*notes, *filter(None, [_ADVICE.get(error_data.code)])]
+    return Problem(message, error_data.code, error_data.pointer, "; ".join(advice) or None)

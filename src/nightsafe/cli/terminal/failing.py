@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from nightsafe.cli.lazy import missing
-from nightsafe.cli.terminal.os_errors import sentence
-from nightsafe.cli.terminal.output import JSON_WANTED, Wrong, say, say_wrong, show_json
+from nightsafe.cli.lazy import missing_library_message
+from nightsafe.cli.terminal.os_errors import describe_os_error
+from nightsafe.cli.terminal.output import JSON_WANTED, Problem, print_problems, say, show_json
 from nightsafe.errors import NightsafeError
 
 if TYPE_CHECKING:
@@ -22,49 +22,51 @@ _KINDS: Final = {1: "failed", 2: "usage", 3: "not_permitted", 4: "not_found", 5:
 """The kinds of refusal, by exit code."""
 
 
-def refusals() -> tuple[type[BaseException], ...]:
+def refusal_types() -> tuple[type[BaseException], ...]:
     """Return the exceptions that stand for a refusal. Those of the client are included only if it is loaded."""
-    ours = (NightsafeError, OSError, ModuleNotFoundError, click.ClickException, click.Abort, KeyboardInterrupt)
+    own_types = (NightsafeError, OSError, ModuleNotFoundError, click.ClickException, click.Abort, KeyboardInterrupt)
     errors = sys.modules.get("nightsafe.client.errors")
-    return ours if errors is None else (*ours, errors.APIError)
+    return own_types if errors is None else (*own_types, errors.APIError)
 
 
-def end_refused(error: BaseException) -> int:
+def report_refusal(error: BaseException) -> int:
     """Print why a command ends. Return the exit code."""
-    code, wrong = _told(error)
+    code, problems = _print_refusal(error)
     if JSON_WANTED.get():
-        problems = [one._asdict() for one in wrong]
-        message = "; ".join(one.message for one in wrong)
+        listed = [problem._asdict() for problem in problems]
+        message = "; ".join(problem.message for problem in problems)
         with suppress(OSError):  # the process must still set its exit code
-            show_json({"error": {"kind": _KINDS[code], "exit_code": code, "message": message, "problems": problems}})
+            show_json({"error": {"kind": _KINDS[code], "exit_code": code, "message": message, "problems": listed}})
     return code
 
 
-def _told(error: BaseException) -> tuple[int, list[Wrong]]:
+def _print_refusal(error: BaseException) -> tuple[int, list[Problem]]:
     """Print a refusal to stderr. Return the exit code and the problems."""
     if isinstance(error, click.ClickException):
         error.show()
-        return error.exit_code, [Wrong(error.format_message())]
+        return error.exit_code, [Problem(error.format_message())]
     if isinstance(error, click.Abort | KeyboardInterrupt):
         say("Aborted!")
-        return _FAILED, [Wrong("the command was interrupted or not confirmed")]
-    code, wrong = _FAILED, []
+        return _FAILED, [Problem("the command was interrupted or not confirmed")]
+    code, problems = _FAILED, []
     if isinstance(error, NightsafeError):
-        wrong = [Wrong(one.detail or str(one.code), pointer=one.pointer) for one in error.problems]
+        problems = [
+            Problem(problem.detail or str(problem.code), pointer=problem.pointer) for problem in error.problems
+        ]
     elif isinstance(error, OSError):
-        wrong = [Wrong(sentence(error))]
+        problems = [Problem(describe_os_error(error))]
     elif isinstance(
         error, ModuleNotFoundError
     ):  # from a command that loads libraries when it runs: all of these serve
-        wrong = [Wrong(missing(error, "server"))]
+        problems = [Problem(missing_library_message(error, "server"))]
     else:
-        code, wrong = _of_client(error)  # type: ignore[arg-type]  # `refusals` names no others
-    say_wrong(wrong)
-    return code, wrong
+        code, problems = _client_problems(error)  # type: ignore[arg-type]  # `refusal_types` names no others
+    print_problems(problems)
+    return code, problems
 
 
-def _of_client(error: "APIError") -> tuple[int, list[Wrong]]:
+def _client_problems(error: "APIError") -> tuple[int, list[Problem]]:
     """Return the exit code and the problems of a client's error."""
-    from nightsafe.cli.terminal.errors import exit_code_of, wrong_of  # noqa: PLC0415 - only if the client is loaded
+    from nightsafe.cli.terminal.errors import exit_code_of, problems_of  # noqa: PLC0415 - only if the client is loaded
 
-    return exit_code_of(error), wrong_of(error)
+    return exit_code_of(error), problems_of(error)

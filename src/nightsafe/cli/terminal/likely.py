@@ -14,31 +14,31 @@ _NO_SCRIPT: Final = frozenset({10007, 10090})
 _NO_SECRET: Final = 10056
 
 
-def note_likely(error: NotFoundError, remote: "Remote", given: Mapping[str, Any]) -> None:
+def add_suggestion(error: NotFoundError, remote: "Remote", arguments: Mapping[str, Any]) -> None:
     """Add a note with similar names to an error. If the names cannot be fetched, add nothing.
 
     Args:
         error: the command's error.
         remote: the script that the command talked about.
-        given: the command's other arguments.
+        arguments: the command's other arguments.
     """
-    codes = {one.code for one in error.errors}
+    codes = {item.code for item in error.errors}
     with suppress(ClientError):
-        words = ""
+        suggestion = ""
         if codes & _NO_SCRIPT:
-            words = did_you_mean(given.get("script_name") or remote.script, script_names(remote))
+            suggestion = did_you_mean(arguments.get("script_name") or remote.script, script_names(remote))
         elif _NO_SECRET in codes:
-            named = given.get("secret_name") or next(iter(given.get("secret_names") or ()), "")
-            words = did_you_mean(named, secret_names(remote))
-        if words:
-            error.add_note(words)
+            named = arguments.get("secret_name") or next(iter(arguments.get("secret_names") or ()), "")
+            suggestion = did_you_mean(named, secret_names(remote))
+        if suggestion:
+            error.add_note(suggestion)
 
 
 def script_names(remote: "Remote") -> Iterable[str]:
     """Return the names of the account's scripts."""
-    return [one.id for one in remote.client.workers.scripts.list(account_id=remote.account_id)]
+    return [item.id for item in remote.client.workers.scripts.list(account_id=remote.account_id)]
 
 
 def secret_names(remote: "Remote") -> Iterable[str]:
     """Return the names of the script's secrets."""
-    return [one.name for one in remote.client.workers.scripts.secrets.list(**remote.place)]
+    return [item.name for item in remote.client.workers.scripts.secrets.list(**remote.script_arguments)]

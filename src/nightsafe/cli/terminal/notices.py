@@ -2,21 +2,21 @@
 
 import logging
 
-from nightsafe.cli.terminal.output import tell
+from nightsafe.cli.terminal.output import notify
 
 
-class _Telling(logging.Handler):
+class _NoticeHandler(logging.Handler):
     """A log handler that prints notices in this program's form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one notice."""
-        tell(record.getMessage())
+        notify(record.getMessage())
 
 
-def say_notices() -> None:
+def print_notices() -> None:
     """Print the client's notices from now on."""
     log = logging.getLogger("nightsafe.client")
     if not log.handlers:
-        log.addHandler(_Telling())
+        log.addHandler(_NoticeHandler())
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -4,10 +4,10 @@ import errno
 import os
 from typing import Final
 
-_RIGHTS: Final = "run this as the file's owner, or in a directory that this user may use"
+_ADVICE_ON_RIGHTS: Final = "run this as the file's owner, or in a directory that this user may use"
 _ADVICE: Final = {
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
+    errno.EACCES: _ADVICE_ON_RIGHTS,
+    errno.EPERM: _ADVICE_ON_RIGHTS,
     errno.EROFS: "this file system is read-only: name another place",
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space, or raise this user's quota",
@@ -20,17 +20,17 @@ _ADVICE: Final = {
 }
 
 
-def sentence(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """Return a one-line message about an error."""
-    if error.filename is None and _is_lost():
+    if error.filename is None and _working_directory_is_gone():
         return "the working directory no longer exists; change to one that exists"
-    words = error.strerror or str(error) or type(error).__name__
+    reason = error.strerror or str(error) or type(error).__name__
     advice = _ADVICE.get(error.errno or 0)
-    what = f"{_printable(error.filename)} cannot be used: {words}" if error.filename is not None else words
-    return f"{what}; {advice}" if advice else what
+    message = f"{_printable(error.filename)} cannot be used: {reason}" if error.filename is not None else reason
+    return f"{message}; {advice}" if advice else message
 
 
-def _is_lost() -> bool:
+def _working_directory_is_gone() -> bool:
     """Return whether the working directory was removed."""
     try:
         os.getcwd()  # noqa: PTH109 - only the success of the call matters

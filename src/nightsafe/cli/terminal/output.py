@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from nightsafe.cli.terminal.table import fitting, table
+from nightsafe.cli.terminal.table import fit_to_width, format_table
 
 _COLOURS = {
     "new": "green",
@@ -25,7 +25,7 @@ JSON_WANTED: Final = ContextVar("JSON_WANTED", default=False)
 """Whether results and refusals are printed as JSON."""
 
 
-class Wrong(NamedTuple):
+class Problem(NamedTuple):
     """One problem of a refusal.
 
     Attributes:
@@ -48,10 +48,10 @@ class Wrong(NamedTuple):
         return f"{before}{self.message}{at}{f'; {self.advice}' if self.advice else ''}"
 
 
-def say_wrong(wrong: Sequence[Wrong]) -> None:
+def print_problems(problems: Sequence[Problem]) -> None:
     """Print a line to stderr for each problem."""
-    for one in wrong:
-        say(f"nightsafe: {one.line}")
+    for problem in problems:
+        say(f"nightsafe: {problem.line}")
 
 
 def show_json(value: object) -> None:
@@ -71,7 +71,9 @@ def show_table(
         elastic: indexes of columns that may be cut to fit the terminal's width, or 80 characters without a terminal.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
-    click.echo(table(head, rows, None if coloured is None else _painter(coloured), fitting(width, elastic)))
+    click.echo(
+        format_table(head, rows, None if coloured is None else _painter(coloured), fit_to_width(width, elastic))
+    )
 
 
 def say(line: str) -> None:
@@ -79,15 +81,15 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def tell(line: str) -> None:
+def notify(line: str) -> None:
     """Print a line to stderr about something that this program does or refuses on its own."""
     say(f"nightsafe: {line}")
 
 
-def fields_table(fields: dict[str, Any]) -> None:
+def show_fields(fields: dict[str, Any]) -> None:
     """Print names with their contents, one per line. Leave out empty ones."""
     rows = [[name, shown] for name, shown in fields.items() if shown not in (None, "", [])]
-    click.echo(table(rows[0], rows[1:]))
+    click.echo(format_table(rows[0], rows[1:]))
 
 
 def _painter(coloured: int) -> Callable[[str, int, Sequence[str]], str]:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return a suggestion such as `did you mean 'worker'?`, or "" if no name is similar."""
-    close = get_close_matches(name, [one for one in names if one != name])
+    close = get_close_matches(name, [candidate for candidate in names if candidate != name])
     if not close:
         return ""
     *others, last = map(repr, close)

@@ -7,11 +7,11 @@ from typing import Final
 
 import msgspec
 
-from nightsafe.cli.tls.files import Tls
+from nightsafe.cli.tls.files import TlsFiles
 from nightsafe.sealing import files
 
 
-class Copies:
+class TlsCopies:
     """Copies of the TLS files. Their paths work in this process and in a child that inherits the descriptors."""
 
     def __init__(self) -> None:
@@ -22,20 +22,20 @@ class Copies:
         """The descriptors that a child process must inherit to use the paths."""
         return self._descriptors.values()
 
-    def take(self, tls: Tls) -> Tls:
+    def copy(self, tls: TlsFiles) -> TlsFiles:
         """Copy the current files over the earlier copies. Return the paths of the copies.
 
         Raises:
             NightsafeError: INVALID, if a file cannot be read.
         """
-        held = msgspec.structs.asdict(tls)
-        read = {name: files.read(path, private=name == "key") for name, path in held.items() if path is not None}
-        return Tls(**{name: self._keep(name, data) for name, data in read.items()})
+        paths = msgspec.structs.asdict(tls)
+        contents = {name: files.read(path, private=name == "key") for name, path in paths.items() if path is not None}
+        return TlsFiles(**{name: self._write(name, data) for name, data in contents.items()})
 
     def reserve(self) -> None:
         """Create an empty copy for each file. A confined process could not, as it may not change a file's mode."""
-        for name in Tls.__struct_fields__:
-            self._keep(name, b"")
+        for name in TlsFiles.__struct_fields__:
+            self._write(name, b"")
 
     def clear(self) -> None:
         """Empty the copies, and keep them for later."""
@@ -47,7 +47,7 @@ class Copies:
         while self._descriptors:
             os.close(self._descriptors.popitem()[1])
 
-    def _keep(self, name: str, data: bytes) -> Path:
+    def _write(self, name: str, data: bytes) -> Path:
         """Write bytes to the copy of this name. Return its path."""
         if name not in self._descriptors:
             self._descriptors[name] = os.memfd_create(f"nightsafe-{name}")

@@ -9,7 +9,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import files
 
 
-class Tls(Struct, frozen=True):
+class TlsFiles(Struct, frozen=True):
     """The TLS files of a server.
 
     Attributes:
@@ -23,7 +23,7 @@ class Tls(Struct, frozen=True):
     client_ca: Path | None = None
 
 
-def tls_of(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
+def check_tls_files(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
     """Check the named files and that they belong together. Return None if no file is named.
 
     Raises:
@@ -32,23 +32,23 @@ def tls_of(certificate: Path | None, key: Path | None, client_ca: Path | None) -
     if certificate is None and key is None and client_ca is None:
         return None
     if certificate is None or key is None:
-        given, lacking = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
-        given = given if certificate or key else "--tls-client-ca"
-        lacking = lacking if certificate or key else "--tls-cert and --tls-key"
-        raise _invalid(f"{given} also needs {lacking}")
+        named, missing = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
+        named = named if certificate or key else "--tls-client-ca"
+        missing = missing if certificate or key else "--tls-cert and --tls-key"
+        raise _invalid(f"{named} also needs {missing}")
     _check_pair(certificate, key)
     if client_ca is not None:
         _check_authority(client_ca)
-    return Tls(certificate, key, client_ca)
+    return TlsFiles(certificate, key, client_ca)
 
 
 def _check_pair(certificate: Path, key: Path) -> None:
     """Refuse a certificate and a key that cannot be used together."""
     _check_certificates(certificate, files.read(certificate, private=False))
-    secret = files.read(key, private=True)
-    if b"PRIVATE KEY-----" not in secret:
+    key_content = files.read(key, private=True)
+    if b"PRIVATE KEY-----" not in key_content:
         raise _invalid(f"{key}: it holds no private key in PEM form")
-    if b"ENCRYPTED" in secret:
+    if b"ENCRYPTED" in key_content:
         raise _invalid(f"{key}: it is encrypted; decrypt it with: openssl pkey -in {key} -out NEW.pem")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
@@ -71,6 +71,6 @@ def _check_certificates(path: Path, content: bytes) -> None:
         raise _invalid(f"{path}: it holds no certificate in PEM form") from None
 
 
-def _invalid(what: str) -> NightsafeError:
+def _invalid(problem: str) -> NightsafeError:
     """Return a refusal to start."""
-    return NightsafeError(Code.INVALID, what)
+    return NightsafeError(Code.INVALID, problem)

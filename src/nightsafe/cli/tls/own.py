@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import structlog
 
-from nightsafe.cli.tls.copies import Copies
-from nightsafe.cli.tls.files import tls_of
+from nightsafe.cli.tls.copies import TlsCopies
+from nightsafe.cli.tls.files import check_tls_files
 from nightsafe.errors import NightsafeError
 
 _log = structlog.get_logger()
@@ -16,7 +16,7 @@ _END: Final = "-----END CERTIFICATE-----"
 _OPTIONS: Final = {"certificate": "tls_cert", "key": "tls_key", "client_ca": "tls_client_ca"}
 
 
-class OwnTls:
+class ApiTlsFiles:
     """Copies of the TLS files for the API's process, which may not open renewed files itself.
 
     Args:
@@ -28,15 +28,15 @@ class OwnTls:
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values: Final = values
-        self._copies: Final = Copies()
+        self._copies: Final = TlsCopies()
         self.context: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if values["tls_cert"] else None
         """The TLS context for this process's own API; None for plain HTTP."""
-        self.copied: Final[dict[str, Path]] = {}
+        self.copied_options: Final[dict[str, Path]] = {}
         """The options for the API's process, with the paths of the copies."""
         if self.context is not None:
             self.context.check_hostname = False  # the API is on this machine and shows the certificate of the file
             self.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        self._take()
+        self._copy_files()
 
     @property
     def descriptors(self) -> Iterable[int]:
@@ -46,7 +46,7 @@ class OwnTls:
     def renew(self) -> None:
         """Reload the files. Files that cannot be used change nothing."""
         try:
-            self._take()
+            self._copy_files()
         except NightsafeError as error:
             _log.error("tls.refused", reason=error.problems[0].detail)
 
@@ -54,16 +54,18 @@ class OwnTls:
         """Close the copies."""
         self._copies.close()
 
-    def _take(self) -> None:
+    def _copy_files(self) -> None:
         """Check and copy the files, and trust the certificate in addition to earlier ones."""
-        tls = tls_of(*(self._values[option] for option in _OPTIONS.values()))
+        tls = check_tls_files(*(self._values[option] for option in _OPTIONS.values()))
         if tls is None or self.context is None:
             return
-        copied = self._copies.take(tls)
-        self.context.load_verify_locations(cadata=_first(copied.certificate.read_text()))
+        copied_options = self._copies.copy(tls)
+        self.context.load_verify_locations(cadata=_first(copied_options.certificate.read_text()))
         if self._values["client_cert"]:
             self.context.load_cert_chain(self._values["client_cert"], self._values["client_key"])
-        self.copied.update({_OPTIONS[name]: getattr(copied, name) for name in _OPTIONS if getattr(copied, name)})
+        self.copied_options.update(
+            {_OPTIONS[name]: getattr(copied_options, name) for name in _OPTIONS if getattr(copied_options, name)}
+        )
 
 
 def _first(pem: str) -> str:

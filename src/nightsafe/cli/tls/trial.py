@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from nightsafe.cli.tls.files import Tls
+from nightsafe.cli.tls.files import TlsFiles
 from nightsafe.confining.process import hide
 from nightsafe.errors import Code, NightsafeError
 
 _SECONDS: Final = 20.0
 
 
-async def try_out(tls: Tls, descriptors: Iterable[int], port: int) -> None:
+async def try_tls_files(tls: TlsFiles, descriptors: Iterable[int], port: int) -> None:
     """Start a server with these files in another process.
 
     Args:
@@ -27,14 +27,14 @@ async def try_out(tls: Tls, descriptors: Iterable[int], port: int) -> None:
     Raises:
         NightsafeError: INVALID, if the server does not start.
     """
-    given = [str(path) for path in (tls.certificate, tls.key, tls.client_ca) if path is not None]
-    nowhere = asyncio.subprocess.DEVNULL
+    arguments = [str(path) for path in (tls.certificate, tls.key, tls.client_ca) if path is not None]
+    null = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "nightsafe.cli.tls.trial", str(port), *given),
+        *(sys.executable, "-P", "-m", "nightsafe.cli.tls.trial", str(port), *arguments),
         pass_fds=tuple(descriptors),
-        stdin=nowhere,
-        stdout=nowhere,
-        stderr=nowhere,
+        stdin=null,
+        stdout=null,
+        stderr=null,
     )
     try:
         code = await asyncio.wait_for(process.wait(), _SECONDS)
@@ -45,23 +45,23 @@ async def try_out(tls: Tls, descriptors: Iterable[int], port: int) -> None:
         raise NightsafeError(Code.INVALID, "the server cannot use the new certificate and key")
 
 
-async def _start(tls: Tls, port: int) -> None:
+async def _start(tls: TlsFiles, port: int) -> None:
     """Start a server and return when it is ready."""
-    from nightsafe.cli.server.listener import ListeningServer, listen, until_ready  # noqa: PLC0415 - only in the trial
+    from nightsafe.cli.server.listener import ListeningServer, listen, wait_until_ready  # noqa: PLC0415 - only in the trial
 
-    async def nobody(_: object, __: object, ___: object) -> None:
+    async def application(_: object, __: object, ___: object) -> None:
         """Answer nothing."""
 
     with listen("127.0.0.1", port) as listener:
-        serving = asyncio.ensure_future(ListeningServer(nobody, listener, tls).serve())
-        await until_ready(listener, serving)
+        serving = asyncio.ensure_future(ListeningServer(application, listener, tls).serve())
+        await wait_until_ready(listener, serving)
 
 
 def main() -> None:
     """Test the files of the command line."""
     hide()
-    certificate, key, *authority = map(Path, sys.argv[2:])
-    asyncio.run(_start(Tls(certificate, key, authority[0] if authority else None), int(sys.argv[1])))
+    certificate, key, *client_ca = map(Path, sys.argv[2:])
+    asyncio.run(_start(TlsFiles(certificate, key, client_ca[0] if client_ca else None), int(sys.argv[1])))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import check_text, data_option, json_option, seconds_type
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
 from nightsafe.cli.terminal.confirm import confirm, yes_option
-from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.cli.terminal.output import say
-from nightsafe.cli.terminal.table import table
-from nightsafe.cli.token.lifetime import DEFAULT_DAYS, check_time, end_of
-from nightsafe.cli.token.policies import Scopes, check_ranges, condition_of, need_limits, policies_of
+from nightsafe.cli.terminal.table import format_table
+from nightsafe.cli.token.lifetime import DEFAULT_DAYS, check_time, expiry_of
+from nightsafe.cli.token.policies import Scopes, check_ranges, condition_of, confirm_unlimited, policies_of
 from nightsafe.identity import credentials
 from nightsafe.identity.conditions import Condition
 from nightsafe.sealing import files
@@ -108,31 +108,31 @@ def command() -> None:
     help="Store the token in the data directory, for `nightsafe` on this machine, and do not print it.",
 )
 @json_option
-def create(*, data: Path, keep: bool, as_json: bool, **asked: Any) -> None:
+def create(*, data: Path, keep: bool, as_json: bool, **options: Any) -> None:
     """Create a token and print it once.
 
     Without --permission the token allows everything that is possible in the account. Then limit it with --script,
     --deny-permission or --deny-script, give --all-access, or confirm the question. A denied permission stays denied,
     even if another option allows it.
     """
-    end = end_of(asked["expires_in"], asked["expires_on"], asked["not_before"], never=asked["no_expiry"])
+    end = expiry_of(options["expires_in"], options["expires_on"], options["not_before"], never=options["no_expiry"])
     scopes = Scopes(
-        permissions=asked["permissions"],
-        scripts=asked["scripts"],
-        denied_permissions=asked["deny_permission"],
-        denied_scripts=asked["deny_script"],
+        permissions=options["permissions"],
+        scripts=options["scripts"],
+        denied_permissions=options["deny_permission"],
+        denied_scripts=options["deny_script"],
     )
-    need_limits(scopes, all_access=asked["all_access"])
-    directory, kept = DataDirectory(data), data / KEPT_TOKEN
-    before = _kept_before(directory, kept) if keep else None
-    with _keeping(kept) if keep else _showing(end, as_json=as_json) as give:
-        account, issued = directory.run(lambda store: _issue(store, scopes, end, asked, give))
+    confirm_unlimited(scopes, all_access=options["all_access"])
+    directory, stored = DataDirectory(data), data / KEPT_TOKEN
+    before = _stored_token(directory, stored) if keep else None
+    with _storing(stored) if keep else _printing(end, as_json=as_json) as hand_over:
+        account, issued = directory.run(lambda store: _issue(store, scopes, end, options, hand_over))
     if keep:
-        shown = _shown_new(account, issued, end)
-        click.echo(json.dumps(shown) if as_json else f"Stored the token {issued.id} in {kept}")
+        fields = _new_token_fields(account, issued, end)
+        click.echo(json.dumps(fields) if as_json else f"Stored the token {issued.id} in {stored}")
     if before is not None:
         say(f"the token {before.id}, stored there before, is still valid. Run: nightsafe token revoke {before.id}")
-    if end and not as_json and asked["expires_in"] is None and asked["expires_on"] is None:
+    if end and not as_json and options["expires_in"] is None and options["expires_on"] is None:
         say(f"the token expires on {format_time(end)}; change this with --expires-in, --expires-on or --no-expiry")
 
 
@@ -140,28 +140,28 @@ async def _issue(
     store: SqliteStore,
     scopes: Scopes,
     end: int | None,
-    asked: dict[str, Any],
-    give: Callable[[str, IssuedToken], None],
+    options: dict[str, Any],
+    hand_over: Callable[[str, IssuedToken], None],
 ) -> tuple[str, IssuedToken]:
-    """Create a token in the store after `give` has printed or stored it. Return the account's ID and the token."""
-    account = await find_account(store, asked["account_id"])
-    user = await find_member(store, account, asked["email"])
+    """Create a token after `hand_over` has printed or stored it. Return the account's ID and the token."""
+    account = await find_account(store, options["account_id"])
+    user = await find_member(store, account, options["email"])
     issued = await issue_token(
         store,
         account.id,
         user.id,
-        asked["name"],
-        show=lambda issued: give(account.id, issued),
-        policies=policies_of(scopes, account.id, user.id if asked["owner"] == "user" else ""),
-        condition=condition_of(asked["ip"], asked["not_ip"]),
-        not_before=asked["not_before"],
+        options["name"],
+        show=lambda issued: hand_over(account.id, issued),
+        policies=policies_of(scopes, account.id, user.id if options["owner"] == "user" else ""),
+        condition=condition_of(options["ip"], options["not_ip"]),
+        not_before=options["not_before"],
         expires_on=end,
-        owner=asked["owner"],
+        owner=options["owner"],
     )
     return account.id, issued
 
 
-def _kept_before(directory: DataDirectory, path: Path) -> Token | None:
+def _stored_token(directory: DataDirectory, path: Path) -> Token | None:
     """Return the token stored in a file if it is still valid, or None."""
     try:
         digest = credentials.digest(path.read_bytes().strip())
@@ -183,9 +183,9 @@ def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
     async def work(store: SqliteStore) -> list[dict[str, Any]]:
         """Return the tokens in the form of the list."""
         if account_id is None:
-            return [await _shown(store, token) for token in await all_tokens(store)]
+            return [await _token_fields(store, token) for token in await all_tokens(store)]
         return [
-            await _shown(store, token)
+            await _token_fields(store, token)
             for token in await tokens_of_account_and_members(store, await find_account(store, account_id))
         ]
 
@@ -194,7 +194,7 @@ def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps({"tokens": tokens}))
         return
     columns = ("id", "status", "owner", "expires_on", "name")
-    click.echo(table(columns, [[str(token[column] or "-") for column in columns] for token in tokens]))
+    click.echo(format_table(columns, [[str(token[column] or "-") for column in columns] for token in tokens]))
 
 
 @command.command("roll")
@@ -207,13 +207,13 @@ def roll(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     directory = DataDirectory(data)
     name = directory.run(lambda store: find_token(store, token_id)).name
     confirm(f"Give the token {name} ({token_id}) a new value? The old value will be refused.", yes=yes)
-    with handing_over("the token") as show:
+    with print_before_storing("the token") as show:
 
-        def give(issued: IssuedToken) -> None:
+        def hand_over(issued: IssuedToken) -> None:
             """Print the new value."""
             show(json.dumps({"id": issued.id, "api_token": issued.token}) if as_json else issued.token)
 
-        directory.run(lambda store: roll_token(store, token_id, show=give))
+        directory.run(lambda store: roll_token(store, token_id, show=hand_over))
 
 
 @command.command("revoke")
@@ -230,38 +230,38 @@ def revoke(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     click.echo(json.dumps({"id": token_id}) if as_json else f"Revoked the token {token_id}")
 
 
-def _shown_new(account: str, issued: IssuedToken, end: int | None) -> dict[str, Any]:
+def _new_token_fields(account: str, issued: IssuedToken, end: int | None) -> dict[str, Any]:
     """Return the metadata of a new token, without its value."""
     return {"account_id": account, "id": issued.id, "expires_on": None if end is None else format_time(end)}
 
 
 @contextmanager
-def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, IssuedToken], None]]:
+def _printing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, IssuedToken], None]]:
     """Give a function that prints a new token."""
-    with handing_over("the token") as show:
+    with print_before_storing("the token") as show:
 
-        def give(account: str, issued: IssuedToken) -> None:
+        def hand_over(account: str, issued: IssuedToken) -> None:
             """Print the token."""
-            shown = _shown_new(account, issued, end) | {"api_token": issued.token}
-            show(json.dumps(shown) if as_json else issued.token)
+            fields = _new_token_fields(account, issued, end) | {"api_token": issued.token}
+            show(json.dumps(fields) if as_json else issued.token)
 
-        yield give
+        yield hand_over
 
 
 @contextmanager
-def _keeping(path: Path) -> Iterator[Callable[[str, IssuedToken], None]]:
+def _storing(path: Path) -> Iterator[Callable[[str, IssuedToken], None]]:
     """Give a function that writes a new token to a file. If creating the token fails, the old file is restored."""
     before = path.read_bytes() if path.is_file() else None
     written = False
 
-    def give(_: str, issued: IssuedToken) -> None:
+    def hand_over(_: str, issued: IssuedToken) -> None:
         """Write the token."""
         nonlocal written
         files.write(path, issued.token.encode() + b"\n", private=True, replace=True)
         written = True
 
     try:
-        yield give
+        yield hand_over
     except BaseException:
         if written and before is not None:
             files.write(path, before, private=True, replace=True)
@@ -270,7 +270,7 @@ def _keeping(path: Path) -> Iterator[Callable[[str, IssuedToken], None]]:
         raise
 
 
-async def _shown(store: SqliteStore, token: Token) -> dict[str, Any]:
+async def _token_fields(store: SqliteStore, token: Token) -> dict[str, Any]:
     """Return a token's metadata for the list."""
     user = await store.user(token.user_id)
     email = user.email if user else ""

@@ -23,7 +23,7 @@ def check_time(_: click.Context, __: click.Parameter, value: str | None) -> int 
         raise click.BadParameter(f"{value!r} is not a time; give one like 2030-01-31T12:00:00Z") from None
 
 
-def end_of(expires_in: int | None, expires_on: int | None, not_before: int | None, *, never: bool) -> int | None:
+def expiry_of(expires_in: int | None, expires_on: int | None, not_before: int | None, *, never: bool) -> int | None:
     """Return a token's expiry in microseconds since 1970 UTC, or None if `never` is set.
 
     The default is `DEFAULT_DAYS` after its beginning, in whole seconds.

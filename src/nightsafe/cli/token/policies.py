@@ -41,7 +41,7 @@ class Scopes(Struct, frozen=True, kw_only=True):
     denied_scripts: Sequence[str] = ()
 
 
-def need_limits(scopes: Scopes, *, all_access: bool) -> None:
+def confirm_unlimited(scopes: Scopes, *, all_access: bool) -> None:
     """Ask for a confirmation before creating a token without any limit. Without a terminal, refuse it.
 
     Raises:
@@ -58,7 +58,7 @@ def need_limits(scopes: Scopes, *, all_access: bool) -> None:
     confirm(
         "Create a token for everything that is possible in the account?",
         yes=False,
-        unasked="give --permission or --script, or --all-access for such a token",
+        advice="give --permission or --script, or --all-access for such a token",
     )
 
 

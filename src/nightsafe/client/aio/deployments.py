@@ -10,7 +10,7 @@ from nightsafe.client.aio.listing import AsyncPaginator, listing
 from nightsafe.client.aio.page import AsyncItemsPage
 from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
-from nightsafe.client.call import Place, given
+from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.model import Deployment
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import AnnotationsParam, DeployedVersionParam
@@ -61,8 +61,10 @@ class AsyncDeployments:
             BadRequestError: the deployment is refused; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        place = Place(account_id, script_name)
-        call = calls.create_deployment(place, strategy, versions, given(force=force), annotations, options)
+        location = ScriptLocation(account_id, script_name)
+        call = calls.create_deployment(
+            location, strategy, versions, without_omitted(force=force), annotations, options
+        )
         return await self._sender.send(call)
 
     def list(
@@ -87,8 +89,8 @@ class AsyncDeployments:
             until: leave out deployments made after this time.
             options: extra headers and query, and a timeout for this request.
         """
-        query = given(page=page, per_page=per_page, since=since, until=until)
-        call = calls.list_deployments(Place(account_id, script_name), query, options)
+        query = without_omitted(page=page, per_page=per_page, since=since, until=until)
+        call = calls.list_deployments(ScriptLocation(account_id, script_name), query, options)
         return listing(self._sender, call, AsyncItemsPage)
 
     async def get(
@@ -101,8 +103,8 @@ class AsyncDeployments:
             NotFoundError: the script does not have this deployment.
             APIError: for any other reason.
         """
-        place = Place(account_id, script_name)
-        return await self._sender.send(calls.get_deployment(place, deployment_id, options))
+        location = ScriptLocation(account_id, script_name)
+        return await self._sender.send(calls.get_deployment(location, deployment_id, options))
 
 
 class AsyncDeploymentsWithRawResponse:

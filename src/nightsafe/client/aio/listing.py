@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from nightsafe.client.aio.page import AsyncPage
 from nightsafe.client.aio.sender import AsyncSender
 from nightsafe.client.call import Call
-from nightsafe.client.envelope import Listed
+from nightsafe.client.envelope import ListPage
 
 T = TypeVar("T")
 P = TypeVar("P", bound=AsyncPage[Any])
@@ -21,7 +21,7 @@ class AsyncPaginator(Generic[P, T]):
         kind: the class of the pages.
     """
 
-    def __init__(self, sender: AsyncSender, call: Call[Listed[T]], kind: type[P]) -> None:
+    def __init__(self, sender: AsyncSender, call: Call[ListPage[T]], kind: type[P]) -> None:
         self._sender = sender
         self._call = call
         self._kind = kind
@@ -36,6 +36,6 @@ class AsyncPaginator(Generic[P, T]):
             yield item
 
 
-def listing(sender: AsyncSender, call: Call[Listed[T]], kind: type[P]) -> AsyncPaginator[P, T]:
+def listing(sender: AsyncSender, call: Call[ListPage[T]], kind: type[P]) -> AsyncPaginator[P, T]:
     """Return a list. Nothing is requested yet."""
     return AsyncPaginator(sender, call, kind)

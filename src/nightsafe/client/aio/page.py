@@ -6,11 +6,11 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 import msgspec
 
 from nightsafe.client.call import Call
-from nightsafe.client.envelope import Listed
+from nightsafe.client.envelope import ListPage
 from nightsafe.client.model import Items, ResultInfo
 
 T = TypeVar("T")
-Fetch: TypeAlias = Callable[[Call[Listed[Any]]], Awaitable[Listed[Any]]]
+Fetch: TypeAlias = Callable[[Call[ListPage[Any]]], Awaitable[ListPage[Any]]]
 
 
 class AsyncPage(Generic[T]):
@@ -22,7 +22,7 @@ class AsyncPage(Generic[T]):
         listed: the answer.
     """
 
-    def __init__(self, fetch: Fetch, call: Call[Listed[T]], listed: Listed[T]) -> None:
+    def __init__(self, fetch: Fetch, call: Call[ListPage[T]], listed: ListPage[T]) -> None:
         self._fetch = fetch
         self._call = call
         self.items: list[T] = listed.items

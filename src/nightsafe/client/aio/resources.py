@@ -10,7 +10,7 @@ from nightsafe.client.aio.page import AsyncArrayPage
 from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.scripts import AsyncScripts, AsyncScriptsWithRawResponse
 from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
-from nightsafe.client.call import given
+from nightsafe.client.call import without_omitted
 from nightsafe.client.model import Account, TokenStatus, User
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 
@@ -164,7 +164,7 @@ class AsyncAccounts(_AsyncResource):
             per_page: the number of items on a page.
             options: extra headers and query, and a timeout for this request.
         """
-        query = given(direction=direction, name=name, page=page, per_page=per_page)
+        query = without_omitted(direction=direction, name=name, page=page, per_page=per_page)
         return listing(self._sender, calls.list_accounts(query, options), AsyncArrayPage)
 
     async def get(self, *, account_id: str, **options: Unpack[RequestOptions]) -> Account:

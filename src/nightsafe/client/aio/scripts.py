@@ -12,7 +12,7 @@ from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.secrets import AsyncSecrets
 from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.aio.versions import AsyncVersions
-from nightsafe.client.call import Place
+from nightsafe.client.call import ScriptLocation
 from nightsafe.client.form import File
 from nightsafe.client.model import Script
 from nightsafe.client.not_given import Omit, RequestOptions, omit
@@ -76,9 +76,9 @@ class AsyncScripts:
             BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        place, modules = Place(account_id, script_name), () if isinstance(files, Omit) else files
-        build = partial(calls.upload_script, place, metadata, bindings_inherit, modules, options)
-        return await self._sender.send_sealed(place, build)
+        location, modules = ScriptLocation(account_id, script_name), () if isinstance(files, Omit) else files
+        build = partial(calls.upload_script, location, metadata, bindings_inherit, modules, options)
+        return await self._sender.send_sealed(location, build)
 
     def list(
         self, *, account_id: str, tags: str | Omit = omit, **options: Unpack[RequestOptions]
@@ -99,7 +99,7 @@ class AsyncScripts:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
-        return await self._sender.send(calls.get_script(Place(account_id, script_name), options))
+        return await self._sender.send(calls.get_script(ScriptLocation(account_id, script_name), options))
 
     async def delete(
         self, script_name: str, *, account_id: str, force: bool | Omit = omit, **options: Unpack[RequestOptions]
@@ -110,7 +110,9 @@ class AsyncScripts:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
-        await self._sender.send(calls.delete_script(Place(account_id, script_name), {"force": force}, options))
+        await self._sender.send(
+            calls.delete_script(ScriptLocation(account_id, script_name), {"force": force}, options)
+        )
 
 
 class AsyncScriptsWithRawResponse:

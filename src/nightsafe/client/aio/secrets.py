@@ -9,7 +9,7 @@ from nightsafe.client.aio.listing import AsyncPaginator, listing
 from nightsafe.client.aio.page import AsyncSinglePage
 from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
-from nightsafe.client.call import Place, given
+from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.model import KeyFormat, Secret, Usage
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import SecretParam
@@ -96,7 +96,7 @@ class AsyncSecrets:
             NameTakenError: a binding of another kind has this name.
             APIError: for any other reason.
         """
-        fields = given(
+        fields = without_omitted(
             name=name,
             text=text,
             type=type,
@@ -106,8 +106,8 @@ class AsyncSecrets:
             key_base64=key_base64,
             key_jwk=key_jwk,
         )
-        place = Place(account_id, script_name)
-        return await self._sender.send_sealed(place, partial(calls.put_secret, place, fields, options))
+        location = ScriptLocation(account_id, script_name)
+        return await self._sender.send_sealed(location, partial(calls.put_secret, location, fields, options))
 
     def list(
         self, script_name: str, *, account_id: str, **options: Unpack[RequestOptions]
@@ -118,7 +118,9 @@ class AsyncSecrets:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
-        return listing(self._sender, calls.list_secrets(Place(account_id, script_name), options), AsyncSinglePage)
+        return listing(
+            self._sender, calls.list_secrets(ScriptLocation(account_id, script_name), options), AsyncSinglePage
+        )
 
     async def get(
         self,
@@ -143,8 +145,10 @@ class AsyncSecrets:
             SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
-        place = Place(account_id, script_name)
-        return await self._sender.send(calls.get_secret(place, secret_name, given(url_encoded=url_encoded), options))
+        location = ScriptLocation(account_id, script_name)
+        return await self._sender.send(
+            calls.get_secret(location, secret_name, without_omitted(url_encoded=url_encoded), options)
+        )
 
     async def delete(
         self,
@@ -162,8 +166,10 @@ class AsyncSecrets:
             SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
-        place = Place(account_id, script_name)
-        await self._sender.send(calls.delete_secret(place, secret_name, given(url_encoded=url_encoded), options))
+        location = ScriptLocation(account_id, script_name)
+        await self._sender.send(
+            calls.delete_secret(location, secret_name, without_omitted(url_encoded=url_encoded), options)
+        )
 
     async def bulk_update(
         self,
@@ -187,9 +193,9 @@ class AsyncSecrets:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason; `errors` names each faulty secret.
         """
-        fields = given(secrets=secrets, version_tags=version_tags)
-        place = Place(account_id, script_name)
-        return await self._sender.send_sealed(place, partial(calls.patch_secrets, place, fields, options))
+        fields = without_omitted(secrets=secrets, version_tags=version_tags)
+        location = ScriptLocation(account_id, script_name)
+        return await self._sender.send_sealed(location, partial(calls.patch_secrets, location, fields, options))
 
 
 class AsyncSecretsWithRawResponse:

@@ -8,14 +8,14 @@ from nightsafe.client.aio.page import AsyncPage
 from nightsafe.client.aio.response import AsyncAPIResponse
 from nightsafe.client.aio.transport import AsyncTransport
 from nightsafe.client.aio.waiting import sleep
-from nightsafe.client.call import Call, Place
-from nightsafe.client.calls import Seal
-from nightsafe.client.envelope import Listed
+from nightsafe.client.call import Call, ScriptLocation
+from nightsafe.client.calls import SealBinding
+from nightsafe.client.envelope import ListPage
 from nightsafe.client.errors import APIResponseValidationError, APIStatusError, BadRequestError
 from nightsafe.client.exchange import Exchange
 from nightsafe.client.messages import Response
 from nightsafe.client.rings.offer import Offer, get_ring
-from nightsafe.client.settings import Settings
+from nightsafe.client.settings import ClientSettings
 from nightsafe.errors import NightsafeError
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class AsyncSender:
         rings: the known public rings.
     """
 
-    def __init__(self, settings: Settings, transport: AsyncTransport, rings: client_sealed.Rings) -> None:
+    def __init__(self, settings: ClientSettings, transport: AsyncTransport, rings: client_sealed.Rings) -> None:
         self.settings = settings
         self.transport = transport
         self.rings = rings
@@ -43,13 +43,13 @@ class AsyncSender:
             APIError: when the call has no result.
         """
         exchange = Exchange(self.settings, call)
-        return exchange.result(await self._answer(exchange))
+        return exchange.result(await self._final_answer(exchange))
 
-    async def page(self, call: Call[Listed[T]], kind: type[P]) -> P:
+    async def page(self, call: Call[ListPage[T]], kind: type[P]) -> P:
         """Send a call for a page, and return the page."""
         return kind(self.send, call, await self.send(call))
 
-    async def send_sealed(self, place: Place, build: Callable[[Seal], Call[T]]) -> T:
+    async def send_sealed(self, location: ScriptLocation, build: Callable[[SealBinding], Call[T]]) -> T:
         """Send a call and return its result. Seal its secrets first, if the server accepts sealed values.
 
         If the server has new keys, its ring is fetched again.
@@ -59,48 +59,48 @@ class AsyncSender:
             SealingError: when sealing is required and not possible.
             APIError: when the call has no result for another reason.
         """
-        known = self.rings.knows(place) or self.settings.public_ring is not None
+        known = self.rings.knows(location) or self.settings.public_ring is not None
         try:
-            return await self._send_once_sealed(place, build)
+            return await self._send_once_sealed(location, build)
         except BadRequestError as error:
             if not known or not client_sealed.is_stale(error):
                 raise
-            ring = await self._ring(place)
+            ring = await self._fetch_ring(location)
             if ring is None:
                 raise  # the server accepts sealed values, so nothing is sent to it unsealed
-        self.rings.learn(self.settings, place, ring)
-        return await self._send_once_sealed(place, build)
+        self.rings.learn(self.settings, location, ring)
+        return await self._send_once_sealed(location, build)
 
-    async def _send_once_sealed(self, place: Place, build: Callable[[Seal], Call[T]]) -> T:
+    async def _send_once_sealed(self, location: ScriptLocation, build: Callable[[SealBinding], Call[T]]) -> T:
         """Send a call and return its result. Seal to the known ring, or to the ring that is fetched first."""
-        seal = await self._seal(place)
+        seal = await self._seal(location)
         try:
             call = build(seal)
         except NightsafeError as error:
-            raise client_sealed.refusal(self.settings, place, error) from None
+            raise client_sealed.refusal(self.settings, location, error) from None
         return await self.send(call)
 
-    async def _seal(self, place: Place) -> Seal:
+    async def _seal(self, location: ScriptLocation) -> SealBinding:
         """Return the function that seals for a place, or one that leaves secrets unchanged."""
-        if not client_sealed.is_wanted(self.settings, place):
-            return client_sealed.leave
-        if not self.rings.knows(place) and not self.rings.take_given(self.settings, place):
-            self.rings.learn(self.settings, place, await self._ring(place))
-        return self.rings.seal(self.settings, place)
+        if not client_sealed.is_sealing_enabled(self.settings, location):
+            return client_sealed.leave_unsealed
+        if not self.rings.knows(location) and not self.rings.use_ring_file(self.settings, location):
+            self.rings.learn(self.settings, location, await self._fetch_ring(location))
+        return self.rings.seal(self.settings, location)
 
-    async def _ring(self, place: Place) -> Offer | None:
+    async def _fetch_ring(self, location: ScriptLocation) -> Offer | None:
         """Return the ring that a server offers, or None."""
-        exchange = Exchange(self.settings, get_ring(place))
+        exchange = Exchange(self.settings, get_ring(location))
         try:
-            return exchange.result(await self._answer(exchange))
+            return exchange.result(await self._final_answer(exchange))
         except APIResponseValidationError:
             return None
         except APIStatusError as error:
-            if client_sealed.says_nothing(error):
+            if client_sealed.is_inconclusive(error):
                 raise
             return None
 
-    async def _answer(self, exchange: Exchange[Any]) -> Response:
+    async def _final_answer(self, exchange: Exchange[Any]) -> Response:
         """Return the final answer, after any retries.
 
         Raises:
@@ -110,9 +110,9 @@ class AsyncSender:
             try:
                 response = await self.transport.send(exchange.request, exchange.timeout)
             except OSError as error:
-                delay = exchange.failed(error)
+                delay = exchange.delay_after_error(error)
             else:
-                wait = exchange.answered(response)
+                wait = exchange.delay_after_answer(response)
                 if wait is None:
                     return response
                 delay = wait
@@ -125,18 +125,21 @@ class AsyncRawSender(AsyncSender):
     async def send(self, call: Call[T]) -> T:
         """Return the answer to a call."""
         exchange = Exchange(self.settings, call)
-        return cast("T", await self._raw(exchange, exchange.result))
+        return cast("T", await self._raw_answer(exchange, exchange.result))
 
-    async def page(self, call: Call[Listed[T]], kind: type[P]) -> P:
+    async def page(self, call: Call[ListPage[T]], kind: type[P]) -> P:
         """Return the answer to a call for a page. Further pages are parsed."""
         exchange = Exchange(self.settings, call)
-        parsing = AsyncSender(self.settings, self.transport, self.rings)
+        page_sender = AsyncSender(self.settings, self.transport, self.rings)
         return cast(
-            "P", await self._raw(exchange, lambda response: kind(parsing.send, call, exchange.result(response)))
+            "P",
+            await self._raw_answer(
+                exchange, lambda response: kind(page_sender.send, call, exchange.result(response))
+            ),
         )
 
-    async def _raw(self, exchange: Exchange[Any], parse: Callable[[Response], T]) -> AsyncAPIResponse[T]:
+    async def _raw_answer(self, exchange: Exchange[Any], parse: Callable[[Response], T]) -> AsyncAPIResponse[T]:
         """Return the answer."""
-        response = await self._answer(exchange)
+        response = await self._final_answer(exchange)
         exchange.refuse(response)
         return AsyncAPIResponse(exchange.request, response, exchange.retries_taken, parse)

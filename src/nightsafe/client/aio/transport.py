@@ -12,10 +12,10 @@ from nightsafe.client.network import (
     IDLE_SECONDS,
     MAX_CONNECTIONS,
     MAX_IDLE,
-    limits,
-    plain,
+    decompressed,
+    httpcore_timeouts,
     proxy_for,
-    trusted,
+    trusted_certificates,
 )
 from nightsafe.client.timeouts import Timeout
 
@@ -92,29 +92,29 @@ class AsyncHttpTransport:
             url,
             headers=request.raw_headers,
             content=request.content,
-            extensions={"timeout": limits(timeout)},
+            extensions={"timeout": httpcore_timeouts(timeout)},
         )
         answer = await self._pool(origin).handle_async_request(sent)
         try:
             content = await answer.aread()
         finally:
             await answer.aclose()
-        return Response(answer.status, answer.headers, plain(content, answer.headers))
+        return Response(answer.status, answer.headers, decompressed(content, answer.headers))
 
     def _pool(self, origin: Origin) -> httpcore.AsyncConnectionPool:
         """Return the pool of connections to a server."""
         pool = self._pools.get(origin)
         if pool is None:
-            made = self._new_pool(origin)
-            pool = self._pools.setdefault(origin, made)  # another thread may have been faster
-            if pool is made:
+            new = self._new_pool(origin)
+            pool = self._pools.setdefault(origin, new)  # another thread may have been faster
+            if pool is new:
                 close_when_forgotten(self, pool)
         return pool
 
     def _new_pool(self, origin: Origin) -> httpcore.AsyncConnectionPool:
         """Return a new pool without connections."""
         if self._ssl_context is None and origin.scheme == "https":
-            self._ssl_context = trusted()
+            self._ssl_context = trusted_certificates()
         return httpcore.AsyncConnectionPool(
             ssl_context=self._ssl_context,
             proxy=self._proxy or proxy_for(origin),

@@ -10,18 +10,18 @@ from typing import Any, Self, Unpack
 from nightsafe.client.blocking.resources import Accounts, CurrentUser, Workers, WorkersForPlatforms
 from nightsafe.client.blocking.sender import Sender
 from nightsafe.client.blocking.transport import HttpTransport, Transport
-from nightsafe.client.call import Place, make
+from nightsafe.client.call import ScriptLocation, make_call
 from nightsafe.client.client_sealed import Rings
 from nightsafe.client.envelope import result_of
 from nightsafe.client.not_given import Headers, Omit, Query, RequestOptions, omit
 from nightsafe.client.rings.offer import Offer, get_ring
 from nightsafe.client.settings import (
     DEFAULT_MAX_RETRIES,
+    ClientSettings,
     Credentials,
     PathLike,
     RingFiles,
-    Seal,
-    Settings,
+    SealMode,
     base_url_from_environment,
     credentials_from_environment,
     headers_from_environment,
@@ -77,7 +77,7 @@ class Nightsafe:
         default_headers: Headers | None = None,
         default_query: Query | None = None,
         http_client: Transport | None = None,
-        seal: Seal = True,
+        seal: SealMode = True,
         public_ring: PathLike | None = None,
         known_rings: PathLike | None = None,
     ) -> None:
@@ -150,7 +150,7 @@ class Nightsafe:
             body: a JSON object. Nothing in it is sealed.
             options: extra headers, query and body, and a timeout for this request.
         """
-        return self._sender.send(make(method, path, result_of(Any), options, query=query, body=body))
+        return self._sender.send(make_call(method, path, result_of(Any), options, query=query, body=body))
 
     def offered_ring(self, account_id: str) -> Offer:
         """Return the public ring that the server offers for an account. It is neither checked nor remembered.
@@ -158,7 +158,7 @@ class Nightsafe:
         Raises:
             APIError: when the server does not offer a ring.
         """
-        return self._sender.send(get_ring(Place(account_id, "")))
+        return self._sender.send(get_ring(ScriptLocation(account_id, "")))
 
     def copy(
         self,
@@ -174,7 +174,7 @@ class Nightsafe:
         max_retries: int | Omit = omit,
         default_headers: Headers | None = None,
         default_query: Query | None = None,
-        seal: Seal | Omit = omit,
+        seal: SealMode | Omit = omit,
         public_ring: PathLike | Omit = omit,
         known_rings: PathLike | Omit = omit,
     ) -> Self:
@@ -183,9 +183,9 @@ class Nightsafe:
         Settings that are not given stay the same. Headers and query parameters are added to the existing ones.
         """
         own = self._settings
-        given = Credentials(api_token, api_key, api_email, user_service_key)
+        credentials = Credentials(api_token, api_key, api_email, user_service_key)
         settings = make_settings(
-            credentials=own.credentials.with_those_of(given),
+            credentials=own.credentials.merged_with(credentials),
             base_url=own.base_url if base_url is None else base_url,
             api_version=own.api_version if api_version is None else api_version,
             timeout=own.timeout if isinstance(timeout, Omit) else timeout_of(timeout),
@@ -222,11 +222,11 @@ class Nightsafe:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
     @property
-    def _settings(self) -> Settings:
+    def _settings(self) -> ClientSettings:
         """Return the settings."""
         return self._sender.settings
 
-    def _with(self, settings: Settings, http_client: Transport | None) -> Self:
+    def _with(self, settings: ClientSettings, http_client: Transport | None) -> Self:
         """Return another client over the same connections. It keeps the rings if server and ring files match."""
         other = type(self).__new__(type(self))
         own = self._settings

@@ -11,7 +11,7 @@ from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import ItemsPage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.sender import RawSender, Sender
-from nightsafe.client.call import Place, given
+from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.model import Deployment
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import AnnotationsParam, DeployedVersionParam
@@ -60,8 +60,10 @@ class Deployments:
             BadRequestError: the deployment is refused; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        place = Place(account_id, script_name)
-        call = calls.create_deployment(place, strategy, versions, given(force=force), annotations, options)
+        location = ScriptLocation(account_id, script_name)
+        call = calls.create_deployment(
+            location, strategy, versions, without_omitted(force=force), annotations, options
+        )
         return self._sender.send(call)
 
     def list(
@@ -86,8 +88,8 @@ class Deployments:
             until: leave out deployments made after this time.
             options: extra headers and query, and a timeout for this request.
         """
-        query = given(page=page, per_page=per_page, since=since, until=until)
-        call = calls.list_deployments(Place(account_id, script_name), query, options)
+        query = without_omitted(page=page, per_page=per_page, since=since, until=until)
+        call = calls.list_deployments(ScriptLocation(account_id, script_name), query, options)
         return listing(self._sender, call, ItemsPage)
 
     def get(
@@ -100,8 +102,8 @@ class Deployments:
             NotFoundError: the script does not have this deployment.
             APIError: for any other reason.
         """
-        place = Place(account_id, script_name)
-        return self._sender.send(calls.get_deployment(place, deployment_id, options))
+        location = ScriptLocation(account_id, script_name)
+        return self._sender.send(calls.get_deployment(location, deployment_id, options))
 
 
 class DeploymentsWithRawResponse:

@@ -10,7 +10,7 @@ from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import SinglePage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.sender import RawSender, Sender
-from nightsafe.client.call import given, place_in_namespace
+from nightsafe.client.call import location_in_namespace, without_omitted
 from nightsafe.client.model import KeyFormat, Secret, Usage
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import SecretParam
@@ -101,7 +101,7 @@ class DispatchedSecrets:
             NameTakenError: a binding of another kind has this name.
             APIError: for any other reason.
         """
-        fields = given(
+        fields = without_omitted(
             name=name,
             text=text,
             type=type,
@@ -111,8 +111,8 @@ class DispatchedSecrets:
             key_base64=key_base64,
             key_jwk=key_jwk,
         )
-        place = place_in_namespace(account_id, dispatch_namespace, script_name)
-        return self._sender.send_sealed(place, partial(calls.put_secret, place, fields, options))
+        location = location_in_namespace(account_id, dispatch_namespace, script_name)
+        return self._sender.send_sealed(location, partial(calls.put_secret, location, fields, options))
 
     def list(
         self, script_name: str, *, account_id: str, dispatch_namespace: str, **options: Unpack[RequestOptions]
@@ -125,7 +125,7 @@ class DispatchedSecrets:
         """
         return listing(
             self._sender,
-            calls.list_secrets(place_in_namespace(account_id, dispatch_namespace, script_name), options),
+            calls.list_secrets(location_in_namespace(account_id, dispatch_namespace, script_name), options),
             SinglePage,
         )
 
@@ -154,8 +154,10 @@ class DispatchedSecrets:
             SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
-        place = place_in_namespace(account_id, dispatch_namespace, script_name)
-        return self._sender.send(calls.get_secret(place, secret_name, given(url_encoded=url_encoded), options))
+        location = location_in_namespace(account_id, dispatch_namespace, script_name)
+        return self._sender.send(
+            calls.get_secret(location, secret_name, without_omitted(url_encoded=url_encoded), options)
+        )
 
     def delete(
         self,
@@ -174,8 +176,10 @@ class DispatchedSecrets:
             SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
-        place = place_in_namespace(account_id, dispatch_namespace, script_name)
-        self._sender.send(calls.delete_secret(place, secret_name, given(url_encoded=url_encoded), options))
+        location = location_in_namespace(account_id, dispatch_namespace, script_name)
+        self._sender.send(
+            calls.delete_secret(location, secret_name, without_omitted(url_encoded=url_encoded), options)
+        )
 
     def bulk_update(
         self,
@@ -201,9 +205,9 @@ class DispatchedSecrets:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason; `errors` names each faulty secret.
         """
-        fields = given(secrets=secrets, version_tags=version_tags)
-        place = place_in_namespace(account_id, dispatch_namespace, script_name)
-        return self._sender.send_sealed(place, partial(calls.patch_secrets, place, fields, options))
+        fields = without_omitted(secrets=secrets, version_tags=version_tags)
+        location = location_in_namespace(account_id, dispatch_namespace, script_name)
+        return self._sender.send_sealed(location, partial(calls.patch_secrets, location, fields, options))
 
 
 class DispatchedSecretsWithRawResponse:

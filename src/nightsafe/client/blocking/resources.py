@@ -11,7 +11,7 @@ from nightsafe.client.blocking.page import ArrayPage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.scripts import Scripts, ScriptsWithRawResponse
 from nightsafe.client.blocking.sender import RawSender, Sender
-from nightsafe.client.call import given
+from nightsafe.client.call import without_omitted
 from nightsafe.client.model import Account, TokenStatus, User
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 
@@ -165,7 +165,7 @@ class Accounts(_Resource):
             per_page: the number of items on a page.
             options: extra headers and query, and a timeout for this request.
         """
-        query = given(direction=direction, name=name, page=page, per_page=per_page)
+        query = without_omitted(direction=direction, name=name, page=page, per_page=per_page)
         return listing(self._sender, calls.list_accounts(query, options), ArrayPage)
 
     def get(self, *, account_id: str, **options: Unpack[RequestOptions]) -> Account:

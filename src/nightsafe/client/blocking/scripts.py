@@ -13,7 +13,7 @@ from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.secrets import Secrets
 from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.blocking.versions import Versions
-from nightsafe.client.call import Place
+from nightsafe.client.call import ScriptLocation
 from nightsafe.client.form import File
 from nightsafe.client.model import Script
 from nightsafe.client.not_given import Omit, RequestOptions, omit
@@ -75,9 +75,9 @@ class Scripts:
             BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        place, modules = Place(account_id, script_name), () if isinstance(files, Omit) else files
-        build = partial(calls.upload_script, place, metadata, bindings_inherit, modules, options)
-        return self._sender.send_sealed(place, build)
+        location, modules = ScriptLocation(account_id, script_name), () if isinstance(files, Omit) else files
+        build = partial(calls.upload_script, location, metadata, bindings_inherit, modules, options)
+        return self._sender.send_sealed(location, build)
 
     def list(
         self, *, account_id: str, tags: str | Omit = omit, **options: Unpack[RequestOptions]
@@ -98,7 +98,7 @@ class Scripts:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
-        return self._sender.send(calls.get_script(Place(account_id, script_name), options))
+        return self._sender.send(calls.get_script(ScriptLocation(account_id, script_name), options))
 
     def delete(
         self, script_name: str, *, account_id: str, force: bool | Omit = omit, **options: Unpack[RequestOptions]
@@ -109,7 +109,7 @@ class Scripts:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
-        self._sender.send(calls.delete_script(Place(account_id, script_name), {"force": force}, options))
+        self._sender.send(calls.delete_script(ScriptLocation(account_id, script_name), {"force": force}, options))
 
 
 class ScriptsWithRawResponse:

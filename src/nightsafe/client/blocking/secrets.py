@@ -10,7 +10,7 @@ from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import SinglePage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.sender import RawSender, Sender
-from nightsafe.client.call import Place, given
+from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.model import KeyFormat, Secret, Usage
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import SecretParam
@@ -95,7 +95,7 @@ class Secrets:
             NameTakenError: a binding of another kind has this name.
             APIError: for any other reason.
         """
-        fields = given(
+        fields = without_omitted(
             name=name,
             text=text,
             type=type,
@@ -105,8 +105,8 @@ class Secrets:
             key_base64=key_base64,
             key_jwk=key_jwk,
         )
-        place = Place(account_id, script_name)
-        return self._sender.send_sealed(place, partial(calls.put_secret, place, fields, options))
+        location = ScriptLocation(account_id, script_name)
+        return self._sender.send_sealed(location, partial(calls.put_secret, location, fields, options))
 
     def list(self, script_name: str, *, account_id: str, **options: Unpack[RequestOptions]) -> SinglePage[Secret]:
         """List the secrets of a script, sorted by name.
@@ -115,7 +115,7 @@ class Secrets:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
-        return listing(self._sender, calls.list_secrets(Place(account_id, script_name), options), SinglePage)
+        return listing(self._sender, calls.list_secrets(ScriptLocation(account_id, script_name), options), SinglePage)
 
     def get(
         self,
@@ -140,8 +140,10 @@ class Secrets:
             SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
-        place = Place(account_id, script_name)
-        return self._sender.send(calls.get_secret(place, secret_name, given(url_encoded=url_encoded), options))
+        location = ScriptLocation(account_id, script_name)
+        return self._sender.send(
+            calls.get_secret(location, secret_name, without_omitted(url_encoded=url_encoded), options)
+        )
 
     def delete(
         self,
@@ -159,8 +161,10 @@ class Secrets:
             SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
-        place = Place(account_id, script_name)
-        self._sender.send(calls.delete_secret(place, secret_name, given(url_encoded=url_encoded), options))
+        location = ScriptLocation(account_id, script_name)
+        self._sender.send(
+            calls.delete_secret(location, secret_name, without_omitted(url_encoded=url_encoded), options)
+        )
 
     def bulk_update(
         self,
@@ -184,9 +188,9 @@ class Secrets:
             ScriptNotFoundError: the script does not exist.
             APIError: for any other reason; `errors` names each faulty secret.
         """
-        fields = given(secrets=secrets, version_tags=version_tags)
-        place = Place(account_id, script_name)
-        return self._sender.send_sealed(place, partial(calls.patch_secrets, place, fields, options))
+        fields = without_omitted(secrets=secrets, version_tags=version_tags)
+        location = ScriptLocation(account_id, script_name)
+        return self._sender.send_sealed(location, partial(calls.patch_secrets, location, fields, options))
 
 
 class SecretsWithRawResponse:

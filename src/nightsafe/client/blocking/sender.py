@@ -9,14 +9,14 @@ from nightsafe.client.blocking.page import Page
 from nightsafe.client.blocking.response import APIResponse
 from nightsafe.client.blocking.transport import Transport
 from nightsafe.client.blocking.waiting import sleep
-from nightsafe.client.call import Call, Place
-from nightsafe.client.calls import Seal
-from nightsafe.client.envelope import Listed
+from nightsafe.client.call import Call, ScriptLocation
+from nightsafe.client.calls import SealBinding
+from nightsafe.client.envelope import ListPage
 from nightsafe.client.errors import APIResponseValidationError, APIStatusError, BadRequestError
 from nightsafe.client.exchange import Exchange
 from nightsafe.client.messages import Response
 from nightsafe.client.rings.offer import Offer, get_ring
-from nightsafe.client.settings import Settings
+from nightsafe.client.settings import ClientSettings
 from nightsafe.errors import NightsafeError
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Sender:
         rings: the known public rings.
     """
 
-    def __init__(self, settings: Settings, transport: Transport, rings: client_sealed.Rings) -> None:
+    def __init__(self, settings: ClientSettings, transport: Transport, rings: client_sealed.Rings) -> None:
         self.settings = settings
         self.transport = transport
         self.rings = rings
@@ -44,13 +44,13 @@ class Sender:
             APIError: when the call has no result.
         """
         exchange = Exchange(self.settings, call)
-        return exchange.result(self._answer(exchange))
+        return exchange.result(self._final_answer(exchange))
 
-    def page(self, call: Call[Listed[T]], kind: type[P]) -> P:
+    def page(self, call: Call[ListPage[T]], kind: type[P]) -> P:
         """Send a call for a page, and return the page."""
         return kind(self.send, call, self.send(call))
 
-    def send_sealed(self, place: Place, build: Callable[[Seal], Call[T]]) -> T:
+    def send_sealed(self, location: ScriptLocation, build: Callable[[SealBinding], Call[T]]) -> T:
         """Send a call and return its result. Seal its secrets first, if the server accepts sealed values.
 
         If the server has new keys, its ring is fetched again.
@@ -60,48 +60,48 @@ class Sender:
             SealingError: when sealing is required and not possible.
             APIError: when the call has no result for another reason.
         """
-        known = self.rings.knows(place) or self.settings.public_ring is not None
+        known = self.rings.knows(location) or self.settings.public_ring is not None
         try:
-            return self._send_once_sealed(place, build)
+            return self._send_once_sealed(location, build)
         except BadRequestError as error:
             if not known or not client_sealed.is_stale(error):
                 raise
-            ring = self._ring(place)
+            ring = self._fetch_ring(location)
             if ring is None:
                 raise  # the server accepts sealed values, so nothing is sent to it unsealed
-        self.rings.learn(self.settings, place, ring)
-        return self._send_once_sealed(place, build)
+        self.rings.learn(self.settings, location, ring)
+        return self._send_once_sealed(location, build)
 
-    def _send_once_sealed(self, place: Place, build: Callable[[Seal], Call[T]]) -> T:
+    def _send_once_sealed(self, location: ScriptLocation, build: Callable[[SealBinding], Call[T]]) -> T:
         """Send a call and return its result. Seal to the known ring, or to the ring that is fetched first."""
-        seal = self._seal(place)
+        seal = self._seal(location)
         try:
             call = build(seal)
         except NightsafeError as error:
-            raise client_sealed.refusal(self.settings, place, error) from None
+            raise client_sealed.refusal(self.settings, location, error) from None
         return self.send(call)
 
-    def _seal(self, place: Place) -> Seal:
+    def _seal(self, location: ScriptLocation) -> SealBinding:
         """Return the function that seals for a place, or one that leaves secrets unchanged."""
-        if not client_sealed.is_wanted(self.settings, place):
-            return client_sealed.leave
-        if not self.rings.knows(place) and not self.rings.take_given(self.settings, place):
-            self.rings.learn(self.settings, place, self._ring(place))
-        return self.rings.seal(self.settings, place)
+        if not client_sealed.is_sealing_enabled(self.settings, location):
+            return client_sealed.leave_unsealed
+        if not self.rings.knows(location) and not self.rings.use_ring_file(self.settings, location):
+            self.rings.learn(self.settings, location, self._fetch_ring(location))
+        return self.rings.seal(self.settings, location)
 
-    def _ring(self, place: Place) -> Offer | None:
+    def _fetch_ring(self, location: ScriptLocation) -> Offer | None:
         """Return the ring that a server offers, or None."""
-        exchange = Exchange(self.settings, get_ring(place))
+        exchange = Exchange(self.settings, get_ring(location))
         try:
-            return exchange.result(self._answer(exchange))
+            return exchange.result(self._final_answer(exchange))
         except APIResponseValidationError:
             return None
         except APIStatusError as error:
-            if client_sealed.says_nothing(error):
+            if client_sealed.is_inconclusive(error):
                 raise
             return None
 
-    def _answer(self, exchange: Exchange[Any]) -> Response:
+    def _final_answer(self, exchange: Exchange[Any]) -> Response:
         """Return the final answer, after any retries.
 
         Raises:
@@ -111,9 +111,9 @@ class Sender:
             try:
                 response = self.transport.send(exchange.request, exchange.timeout)
             except OSError as error:
-                delay = exchange.failed(error)
+                delay = exchange.delay_after_error(error)
             else:
-                wait = exchange.answered(response)
+                wait = exchange.delay_after_answer(response)
                 if wait is None:
                     return response
                 delay = wait
@@ -126,16 +126,19 @@ class RawSender(Sender):
     def send(self, call: Call[T]) -> T:
         """Return the answer to a call."""
         exchange = Exchange(self.settings, call)
-        return cast("T", self._raw(exchange, exchange.result))
+        return cast("T", self._raw_answer(exchange, exchange.result))
 
-    def page(self, call: Call[Listed[T]], kind: type[P]) -> P:
+    def page(self, call: Call[ListPage[T]], kind: type[P]) -> P:
         """Return the answer to a call for a page. Further pages are parsed."""
         exchange = Exchange(self.settings, call)
-        parsing = Sender(self.settings, self.transport, self.rings)
-        return cast("P", self._raw(exchange, lambda response: kind(parsing.send, call, exchange.result(response))))
+        page_sender = Sender(self.settings, self.transport, self.rings)
+        return cast(
+            "P",
+            self._raw_answer(exchange, lambda response: kind(page_sender.send, call, exchange.result(response))),
+        )
 
-    def _raw(self, exchange: Exchange[Any], parse: Callable[[Response], T]) -> APIResponse[T]:
+    def _raw_answer(self, exchange: Exchange[Any], parse: Callable[[Response], T]) -> APIResponse[T]:
         """Return the answer."""
-        response = self._answer(exchange)
+        response = self._final_answer(exchange)
         exchange.refuse(response)
         return APIResponse(exchange.request, response, exchange.retries_taken, parse)

@@ -10,7 +10,7 @@ from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import ItemsPage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.sender import RawSender, Sender
-from nightsafe.client.call import Place, given
+from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.form import File
 from nightsafe.client.model import Version
 from nightsafe.client.not_given import Omit, RequestOptions, omit
@@ -58,9 +58,9 @@ class Versions:
             BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        place, modules = Place(account_id, script_name), () if isinstance(files, Omit) else files
-        build = partial(calls.upload_version, place, metadata, bindings_inherit, modules, options)
-        return self._sender.send_sealed(place, build)
+        location, modules = ScriptLocation(account_id, script_name), () if isinstance(files, Omit) else files
+        build = partial(calls.upload_version, location, metadata, bindings_inherit, modules, options)
+        return self._sender.send_sealed(location, build)
 
     def list(
         self,
@@ -82,8 +82,8 @@ class Versions:
             per_page: the number of items on a page.
             options: extra headers and query, and a timeout for this request.
         """
-        query = given(deployable=deployable, page=page, per_page=per_page)
-        call = calls.list_versions(Place(account_id, script_name), query, options)
+        query = without_omitted(deployable=deployable, page=page, per_page=per_page)
+        call = calls.list_versions(ScriptLocation(account_id, script_name), query, options)
         return listing(self._sender, call, ItemsPage)
 
     def get(
@@ -96,7 +96,7 @@ class Versions:
             NotFoundError: the script does not have this version.
             APIError: for any other reason.
         """
-        return self._sender.send(calls.get_version(Place(account_id, script_name), version_id, options))
+        return self._sender.send(calls.get_version(ScriptLocation(account_id, script_name), version_id, options))
 
 
 class VersionsWithRawResponse:

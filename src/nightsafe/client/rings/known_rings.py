@@ -33,7 +33,7 @@ _LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Whose(NamedTuple):
+class RingOwner(NamedTuple):
     """The server and account that a ring belongs to."""
 
     server: str
@@ -50,7 +50,7 @@ class CannotKeepError(Exception):
     """The file cannot be read or written. The message gives the reason."""
 
 
-Judge = Callable[[Identity | None], Identity]
+ChooseRing = Callable[[Identity | None], Identity]
 """Returns the ring to remember, given the known ring. Raises an error when the new ring does not follow from it."""
 
 
@@ -64,7 +64,7 @@ class KnownRings:
     def __init__(self, path: Path | None) -> None:
         self.path: Final = path
 
-    def get(self, whose: Whose) -> Identity | None:
+    def get(self, owner: RingOwner) -> Identity | None:
         """Return the remembered ring, or None.
 
         Raises:
@@ -73,10 +73,10 @@ class KnownRings:
         """
         if self.path is None:
             raise CannotKeepError(_HOMELESS)
-        return _find(self._lines(self.path), whose)
+        return _find(self._lines(self.path), owner)
 
-    def keep(self, whose: Whose, judge: Judge) -> Identity:
-        """Remember the ring that `judge` returns. `judge` gets the ring that is in the file at that moment.
+    def remember(self, owner: RingOwner, choose_ring: ChooseRing) -> Identity:
+        """Remember the ring that `choose_ring` returns. `choose_ring` gets the ring that is now in the file.
 
         Raises:
             UnusableError: when the file cannot be trusted.
@@ -87,14 +87,14 @@ class KnownRings:
         path = Path(os.path.realpath(self.path))
         with _locked(path):
             lines = self._lines(path)
-            known = _find(lines, whose)
-            found = judge(known)
-            if found != known:
-                kept = [line for line in lines if not _is_of(line, whose)] or [_HEAD]
-                _write(path, "".join([*kept, _line(whose, found)]))
-        return found
+            known = _find(lines, owner)
+            ring = choose_ring(known)
+            if ring != known:
+                kept = [line for line in lines if not _is_line_of(line, owner)] or [_HEAD]
+                _write(path, "".join([*kept, _line(owner, ring)]))
+        return ring
 
-    def forget(self, whose: Whose) -> bool:
+    def forget(self, owner: RingOwner) -> bool:
         """Forget a ring. Return whether one was remembered.
 
         Raises:
@@ -106,7 +106,7 @@ class KnownRings:
         path = Path(os.path.realpath(self.path))
         with _locked(path):
             lines = self._lines(path)
-            kept = [line for line in lines if not _is_of(line, whose)]
+            kept = [line for line in lines if not _is_line_of(line, owner)]
             if len(kept) < len(lines):
                 _write(path, "".join(kept))
         return len(kept) < len(lines)
@@ -115,7 +115,7 @@ class KnownRings:
         """Return the file's lines; an empty list when the file does not exist."""
         try:
             with os.fdopen(os.open(path, _READ), "rb") as file:
-                wrong = untrusted_file_reason(path, file.fileno())
+                problem = untrusted_file_reason(path, file.fileno())
                 content = file.read(_MOST_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -123,8 +123,8 @@ class KnownRings:
             raise CannotKeepError(f"{path} cannot be read: {error.strerror}") from None
         except OSError as error:
             raise UnusableError(f"{path} cannot be read: {error.strerror}") from None
-        if wrong is not None:
-            raise UnusableError(wrong)
+        if problem is not None:
+            raise UnusableError(problem)
         if len(content) > _MOST_BYTES:
             raise UnusableError(f"{path} is too large")
         try:
@@ -133,36 +133,36 @@ class KnownRings:
             raise UnusableError(f"{path} is not text") from None
 
 
-def known_rings(named: str | None) -> KnownRings | None:
+def known_rings(file: str | None) -> KnownRings | None:
     """Return the named file, else the file in the environment, else the user's default; None for `:memory:`."""
-    found = named or os.environ.get(KNOWN_RINGS) or None
-    if found == IN_MEMORY:
+    path = file or os.environ.get(KNOWN_RINGS) or None
+    if path == IN_MEMORY:
         return None
-    if found is not None:
-        return KnownRings(Path(found).absolute())
+    if path is not None:
+        return KnownRings(Path(path).absolute())
     folder = user_folder()
     return KnownRings(None if folder is None else folder / _NAME)
 
 
-def _is_of(line: str, whose: Whose) -> bool:
+def _is_line_of(line: str, owner: RingOwner) -> bool:
     """Tell whether a line is about the ring of a server and account."""
-    return line.split()[:2] == list(whose)
+    return line.split()[:2] == list(owner)
 
 
-def _find(lines: list[str], whose: Whose) -> Identity | None:
+def _find(lines: list[str], owner: RingOwner) -> Identity | None:
     """Return the ring of a server and account in the lines, or None."""
-    found = [line for line in lines if _is_of(line, whose)]
-    if not found:
+    matches = [line for line in lines if _is_line_of(line, owner)]
+    if not matches:
         return None
-    if len(found) > 1:
-        raise UnusableError(f"there are several lines for {whose.server} {whose.account}")
-    identity = _parsed(found[0].split())
+    if len(matches) > 1:
+        raise UnusableError(f"there are several lines for {owner.server} {owner.account}")
+    identity = _parse_fields(matches[0].split())
     if identity is None:
-        raise UnusableError(f"the line for {whose.server} {whose.account} is damaged")
+        raise UnusableError(f"the line for {owner.server} {owner.account} is damaged")
     return identity
 
 
-def _parsed(parts: list[str]) -> Identity | None:
+def _parse_fields(parts: list[str]) -> Identity | None:
     """Parse the fields of a line; None when they are invalid."""
     if len(parts) != _PARTS or not (parts[2].isascii() and parts[2].isdigit()) or int(parts[2][:20]) > _LARGEST:
         return None
@@ -176,10 +176,10 @@ def _parsed(parts: list[str]) -> Identity | None:
     return Identity(int(parts[2]), primary, signer)
 
 
-def _line(whose: Whose, ring: Identity) -> str:
+def _line(owner: RingOwner, ring: Identity) -> str:
     """Return one line."""
     signer = base64.b64encode(ring.signer).decode() or "-"
-    return f"{whose.server} {whose.account} {ring.number} {base64.b64encode(ring.primary).decode()} {signer}\n"
+    return f"{owner.server} {owner.account} {ring.number} {base64.b64encode(ring.primary).decode()} {signer}\n"
 
 
 @contextmanager
@@ -187,13 +187,13 @@ def _locked(path: Path) -> Iterator[None]:
     """Lock the file against changes by other processes. Make its directory if needed, for its owner alone."""
     try:
         _make_folder(path.parent)
-        wrong = untrusted_folder_reason(path)
+        problem = untrusted_folder_reason(path)
         descriptor = os.open(path.with_name(f".{path.name}.lock"), _LOCK, 0o600)
     except OSError as error:
         raise CannotKeepError(f"{path} cannot be written: {error.strerror}") from None
     try:
-        if wrong is not None:
-            raise UnusableError(wrong)
+        if problem is not None:
+            raise UnusableError(problem)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -209,15 +209,15 @@ def _make_folder(folder: Path) -> None:
 
 def _write(path: Path, content: str) -> None:
     """Replace the whole file atomically."""
-    beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
-        with os.fdopen(os.open(beside, _NEW, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(temporary, _NEW, 0o600), "w", encoding="utf-8") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise CannotKeepError(f"{path} cannot be written: {error.strerror}") from None
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)

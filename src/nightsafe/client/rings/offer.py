@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from nightsafe.client.call import Call, Place, make, segment
+from nightsafe.client.call import Call, ScriptLocation, make_call, segment
 from nightsafe.client.errors import SealingError
 from nightsafe.client.messages import Request
-from nightsafe.client.settings import Settings
+from nightsafe.client.settings import ClientSettings
 
 FORMAT: Final = "nightsafe-public-ring/"
 
@@ -21,23 +21,23 @@ class Offer(msgspec.Struct, frozen=True):
     """The proof of the ring's lineage, as JSON."""
 
 
-def get_ring(place: Place) -> Call[Offer]:
+def get_ring(location: ScriptLocation) -> Call[Offer]:
     """Describe a read of the server's public ring."""
-    return make("GET", _ring_path(place), _read_offer, {})
+    return make_call("GET", _ring_path(location), _read_offer, {})
 
 
-def refusal(settings: Settings, place: Place, why: str) -> SealingError:
+def refusal(settings: ClientSettings, location: ScriptLocation, reason: str) -> SealingError:
     """Return the error that nothing was sent, with the reason."""
-    request = Request("GET", settings.origin, (settings.prefix + _ring_path(place)).encode(), ())
-    return SealingError(f"nothing was sent: {why}", request)
+    request = Request("GET", settings.origin, (settings.prefix + _ring_path(location)).encode(), ())
+    return SealingError(f"nothing was sent: {reason}", request)
 
 
-def _ring_path(place: Place) -> str:
+def _ring_path(location: ScriptLocation) -> str:
     """Return the path of an account's ring."""
-    return f"/accounts/{segment('account_id', place.account_id)}/nightsafe/public-ring"
+    return f"/accounts/{segment('account_id', location.account_id)}/nightsafe/public-ring"
 
 
-class _Form(msgspec.Struct):
+class _RingFormat(msgspec.Struct):
     """The member that identifies a ring."""
 
     format: str = ""
@@ -55,6 +55,6 @@ def _read_offer(content: bytes) -> Offer:
     """Read the ring from its envelope. Refuse a result without the format of a ring: a server may answer anything."""
     envelope = msgspec.json.decode(content, type=_Envelope)
     ring, proof = bytes(envelope.result), bytes(envelope.result_info)
-    if not envelope.success or not msgspec.json.decode(ring, type=_Form).format.startswith(FORMAT):
+    if not envelope.success or not msgspec.json.decode(ring, type=_RingFormat).format.startswith(FORMAT):
         raise msgspec.ValidationError
     return Offer(ring) if proof == b"null" else Offer(ring, proof)

@@ -7,105 +7,109 @@ import logging
 from typing import Final
 from urllib.parse import quote
 
-from nightsafe.client.call import Place
+from nightsafe.client.call import ScriptLocation
 from nightsafe.client.errors import SealingError
-from nightsafe.client.rings.known_rings import CannotKeepError, Judge, UnusableError, Whose, known_rings
+from nightsafe.client.rings.known_rings import CannotKeepError, ChooseRing, RingOwner, UnusableError, known_rings
 from nightsafe.client.rings.offer import refusal
-from nightsafe.client.settings import Settings
+from nightsafe.client.settings import ClientSettings
 from nightsafe.sealing.rings.lineage import Identity, Link, NotFollowedError, follow
 
 _log: Final = logging.getLogger("nightsafe.client")
 
 
-class Trust:
+class TrustedRings:
     """The rings that one client trusts, by account."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, Identity] = {}
+        self._trusted: dict[str, Identity] = {}
 
-    def begin_with(self, place: Place, ring: Identity) -> None:
+    def trust(self, location: ScriptLocation, ring: Identity) -> None:
         """Trust a ring that the user gave, and the rings that follow from it."""
-        self._seen[place.account_id] = ring
+        self._trusted[location.account_id] = ring
 
-    def accept(self, settings: Settings, place: Place, ring: Identity, links: tuple[Link, ...]) -> str:
+    def accept(
+        self, settings: ClientSettings, location: ScriptLocation, ring: Identity, links: tuple[Link, ...]
+    ) -> str:
         """Remember a ring. Return the reason why it could not be remembered beyond this process, or "".
 
         Raises:
             SealingError: when the ring does not follow from the known ring, or the file cannot be trusted.
         """
 
-        def judge(known: Identity | None) -> Identity:
+        def choose_ring(known: Identity | None) -> Identity:
             """Return the ring to remember."""
             return ring if known is None else follow(known, ring, links)
 
-        known = self._seen.get(place.account_id)
+        known = self._trusted.get(location.account_id)
         try:
             if settings.public_ring is not None:
-                self._seen[place.account_id] = judge(known)
+                self._trusted[location.account_id] = choose_ring(known)
                 return ""
-            return self._remember(settings, place, judge)
+            return self._remember(settings, location, choose_ring)
         except NotFollowedError as error:
-            raise _refused(settings, place, str(error), ring, self._believed(settings, place)) from None
+            raise _refusal(settings, location, str(error), ring, self._known_ring(settings, location)) from None
         except UnusableError as error:
-            raise refusal(settings, place, f"the file of known rings cannot be used: {error}") from None
+            raise refusal(settings, location, f"the file of known rings cannot be used: {error}") from None
 
-    def refuse_lost(self, settings: Settings, place: Place) -> None:
+    def refuse_missing_ring(self, settings: ClientSettings, location: ScriptLocation) -> None:
         """Refuse to continue without a ring when one is known.
 
         Raises:
             SealingError: when a ring is known, or the file cannot be trusted.
         """
         try:
-            known = self._believed(settings, place)
+            known = self._known_ring(settings, location)
         except UnusableError as error:
-            raise refusal(settings, place, f"the file of known rings cannot be used: {error}") from None
+            raise refusal(settings, location, f"the file of known rings cannot be used: {error}") from None
         if known is not None:
             raise refusal(
                 settings,
-                place,
+                location,
                 f"{settings.base_url} offered a public ring for this account before ({known.fingerprint}), but no "
                 "longer offers one. If that is intended, run: nightsafe ring forget",
             )
 
-    def _remember(self, settings: Settings, place: Place, judge: Judge) -> str:
-        """Remember the ring that `judge` returns: in the file, or else in memory. Return why not in the file."""
-        whose, file = whose_ring(settings.base_url, place.account_id), known_rings(settings.known_rings)
+    def _remember(self, settings: ClientSettings, location: ScriptLocation, choose_ring: ChooseRing) -> str:
+        """Remember the chosen ring in the file, or else in memory. Return why not in the file."""
+        owner, file = ring_owner(settings.base_url, location.account_id), known_rings(settings.known_rings)
         if file is None:
-            self._seen[place.account_id] = judge(self._seen.get(place.account_id))
+            self._trusted[location.account_id] = choose_ring(self._trusted.get(location.account_id))
             return ""
         try:
-            known = file.get(whose)
-            found = None if known is None else judge(known)
-            if found is None or found != known:
-                found = file.keep(whose, judge)
+            known = file.get(owner)
+            ring = None if known is None else choose_ring(known)
+            if ring is None or ring != known:
+                ring = file.remember(owner, choose_ring)
                 if known is None:
-                    _log.info("the ring of %s is remembered from now on: %s", whose.server, found.fingerprint)
+                    _log.info("the ring of %s is remembered from now on: %s", owner.server, ring.fingerprint)
         except CannotKeepError as error:
-            self._seen[place.account_id] = judge(self._seen.get(place.account_id))
+            self._trusted[location.account_id] = choose_ring(self._trusted.get(location.account_id))
             return str(error)
-        self._seen[place.account_id] = found
+        self._trusted[location.account_id] = ring
         return ""
 
-    def _believed(self, settings: Settings, place: Place) -> Identity | None:
+    def _known_ring(self, settings: ClientSettings, location: ScriptLocation) -> Identity | None:
         """Return the known ring, or None."""
         file = None if settings.public_ring is not None else known_rings(settings.known_rings)
         if file is not None:
             try:
-                return file.get(whose_ring(settings.base_url, place.account_id))
+                return file.get(ring_owner(settings.base_url, location.account_id))
             except CannotKeepError:
                 pass
-        return self._seen.get(place.account_id)
+        return self._trusted.get(location.account_id)
 
 
-def whose_ring(base_url: str, account_id: str) -> Whose:
+def ring_owner(base_url: str, account_id: str) -> RingOwner:
     """Return the server and account of a ring, in the form of the file."""
-    return Whose(quote(base_url, safe="!$%&'()*+,/:;=@[]~"), quote(account_id))
+    return RingOwner(quote(base_url, safe="!$%&'()*+,/:;=@[]~"), quote(account_id))
 
 
-def _refused(settings: Settings, place: Place, how: str, ring: Identity, known: Identity | None) -> SealingError:
+def _refusal(
+    settings: ClientSettings, location: ScriptLocation, difference: str, ring: Identity, known: Identity | None
+) -> SealingError:
     """Return the error for a ring that does not follow from the known ring."""
     before = "none" if known is None else known.fingerprint
-    way_out = (
+    advice = (
         "give the right file as the public ring"
         if settings.public_ring is not None
         else "compare the offered ring with `nightsafe keys status` on the safe's machine, and then run: "
@@ -113,7 +117,7 @@ def _refused(settings: Settings, place: Place, how: str, ring: Identity, known: 
     )
     return refusal(
         settings,
-        place,
-        f"the ring that {settings.base_url} offers {how}. Known: {before}, offered: {ring.fingerprint}. If its keys "
-        f"were replaced on purpose, {way_out}",
+        location,
+        f"the ring that {settings.base_url} offers {difference}. Known: {before}, offered: {ring.fingerprint}. If "
+        f"its keys were replaced on purpose, {advice}",
     )

@@ -17,10 +17,10 @@ from nightsafe.bundle.signed import open_bundle
 from nightsafe.delivery.cache.serials import Serials
 from nightsafe.delivery.workerd.limits import CPU_SECONDS
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.interfaces import MessageVerifier
+from nightsafe.sealing.interfaces import Verifier
 
-_LATE_LOADS: Final = 8
-_LATE_SECONDS: Final = 5.0
+_MAX_SUPERSEDED: Final = 8
+_SUPERSEDED_SECONDS: Final = 5.0
 
 NOT_SERVED: Final = {"status": 404, "message": "there is no such script, or it is not deployed"}
 REFUSED: Final = {"status": 501, "message": "the script cannot be served here; the delivery log says why"}
@@ -35,7 +35,7 @@ class Load(Struct, frozen=True):
     fingerprint: bytes
 
 
-class Held(Struct, frozen=True):
+class ServedScript(Struct, frozen=True):
     """A script as it is served now.
 
     Attributes:
@@ -52,42 +52,44 @@ class Held(Struct, frozen=True):
 
     def route(self) -> dict[str, Any]:
         """Return the route, which tells workerd how to serve the script."""
-        versions = [{"load": one.number, "id": one.version.id, "share": one.version.percentage} for one in self.loads]
+        versions = [
+            {"load": load.number, "id": load.version.id, "share": load.version.percentage} for load in self.loads
+        ]
         return {
             "epoch": self.epoch,
             "versions": versions,
             "refusal": self.refusal,
-            "code": self.code,
-            "light": self.light,
+            "code": self.code_digest,
+            "light": self.may_share_process,
             "outside": NOT_SERVED if self.bundle.inner else None,
         }
 
     @property
-    def code(self) -> str:
+    def code_digest(self) -> str:
         """A digest of the code of all served versions. It stays the same when only values or percentages change."""
-        told = sorted(msgspec.json.encode(code_of(one.version)) for one in self.loads)
-        return sha256(b"".join(told)).hexdigest()[:16]
+        codes = sorted(msgspec.json.encode(code_parts(load.version)) for load in self.loads)
+        return sha256(b"".join(codes)).hexdigest()[:16]
 
     @property
-    def light(self) -> bool:
+    def may_share_process(self) -> bool:
         """Whether the script may run in a process shared with others once it has proved not to hold them up.
 
         False for a script that sets its own CPU limit, and for one that calls others, which would run beside it.
         """
         return all(
-            one.version.cpu_ms is None and all(binding.kind != "service" for binding in one.version.bindings)
-            for one in self.loads
+            load.version.cpu_ms is None and all(binding.kind != "service" for binding in load.version.bindings)
+            for load in self.loads
         )
 
     @property
     def cpu_seconds(self) -> float:
         """The CPU time that a request may use, in seconds."""
-        return max((one.version.cpu_ms or 0 for one in self.loads), default=0) / 1000 or CPU_SECONDS
+        return max((load.version.cpu_ms or 0 for load in self.loads), default=0) / 1000 or CPU_SECONDS
 
     @property
     def callees(self) -> set[str]:
         """The scripts that it has service bindings to."""
-        bindings = chain.from_iterable(one.version.bindings for one in self.loads)
+        bindings = chain.from_iterable(load.version.bindings for load in self.loads)
         return {callee_of(fields_of(binding)) for binding in bindings if binding.kind == "service"}
 
 
@@ -100,46 +102,48 @@ class BundleCache:
         serials: the highest serials seen.
     """
 
-    def __init__(self, account_id: str, verifier: MessageVerifier, serials: Serials) -> None:
+    def __init__(self, account_id: str, verifier: Verifier, serials: Serials) -> None:
         self._account_id = account_id
         self._verifier = verifier
         self._serials = serials
-        self._held: dict[str, Held] = {}
+        self._served: dict[str, ServedScript] = {}
         self._numbers = count(1)
         self._loads: dict[int, Load] = {}
-        self._late: defaultdict[str, deque[tuple[float, Load]]] = defaultdict(partial(deque, maxlen=_LATE_LOADS))
+        self._superseded: defaultdict[str, deque[tuple[float, Load]]] = defaultdict(
+            partial(deque, maxlen=_MAX_SUPERSEDED)
+        )
 
     def floor(self) -> int:
         """Return the lowest serial that a bundle requested from now on may have."""
         return self._serials.get(self._account_id)
 
-    def get(self, script: str) -> Held | None:
+    def get(self, script: str) -> ServedScript | None:
         """Return a script as it is served, or None when there is no bundle of it."""
-        return self._held.get(script)
+        return self._served.get(script)
 
-    def code(self, script: str) -> str:
+    def code_digest(self, script: str) -> str:
         """Return the code digest of a script, "" when there is no bundle of it."""
-        held = self._held.get(script)
-        return held.code if held else ""
+        served = self._served.get(script)
+        return served.code_digest if served else ""
 
     def cpu_seconds(self, script: str) -> float:
         """Return the CPU time that a request of a script may use, in seconds."""
-        held = self._held.get(script)
-        return held.cpu_seconds if held else CPU_SECONDS
+        served = self._served.get(script)
+        return served.cpu_seconds if served else CPU_SECONDS
 
     def serves(self, script: str, number: int) -> bool:
         """Return whether a script is currently served from the load with this number."""
-        held = self._held.get(script)
-        return held is not None and any(one.number == number for one in held.loads)
+        served = self._served.get(script)
+        return served is not None and any(load.number == number for load in served.loads)
 
     def callees(self, script: str) -> tuple[str, ...]:
         """Return the scripts that a script calls, directly or through others."""
-        found, left = set[str](), {script}
-        while left:
-            held = self._held.get(left.pop())
-            new = held.callees - found if held else set()
+        found, pending = set[str](), {script}
+        while pending:
+            served = self._served.get(pending.pop())
+            new = served.callees - found if served else set()
             found |= new
-            left |= new
+            pending |= new
         return tuple(sorted(found - {script}))
 
     def load(self, number: int) -> Load | None:
@@ -148,15 +152,17 @@ class BundleCache:
         A request that has chosen a version may ask for it just after a newer one replaced it. If it had to choose
         again each time, it might never get a version while the script keeps changing.
         """
-        return self._loads.get(number) or next((one for one in self._superseded() if one.number == number), None)
+        return self._loads.get(number) or next(
+            (load for load in self._recently_superseded() if load.number == number), None
+        )
 
     def scripts(self) -> Iterator[str]:
         """Return the names of the scripts that have a bundle."""
-        return iter(self._held)
+        return iter(self._served)
 
     def digests(self) -> set[bytes]:
         """Return the digests of all contents that are needed."""
-        loads = chain(self._loads.values(), self._superseded())
+        loads = chain(self._loads.values(), self._recently_superseded())
         return {module.digest for load in loads for module in load.version.modules}
 
     def admit(self, script: str, data: bytes, floor: int) -> Bundle | None:
@@ -182,35 +188,35 @@ class BundleCache:
                 f"the bundle has serial {bundle.serial}, but {floor} has been seen: the database was put back to an"
                 " older state, or somebody replays an answer that they recorded",
             )
-        _check_shares(bundle.versions)
+        _check_percentages(bundle.versions)
         self._serials.raise_to(self._account_id, bundle.serial)
-        held = self._held.get(script)
-        return None if held and held.bundle.serial > bundle.serial else bundle
+        served = self._served.get(script)
+        return None if served and served.bundle.serial > bundle.serial else bundle
 
-    def put(self, bundle: Bundle) -> Held | None:
+    def put(self, bundle: Bundle) -> ServedScript | None:
         """Serve a bundle that was admitted; return None when that changes nothing for workerd.
 
         One version that cannot be served makes the whole script refused; `refusals` gives the reasons.
         """
-        before = self._held.get(bundle.script)
+        before = self._served.get(bundle.script)
         if before and before.bundle.serial > bundle.serial:
             return None
         refusal = self._refusal(bundle)
-        loads = () if refusal else tuple(self._as_loads(bundle, before.loads if before else ()))
+        loads = () if refusal else tuple(self._make_loads(bundle, before.loads if before else ()))
         same = (
             before
-            and [_key(one) for one in before.loads] == [_key(one) for one in loads]
+            and [_route_key(load) for load in before.loads] == [_route_key(load) for load in loads]
             and before.refusal == refusal
             and before.bundle.inner == bundle.inner
         )
         epoch = before.epoch if before and same else (before.epoch if before else 0) + 1
         if before and not same:
-            self._drop(
-                bundle.script, (one for one in before.loads if one.number not in {new.number for new in loads})
+            self._supersede(
+                bundle.script, (load for load in before.loads if load.number not in {new.number for new in loads})
             )
-        self._loads |= {one.number: one for one in loads}
-        self._held[bundle.script] = held = Held(bundle, epoch, loads, refusal)
-        return None if same else held
+        self._loads |= {load.number: load for load in loads}
+        self._served[bundle.script] = served = ServedScript(bundle, epoch, loads, refusal)
+        return None if same else served
 
     @staticmethod
     def _refusal(bundle: Bundle) -> dict[str, Any] | None:
@@ -219,29 +225,29 @@ class BundleCache:
             return NOT_SERVED
         return REFUSED if refusals(bundle) else None
 
-    def _as_loads(self, bundle: Bundle, before: Iterable[Load]) -> Iterator[Load]:
+    def _make_loads(self, bundle: Bundle, before: Iterable[Load]) -> Iterator[Load]:
         """Yield a load for each version, with the previous number if nothing in the version has changed."""
-        known = {one.fingerprint: one.number for one in before}
+        known = {load.fingerprint: load.number for load in before}
         for version in bundle.versions:
             fingerprint = version.fingerprint()
             number = known.get(fingerprint) or next(self._numbers)
             yield Load(number, bundle, version, fingerprint)
 
-    def _drop(self, script: str, loads: Iterable[Load]) -> None:
+    def _supersede(self, script: str, loads: Iterable[Load]) -> None:
         """Move loads that were replaced to the late ones."""
         for load in loads:
             del self._loads[load.number]
-            self._late[script].append((time.monotonic(), load))
+            self._superseded[script].append((time.monotonic(), load))
 
-    def _superseded(self) -> Iterator[Load]:
+    def _recently_superseded(self) -> Iterator[Load]:
         """Yield the loads that were replaced a moment ago, and forget older ones."""
-        before = time.monotonic() - _LATE_SECONDS
-        for script, late in tuple(self._late.items()):
-            while late and late[0][0] < before:
-                late.popleft()
-            if not late:
-                del self._late[script]
-            yield from (load for _, load in late)
+        before = time.monotonic() - _SUPERSEDED_SECONDS
+        for script, superseded in tuple(self._superseded.items()):
+            while superseded and superseded[0][0] < before:
+                superseded.popleft()
+            if not superseded:
+                del self._superseded[script]
+            yield from (load for _, load in superseded)
 
 
 def refusals(bundle: Bundle) -> tuple[str, ...]:
@@ -255,19 +261,19 @@ def refusals(bundle: Bundle) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def code_of(version: BundleVersion) -> tuple[object, ...]:
+def code_parts(version: BundleVersion) -> tuple[object, ...]:
     """Return the parts of a version that are code, or that say how to run it."""
     modules = tuple((module.name, module.content_type, module.digest) for module in version.modules)
     flags = version.compatibility_flags
     return version.main_module, version.classic, version.compatibility_date, flags, version.cpu_ms, modules
 
 
-def _key(load: Load) -> tuple[int, float]:
+def _route_key(load: Load) -> tuple[int, float]:
     """Return the number and the percentage of a load, which workerd gets."""
     return load.number, load.version.percentage
 
 
-def _check_shares(versions: Iterable[BundleVersion]) -> None:
+def _check_percentages(versions: Iterable[BundleVersion]) -> None:
     """Refuse invalid percentages with NightsafeError INVALID."""
     shares = [version.percentage for version in versions]
     if not all(0 <= share <= 100 for share in shares) or (shares and not any(shares)):  # noqa: PLR2004 - per cent

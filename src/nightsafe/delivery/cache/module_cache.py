@@ -17,27 +17,27 @@ class ModuleCache:
 
     def __init__(self, source: BundleSource) -> None:
         self._source = source
-        self._kept: dict[bytes, bytes] = {}
+        self._contents: dict[bytes, bytes] = {}
 
-    async def of(self, version: BundleVersion) -> dict[bytes, bytes]:
+    async def contents_of(self, version: BundleVersion) -> dict[bytes, bytes]:
         """Return all contents of a version.
 
         Raises:
             NightsafeError: UNAVAILABLE, when a content cannot be fetched; INVALID, when it has another digest.
         """
-        return {module.digest: await self._one(module.digest) for module in version.modules}
+        return {module.digest: await self._content(module.digest) for module in version.modules}
 
-    async def _one(self, digest: bytes) -> bytes:
+    async def _content(self, digest: bytes) -> bytes:
         """Return one content."""
-        if digest not in self._kept:
+        if digest not in self._contents:
             data = await self._source.module(digest)
             if sha256(data).digest() != digest:
                 raise NightsafeError(Code.INVALID, "the contents of a module do not match the bundle's SHA-256")
-            self._kept[digest] = data
-        return self._kept[digest]
+            self._contents[digest] = data
+        return self._contents[digest]
 
     def keep_only(self, digests: Iterable[bytes]) -> None:
         """Drop all other contents."""
-        needed = set(digests)
-        for digest in [one for one in self._kept if one not in needed]:
-            del self._kept[digest]
+        needed_digests = set(digests)
+        for digest in [digest for digest in self._contents if digest not in needed_digests]:
+            del self._contents[digest]

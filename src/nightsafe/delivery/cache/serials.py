@@ -41,26 +41,26 @@ class Serials:
         self._path: Final = path
         self._serials: dict[str, int] = _read(path) if path.exists() else {}
         self._written = dict(self._serials)
-        self._writing: asyncio.Task[None] | None = None
+        self._write_task: asyncio.Task[None] | None = None
         self._lock = -1
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Lock the file against other delivery processes until `release` or the end of this process.
 
         Raises:
             NightsafeError: UNAVAILABLE, when another process holds the lock; INVALID, when the lock file beside it
                 cannot be made.
         """
-        beside = self._path.with_name(f"{self._path.name}.lock")
+        lock_path = self._path.with_name(f"{self._path.name}.lock")
         try:
-            self._lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.release()
             raise NightsafeError(Code.UNAVAILABLE, f"{self._path}: another delivery process uses it") from None
         except OSError as error:
             self.release()
-            raise NightsafeError(Code.INVALID, f"{beside}: cannot be used: {error.strerror}") from None
+            raise NightsafeError(Code.INVALID, f"{lock_path}: cannot be used: {error.strerror}") from None
 
     def release(self) -> None:
         """Unlock the file for other processes."""
@@ -76,13 +76,13 @@ class Serials:
         """Remember a serial if it is higher than the one remembered."""
         if self.get(account_id) < serial <= _LARGEST:
             self._serials[account_id] = serial
-            if self._writing is None or self._writing.done():
-                self._writing = asyncio.create_task(self._write())
+            if self._write_task is None or self._write_task.done():
+                self._write_task = asyncio.create_task(self._write())
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until the file has caught up."""
-        while self._writing is not None and not self._writing.done():
-            await asyncio.wait({self._writing})
+        while self._write_task is not None and not self._write_task.done():
+            await asyncio.wait({self._write_task})
 
     async def _write(self) -> None:
         """Write the file until it holds every serial remembered."""

@@ -13,13 +13,13 @@ from nightsafe.errors import Code, NightsafeError
 Network = IPv4Network | IPv6Network
 
 _TABLES: Final = Path("/proc/self/net")
-_LOOK_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 5.0
 """How often to read the addresses, for systems where the kernel announces no changes."""
 
 _CHANGES: Final = 0x10 | 0x100
 """RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR (rtnetlink(7))."""
 
-_MOST_NEWS: Final = 1 << 16
+_MAX_ANNOUNCEMENT: Final = 1 << 16
 _LOCAL: Final = 0x80000000 | 0x00100000
 """RTF_LOCAL and RTF_ANYCAST: routes that end at this machine (linux/ipv6_route.h)."""
 
@@ -36,18 +36,18 @@ def own_networks(tables: Path = _TABLES) -> frozenset[Network]:
         NightsafeError: UNAVAILABLE, when the list cannot be read: then the addresses to refuse are not known.
     """
     try:
-        fourth = (tables / "fib_trie").read_text()
+        ipv4 = (tables / "fib_trie").read_text()
     except OSError as error:
         detail = f"the addresses of this machine cannot be read from {tables}/fib_trie: {error.strerror}; "
         advice = "start where /proc/net is available, or let scripts reach this machine too, with --reach-private"
         raise NightsafeError(Code.UNAVAILABLE, detail + advice) from None
-    sixth = ""
+    ipv6 = ""
     with suppress(FileNotFoundError):  # IPv6 is off
-        sixth = (tables / "ipv6_route").read_text()
-    return frozenset((*collapse_addresses(_fourth(fourth)), *collapse_addresses(_sixth(sixth))))
+        ipv6 = (tables / "ipv6_route").read_text()
+    return frozenset((*collapse_addresses(_local_ipv4(ipv4)), *collapse_addresses(_local_ipv6(ipv6))))
 
 
-def _fourth(trie: str) -> Iterator[IPv4Network]:
+def _local_ipv4(trie: str) -> Iterator[IPv4Network]:
     """Yield the local networks in `fib_trie`, which has an address and below it prefix lengths, scopes and types."""
     address = ""
     for line in trie.splitlines():
@@ -58,7 +58,7 @@ def _fourth(trie: str) -> Iterator[IPv4Network]:
             yield IPv4Network(address + mark)
 
 
-def _sixth(routes: str) -> Iterator[IPv6Network]:
+def _local_ipv6(routes: str) -> Iterator[IPv6Network]:
     """Yield the local networks in `ipv6_route`, which has one route a line, in hexadecimal digits."""
     for line in routes.splitlines():
         destination, length, *rest = line.split()
@@ -66,40 +66,40 @@ def _sixth(routes: str) -> Iterator[IPv6Network]:
             yield IPv6Network((int(destination, 16), int(length, 16)))
 
 
-async def changes() -> AsyncGenerator[None]:
+async def address_changes() -> AsyncGenerator[None]:
     """Yield whenever the machine may have a new address: when the kernel announces one, and every few seconds."""
-    news = asyncio.Event()
+    changed = asyncio.Event()
     loop = asyncio.get_running_loop()
-    kernel = _kernel()
-    if kernel is not None:
-        loop.add_reader(kernel, _heard, kernel, news)
+    netlink = _open_netlink()
+    if netlink is not None:
+        loop.add_reader(netlink, _read_announcement, netlink, changed)
     try:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), _LOOK_SECONDS)
-            news.clear()
+                await asyncio.wait_for(changed.wait(), _POLL_SECONDS)
+            changed.clear()
             yield
     finally:
-        if kernel is not None:
-            loop.remove_reader(kernel)
-            kernel.close()
+        if netlink is not None:
+            loop.remove_reader(netlink)
+            netlink.close()
 
 
-def _kernel() -> socket.socket | None:
+def _open_netlink() -> socket.socket | None:
     """Open the socket on which the kernel announces addresses; None if it cannot be opened."""
     with suppress(OSError):
-        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         try:
-            kernel.bind((0, _CHANGES))
+            netlink.bind((0, _CHANGES))
         except OSError:
-            kernel.close()
+            netlink.close()
         else:
-            return kernel
+            return netlink
     return None
 
 
-def _heard(kernel: socket.socket, news: asyncio.Event) -> None:
+def _read_announcement(netlink: socket.socket, changed: asyncio.Event) -> None:
     """Read an announcement of the kernel. An error counts as news too: the kernel had more than it could keep."""
     with suppress(OSError):
-        kernel.recv(_MOST_NEWS)
-    news.set()
+        netlink.recv(_MAX_ANNOUNCEMENT)
+    changed.set()

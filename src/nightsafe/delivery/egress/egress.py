@@ -14,8 +14,8 @@ from typing import Final
 
 import structlog
 
-from nightsafe.delivery.egress.addresses import Network, changes, own_networks
-from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.egress.addresses import Network, address_changes, own_networks
+from nightsafe.delivery.lasting import keep_running
 
 _log = structlog.get_logger()
 
@@ -23,8 +23,8 @@ FILE: Final = "reach.capnp"
 """Name of the file that `runtime/runtime.capnp` imports."""
 
 NOT_PUBLIC: Final = tuple(
-    ip_network(one)
-    for one in (
+    ip_network(network)
+    for network in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
         "224.0.0.0/4", "240.0.0.0/4",
@@ -51,30 +51,32 @@ def through_nat64(network: IPv4Network) -> IPv6Network:
     return IPv6Network((whole, _NAT64.prefixlen + network.prefixlen))
 
 
-def refused(closed: Collection[Network], reach: Collection[Network]) -> list[Network]:
+def networks_to_refuse(closed: Collection[Network], reach: Collection[Network]) -> list[Network]:
     """Return the networks to refuse: the closed ones, also through NAT64, less the ones that the operator opened."""
-    every = {*closed, *(through_nat64(one) for one in closed if isinstance(one, IPv4Network))}
-    narrow = [one for one in every if one not in reach and not _is_covered(one, every, reach)]
-    return sorted(narrow, key=lambda one: (one.version, int(one.network_address), one.prefixlen))
+    candidates = {*closed, *(through_nat64(network) for network in closed if isinstance(network, IPv4Network))}
+    narrow = [
+        network for network in candidates if network not in reach and not _is_covered(network, candidates, reach)
+    ]
+    return sorted(narrow, key=lambda network: (network.version, int(network.network_address), network.prefixlen))
 
 
-def _is_covered(one: Network, every: Iterable[Network], reach: Iterable[Network]) -> bool:
+def _is_covered(network: Network, candidates: Iterable[Network], reach: Iterable[Network]) -> bool:
     """Return whether a wider rule refuses a network already, and no network in `reach` opens it again."""
-    return any(one != wider and _within(one, wider) and wider not in reach for wider in every) and not any(
-        _within(one, named) for named in reach
-    )
+    return any(
+        network != wider and _is_subnet(network, wider) and wider not in reach for wider in candidates
+    ) and not any(_is_subnet(network, named) for named in reach)
 
 
-def _within(one: Network, other: Network) -> bool:
+def _is_subnet(network: Network, other: Network) -> bool:
     """Return whether a network lies in another."""
-    if isinstance(one, IPv4Network):
-        return isinstance(other, IPv4Network) and one.subnet_of(other)
-    return isinstance(other, IPv6Network) and one.subnet_of(other)
+    if isinstance(network, IPv4Network):
+        return isinstance(other, IPv4Network) and network.subnet_of(other)
+    return isinstance(other, IPv6Network) and network.subnet_of(other)
 
 
-def _configuration(allow: Iterable[object], deny: Iterable[object]) -> str:
+def _config_text(allow: Iterable[object], deny: Iterable[object]) -> str:
     """Return the text of the file."""
-    return _BASE % tuple(", ".join(f'"{one}"' for one in some) for some in (allow, deny))
+    return _BASE % tuple(", ".join(f'"{network}"' for network in networks) for networks in (allow, deny))
 
 
 class Egress:
@@ -85,7 +87,7 @@ class Egress:
         reach: networks that the operator has opened.
         never: networks that the operator has closed.
         private: whether scripts may reach this machine and private networks too.
-        look: returns the networks that lead to this machine.
+        find_own_networks: returns the networks that lead to this machine.
     """
 
     def __init__(
@@ -95,12 +97,14 @@ class Egress:
         never: Iterable[Network] = (),
         *,
         private: bool = False,
-        look: Callable[[], frozenset[Network]] = own_networks,
+        find_own_networks: Callable[[], frozenset[Network]] = own_networks,
     ) -> None:
         self._never: Final = frozenset(never)
-        self._reach: Final = [one for one in reach if not any(_within(one, closed) for closed in self._never)]
+        self._reach: Final = [
+            network for network in reach if not any(_is_subnet(network, closed) for closed in self._never)
+        ]
         self._private: Final = private
-        self._look = look
+        self._find_own_networks = find_own_networks
         self._refused: frozenset[Network] = frozenset()
         self._task: asyncio.Task[None] | None = None
         self._text = ""
@@ -112,10 +116,10 @@ class Egress:
         Raises:
             NightsafeError: UNAVAILABLE, when the addresses of this machine cannot be read.
         """
-        own = () if self._private else (*NOT_PUBLIC, *self._look())
-        now = refused((*own, *self._never), self._reach)
+        own = () if self._private else (*NOT_PUBLIC, *self._find_own_networks())
+        now = networks_to_refuse((*own, *self._never), self._reach)
         added = not self._refused.issuperset(now)
-        text = _configuration(["public", *(["private"] if self._private else []), *self._reach], now)
+        text = _config_text(["public", *(["private"] if self._private else []), *self._reach], now)
         if text == self._text:
             os.utime(self.folder / FILE)  # so that no clean-up of old files removes it
             return False
@@ -129,7 +133,7 @@ class Egress:
 
     def start(self, renew: Callable[[], None]) -> None:
         """Watch for changes: when this machine gets an address that scripts could reach, `renew` every workerd."""
-        self._task = asyncio.create_task(lasting("reach", partial(self._follow, renew)))
+        self._task = asyncio.create_task(keep_running("reach", partial(self._follow, renew)))
 
     async def stop(self) -> None:
         """Stop watching, and remove the file."""
@@ -149,9 +153,9 @@ class Egress:
 
     async def _follow(self, renew: Callable[[], None]) -> None:
         """Write each change. Only a new address replaces workerd; a removed one takes effect in the next workerd."""
-        async with aclosing(changes()) as news:
+        async with aclosing(address_changes()) as changes:
             while True:
-                await anext(news)
+                await anext(changes)
                 if self.write():
                     _log.info("delivery.addresses_changed")
                     renew()

@@ -8,14 +8,14 @@ from msgspec.structs import replace
 from nightsafe.bundle.resealing import NewValue, OldValue
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.interfaces import Opener
 from nightsafe.sealing.rings.private_ring import PrivateKey, PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicKey, PublicRing
 from nightsafe.sealing.rings.ring_file import State
 from nightsafe.sealing.sealer import RingSealer
 
 
-def reseal_value(account_id: str, value: OldValue, primary: str, opener: NamedOpener, ring: PrivateRing) -> NewValue:
+def reseal_value(account_id: str, value: OldValue, primary: str, opener: Opener, ring: PrivateRing) -> NewValue:
     """Re-encrypt a value.
 
     The API names the key to seal to, but the key must be in the private ring: nothing is ever sealed to a stranger's
@@ -32,8 +32,8 @@ def reseal_value(account_id: str, value: OldValue, primary: str, opener: NamedOp
         NightsafeError: CANNOT_OPEN, when the value does not open for the place that the API names; INVALID, when the
             key is not in the private ring, or retired there.
     """
-    sealer = _sealer(_usable(ring, primary).in_state(State.PRIMARY).public)
-    signed = Context(
+    sealer = _sealer(_usable_key(ring, primary).in_state(State.PRIMARY).public)
+    signed_context = Context(
         account_id=account_id,
         namespace=value.namespace,
         script=value.script,
@@ -41,16 +41,16 @@ def reseal_value(account_id: str, value: OldValue, primary: str, opener: NamedOp
         kind=value.kind,
         public=value.public,
     )
-    place = replace(signed, name=value.sealed_name)
-    opened = opener.open_named(signed, place, value.record)
+    sealed_context = replace(signed_context, name=value.sealed_name)
+    opened = opener.open_named(signed_context, sealed_context, value.record)
     try:
-        sealed = sealer.seal(place, opened)
+        sealed = sealer.seal(sealed_context, opened)
     finally:
         opened.wipe()
     return NewValue(mark=value.mark, before=sha256(value.record).digest(), sealed=sealed)
 
 
-def _usable(ring: PrivateRing, key_id: str) -> PrivateKey:
+def _usable_key(ring: PrivateRing, key_id: str) -> PrivateKey:
     """Return the key to seal to; raise NightsafeError INVALID if it may not be used."""
     key = ring.get(key_id)
     if key is None:

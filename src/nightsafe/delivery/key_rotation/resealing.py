@@ -15,14 +15,14 @@ from msgspec import Struct
 from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, OldValues, ResealingResult
 from nightsafe.delivery.key_rotation.resealed_value import reseal_value
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.interfaces import Opener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 
 _log = structlog.get_logger()
 
 _IDLE_SECONDS: Final = 30.0
 _LONGEST_IDLE: Final = 3600.0
-_LOOK_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 1.0
 _NOT_HERE: Final = (
     "this process does not re-encrypt values under older keys after a rotation; run nightsafe keys reseal instead"
 )
@@ -52,7 +52,7 @@ class ResealingSource(Protocol):
         ...
 
 
-class RingOpener(NamedOpener, Protocol):
+class RingOpener(Opener, Protocol):
     """An opener whose ring can be read."""
 
     @property
@@ -111,7 +111,7 @@ class Resealer:
         self._opener: Final = opener
         self._rest: Final = rest
         self._idle_seconds: Final = idle_seconds
-        self._told_of: PrivateRing | None = None
+        self._warned_for: PrivateRing | None = None
         self.progress = Progress()
 
     async def run(self) -> None:
@@ -123,21 +123,25 @@ class Resealer:
         pause = self._idle_seconds
         while True:
             try:
-                done = await self.run_once()
-                pause = min(pause * 2, _LONGEST_IDLE) if done.unopened and not done.resealed else self._idle_seconds
+                progress = await self.run_once()
+                pause = (
+                    min(pause * 2, _LONGEST_IDLE)
+                    if progress.unopened and not progress.resealed
+                    else self._idle_seconds
+                )
             except NightsafeError as error:
-                pause = self._failed(error, pause)
+                pause = self._handle_failure(error, pause)
             await self._idle(pause)
 
-    def _failed(self, error: NightsafeError, pause: float) -> float:
+    def _handle_failure(self, error: NightsafeError, pause: float) -> float:
         """Log why a pass has failed; return the seconds to wait before the next."""
         reason = error.problems[0].detail
         if error.code is not Code.NOT_PERMITTED:
             _log.error("resealing.failed", reason=reason)
             return min(pause * 2, _LONGEST_IDLE)
         ring = self._opener.ring
-        if ring is not self._told_of:
-            self._told_of = ring
+        if ring is not self._warned_for:
+            self._warned_for = ring
             _log.warning("resealing.not_here", reason=f"{reason}: {_NOT_HERE}")
         return _LONGEST_IDLE
 
@@ -146,14 +150,14 @@ class Resealer:
         ring, end = self._opener.ring, time.monotonic() + seconds
         left = seconds
         while left >= 0 and self._opener.ring is ring:
-            await asyncio.sleep(min(left, _LOOK_SECONDS))
+            await asyncio.sleep(min(left, _POLL_SECONDS))
             left = end - time.monotonic()
 
-    async def run_once(self, tell: Callable[[Progress], None] = lambda _: None) -> Progress:
+    async def run_once(self, report: Callable[[Progress], None] = lambda _: None) -> Progress:
         """Make one pass over all values under older keys.
 
         Args:
-            tell: receives the progress after each batch.
+            report: receives the progress after each batch.
 
         Raises:
             NightsafeError: UNAVAILABLE, NOT_PERMITTED or INVALID; values stored until then stay re-encrypted.
@@ -167,18 +171,18 @@ class Resealer:
                 self.progress = Progress(waiting=old.waiting)
             if not old.values:
                 break
-            await self._batch(old)
-            tell(self.progress)
+            await self._reseal_batch(old)
+            report(self.progress)
             after = old.next
             await asyncio.sleep((time.monotonic() - began) * self._rest)
-        self._conclude()
+        self._log_result()
         return self.progress
 
-    async def _batch(self, old: OldValues) -> None:
+    async def _reseal_batch(self, old: OldValues) -> None:
         """Re-encrypt some values and return them to the API."""
         new = []
         for value in old.values:
-            sealed = self._sealed(value, old.primary)
+            sealed = self._reseal(value, old.primary)
             if sealed is not None:
                 new.append(sealed)
             await asyncio.sleep(0)  # each value occupies the interpreter for a third of a millisecond
@@ -193,7 +197,7 @@ class Resealer:
             unopened=before.unopened + stored.refused + len(old.values) - len(new),
         )
 
-    def _sealed(self, value: OldValue, primary: str) -> NewValue | None:
+    def _reseal(self, value: OldValue, primary: str) -> NewValue | None:
         """Re-encrypt a value; if it does not open, log its place, leave it as it is and return None."""
         try:
             return reseal_value(self._account_id, value, primary, self._opener, self._opener.ring)
@@ -209,8 +213,10 @@ class Resealer:
             )
             return None
 
-    def _conclude(self) -> None:
+    def _log_result(self) -> None:
         """Log the result of a pass, if it had anything to do."""
-        done = self.progress
-        if done != Progress():
-            _log.info("resealing.done", resealed=done.resealed, changed=done.changed, unopened=done.unopened)
+        progress = self.progress
+        if progress != Progress():
+            _log.info(
+                "resealing.done", resealed=progress.resealed, changed=progress.changed, unopened=progress.unopened
+            )

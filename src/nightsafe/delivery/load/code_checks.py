@@ -24,7 +24,7 @@ _OK: Final = 200
 class CheckSource(Protocol):
     """The part of the API that code checks use."""
 
-    async def greet(self) -> None:
+    async def announce(self) -> None:
         """Tell the API that this process checks code: from now on, uploads wait for a verdict.
 
         Raises:
@@ -40,7 +40,7 @@ class CheckSource(Protocol):
         """
         ...
 
-    async def tell(self, check: CodeCheck, verdict: Verdict) -> None:
+    async def send_verdict(self, check: CodeCheck, verdict: Verdict) -> None:
         """Send the verdict on a check.
 
         Raises:
@@ -49,10 +49,10 @@ class CheckSource(Protocol):
         ...
 
 
-class Judge(Protocol):
+class CodeCompiler(Protocol):
     """A compiler of uploads."""
 
-    async def problem_of(self, check: CodeCheck) -> str:
+    async def find_problem(self, check: CodeCheck) -> str:
         """Return the runtime's problem with the code, or ""."""
         ...
 
@@ -73,15 +73,15 @@ class HttpChecks:
     def __init__(self, source: HttpSource) -> None:
         self._source: Final = source
 
-    async def greet(self) -> None:
-        """Greet the API, as `CheckSource.greet`, by a verdict on no upload."""
-        status, _ = await self._source.ask("POST", "checks/none", msgspec.json.encode(Verdict()))
+    async def announce(self) -> None:
+        """Announce this process, as `CheckSource.announce`, by a verdict on no upload."""
+        status, _ = await self._source.request("POST", "checks/none", msgspec.json.encode(Verdict()))
         if status != _OK:
             raise NightsafeError(Code.UNAVAILABLE, f"the API answered {status}")
 
     async def next(self) -> CodeCheck | None:
         """Wait for code to check, as `CheckSource.next`."""
-        status, body = await self._source.ask("GET", "checks")
+        status, body = await self._source.request("GET", "checks")
         if status != _OK:
             raise NightsafeError(Code.UNAVAILABLE, f"the API answered {status}")
         try:
@@ -89,9 +89,9 @@ class HttpChecks:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise NightsafeError(Code.UNAVAILABLE, "the API's answer is not a check") from None
 
-    async def tell(self, check: CodeCheck, verdict: Verdict) -> None:
-        """Send the verdict, as `CheckSource.tell`."""
-        await self._source.ask("POST", f"checks/{check.id}", msgspec.json.encode(verdict))
+    async def send_verdict(self, check: CodeCheck, verdict: Verdict) -> None:
+        """Send the verdict, as `CheckSource.send_verdict`."""
+        await self._source.request("POST", f"checks/{check.id}", msgspec.json.encode(verdict))
 
 
 class Checker:
@@ -99,39 +99,39 @@ class Checker:
 
     Args:
         source: provides the uploads.
-        judge: compiles them.
+        compiler: compiles them.
 
     Attributes:
-        known: set while the API knows that this process checks uploads.
+        announced: set while the API knows that this process checks uploads.
     """
 
-    def __init__(self, source: CheckSource, judge: Judge) -> None:
+    def __init__(self, source: CheckSource, compiler: CodeCompiler) -> None:
         self._source: Final = source
-        self._judge: Final = judge
-        self.known: Final = asyncio.Event()
+        self._compiler: Final = compiler
+        self.announced: Final = asyncio.Event()
 
     async def run(self) -> None:
         """Check uploads for ever. An upload whose check fails by itself is let through."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                if not self.known.is_set():
-                    await self._source.greet()
-                    self.known.set()
+                if not self.announced.is_set():
+                    await self._source.announce()
+                    self.announced.set()
                 check = await self._source.next()
                 if check is not None:
-                    await self._source.tell(check, Verdict(await self._problem_of(check)))
+                    await self._source.send_verdict(check, Verdict(await self._find_problem(check)))
             except NightsafeError:
-                self.known.clear()
+                self.announced.clear()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 pause = _FIRST_PAUSE
 
-    async def _problem_of(self, check: CodeCheck) -> str:
+    async def _find_problem(self, check: CodeCheck) -> str:
         """Return the problem with an upload; "" when it has none or the check itself failed."""
         try:
-            return await self._judge.problem_of(check)
+            return await self._compiler.find_problem(check)
         except (OSError, ValueError, NightsafeError) as error:
             _log.warning("check.failed", error=type(error).__name__)
             return ""

@@ -29,7 +29,7 @@ class Compatibility(Struct, frozen=True):
     flags: tuple[str, ...]
 
     @classmethod
-    def of(cls, version: BundleVersion, today: dt.date | None = None) -> Self:
+    def for_version(cls, version: BundleVersion, today: dt.date | None = None) -> Self:
         """Return the date and flags that a version runs with.
 
         Args:
@@ -53,15 +53,15 @@ class Compatibility(Struct, frozen=True):
         return "file:///bundle/" if _URL_MODULES in self.flags or self.date >= _URL_MODULES_SINCE else "/"
 
 
-def served_date(wanted: str, today: dt.date) -> str:
+def served_date(requested: str, today: dt.date) -> str:
     """Return the date to run a script with.
 
     A date up to today that is newer than the runtime becomes the runtime's newest. A date in the future stays as it
     is, and the runtime refuses it.
     """
-    if not wanted:
+    if not requested:
         return DEFAULT_DATE
-    return NEWEST_DATE if NEWEST_DATE < wanted <= today.isoformat() else wanted
+    return NEWEST_DATE if NEWEST_DATE < requested <= today.isoformat() else requested
 
 
 def _classic_flags(flags: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,12 +25,12 @@ from nightsafe.bundle.compatibility import RESERVED
 from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.delivery.load.compatibility import Compatibility
 from nightsafe.delivery.load.frame import Frame
-from nightsafe.delivery.load.modules import Modules, quoted
+from nightsafe.delivery.load.modules import Modules, js_string
 from nightsafe.delivery.workerd.binary import LAUNCH
 
 _RUNTIME: Final = resources("nightsafe.delivery") / "runtime"
 _OWN: Final = {name: (_RUNTIME / name).read_bytes() for name in ("check.js", "loads.js")}
-_MOST_WORDS: Final = 1 << 16
+_MAX_OUTPUT: Final = 1 << 16
 _DATE: Final = "2026-04-01"
 """A date before the runtime's newer registry, which compiles a module only when something imports it."""
 
@@ -66,20 +66,20 @@ class Compiler:
         self._binary: Final = binary
         self._seconds: Final = seconds
 
-    async def problem_of(self, check: CodeCheck) -> str:
+    async def find_problem(self, check: CodeCheck) -> str:
         """Return the runtime's problem with the code; "" when it has none or does not answer in time.
 
         Raises:
             OSError: when the process cannot be started or the files cannot be written.
             NightsafeError: UNSUPPORTED, for a file of a type that cannot be served.
         """
-        word = secrets.token_hex(16)
+        marker = secrets.token_hex(16)
         with TemporaryDirectory(prefix="nightsafe-check-") as folder:
             seconds = check.seconds if self._seconds is None else self._seconds
-            said = await self._said(_write(Path(folder), check, word), seconds)
-        return _problem_in(said, word)
+            output = await self._run(_write(Path(folder), check, marker), seconds)
+        return _parse_problem(output, marker)
 
-    async def _said(self, config: Path, seconds: float) -> str:
+    async def _run(self, config: Path, seconds: float) -> str:
         """Return the output of the process; "" when it ran out of time and was killed."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -92,38 +92,41 @@ class Compiler:
             start_new_session=True,
         )
         assert process.stdout is not None  # noqa: S101 - asked for above
-        said = b""
+        output = b""
         try:
             async with asyncio.timeout(seconds):
-                said = await process.stdout.read(_MOST_WORDS)
+                output = await process.stdout.read(_MAX_OUTPUT)
                 await process.wait()
         except TimeoutError:
-            said = b""
+            output = b""
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        return said.decode("utf-8", "replace")
+        return output.decode("utf-8", "replace")
 
 
-def _write(folder: Path, check: CodeCheck, word: str) -> Path:
+def _write(folder: Path, check: CodeCheck, marker: str) -> Path:
     """Write a configuration, and the code as loads, into a folder."""
     version = _version(check)
-    loads = {"LINKED": _load(check, version, word)}
-    newer = Compatibility.of(version).module_root != Compatibility.of(_older(version)).module_root
+    loads = {"LINKED": _build_load(check, version, marker)}
+    newer = (
+        Compatibility.for_version(version).module_root
+        != Compatibility.for_version(_for_older_registry(version)).module_root
+    )
     if newer and len(check.modules) > 1:  # a module that no other imports is not linked
-        loads["COMPILED"] = _load(check, _older(version), word, linked=False)
+        loads["COMPILED"] = _build_load(check, _for_older_registry(version), marker, linked=False)
     for name, body in (_OWN | loads).items():
         (folder / name).write_bytes(body)
     bindings = ", ".join(f'(name = "{name}", data = embed "{name}")' for name in loads)
     config = folder / "check.capnp"
-    config.write_text(_CONFIG % {"date": _DATE, "word": word, "loads": bindings})
+    config.write_text(_CONFIG % {"date": _DATE, "word": marker, "loads": bindings})
     return config
 
 
 def _version(check: CodeCheck) -> BundleVersion:
     """Return a version with only this code."""
-    parts = ((f"part{at}", msgspec.json.encode({"part": part})) for at, part in enumerate(check.parts))
+    parts = ((f"part{index}", msgspec.json.encode({"part": part})) for index, part in enumerate(check.parts))
     return BundleVersion(
         id="",
         percentage=100.0,
@@ -132,23 +135,25 @@ def _version(check: CodeCheck) -> BundleVersion:
         classic=check.classic,
         compatibility_date=check.date,
         compatibility_flags=check.flags,
-        modules=tuple(BundleModule(one.name, one.content_type, sha256(one.body).digest()) for one in check.modules),
-        bindings=tuple(BundleBinding(name, "wasm_module", msgspec.Raw(shown)) for name, shown in parts),
+        modules=tuple(
+            BundleModule(module.name, module.content_type, sha256(module.body).digest()) for module in check.modules
+        ),
+        bindings=tuple(BundleBinding(name, "wasm_module", msgspec.Raw(fields)) for name, fields in parts),
     )
 
 
-def _older(version: BundleVersion) -> BundleVersion:
+def _for_older_registry(version: BundleVersion) -> BundleVersion:
     """Return the same version for the older registry, which compiles every module when a script is loaded."""
     return replace(version, compatibility_date=_DATE, compatibility_flags=())
 
 
-def _load(check: CodeCheck, version: BundleVersion, word: str, *, linked: bool = True) -> bytearray:
+def _build_load(check: CodeCheck, version: BundleVersion, marker: str, *, linked: bool = True) -> bytearray:
     """Return the code as it would be served, but with a module before it that throws."""
-    packing = Frame()
-    compatibility = Compatibility.of(version)
-    modules = Modules(packing, version, {one.name: one.body for one in check.modules}, compatibility, _FIRST)
+    frame = Frame()
+    compatibility = Compatibility.for_version(version)
+    modules = Modules(frame, version, {module.name: module.body for module in check.modules}, compatibility, _FIRST)
     main = modules.add()
-    first = [f"throw {quoted(word)};"]
+    first = [f"throw {js_string(marker)};"]
     if check.classic:
         first = [
             'import { compile } from "./classic.js";',
@@ -156,29 +161,29 @@ def _load(check: CodeCheck, version: BundleVersion, word: str, *, linked: bool =
             "compile(source);",
             *first,
         ]
-    packing.add_module(_FIRST, "js", "\n".join(first).encode())
-    return packing.pack(
+    frame.add_module(_FIRST, "js", "\n".join(first).encode())
+    return frame.pack(
         compatibility_date=compatibility.date,
         compatibility_flags=compatibility.flags,
         main_module=main if linked else _FIRST,
     )
 
 
-def _problem_in(said: str, word: str) -> str:
+def _parse_problem(output: str, marker: str) -> str:
     """Return the problem in the runtime's output, with its place. The word marks the line that our module wrote."""
-    _, begun, told = said.partition(word)
-    if not begun:
+    _, separator, rest = output.partition(marker)
+    if not separator:
         return ""
-    words = _BODY.sub("", str(msgspec.json.decode(told.partition("\n")[0]))).replace(_ROOT, "")
-    if words.startswith(_UNKNOWN):
+    message = _BODY.sub("", str(msgspec.json.decode(rest.partition("\n")[0]))).replace(_ROOT, "")
+    if message.startswith(_UNKNOWN):
         return ""
-    found = _PROBLEM.match(words)
-    if found is None:
-        return words
-    problem, how, place = found.groups()
+    match = _PROBLEM.match(message)
+    if match is None:
+        return message
+    problem, relation, location = match.groups()
     if _OURS in problem:
         return f"{problem}: the name is reserved, because Nightsafe adds an export with this name"
-    if place is None or RESERVED in place:
+    if location is None or RESERVED in location:
         return problem
-    where = place.strip('"')
-    return f"{problem.rstrip('.')} {how} {where}"
+    quoted_location = location.strip('"')
+    return f"{problem.rstrip('.')} {relation} {quoted_location}"

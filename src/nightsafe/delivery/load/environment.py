@@ -9,16 +9,16 @@ from msgspec.structs import replace
 
 from nightsafe.bundle.compatibility import IMPORTABLE_ENV, callee_of, fields_of
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion, StoredSecret
-from nightsafe.delivery.load.frame import Frame, Place
+from nightsafe.delivery.load.frame import Frame, Span
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context
-from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.interfaces import Opener
 from nightsafe.secret_value import SecretValue
 
 MAX_ENV_BYTES: Final = 1024 * 1024
 """The largest `env` that workerd accepts for a loaded script."""
 
-STORE_SPACE: Final = "store:"
+STORE_NAMESPACE: Final = "store:"
 """The namespace in the context of a secret of a Secrets Store; its script is the store's id."""
 
 
@@ -26,7 +26,7 @@ class Environment:
     """Fills `env`.
 
     Args:
-        packing: the load to put it into.
+        frame: the load to put it into.
         bundle: names the place that each value was sealed for.
         version: the version with the bindings.
         files: contents of the version's modules, by name.
@@ -35,27 +35,27 @@ class Environment:
 
     def __init__(
         self,
-        packing: Frame,
+        frame: Frame,
         bundle: Bundle,
         version: BundleVersion,
         files: Mapping[str, bytes],
-        opener: NamedOpener,
+        opener: Opener,
     ) -> None:
-        self._packing = packing
+        self._frame = frame
         self._bundle = bundle
         self._version = version
         self._files = files
         self._opener = opener
         self._adders: dict[str, Callable[[BundleBinding, dict[str, Any]], None]] = {
-            "data_blob": lambda one, fields: packing.add_env(one.name, "data", files[fields["part"]]),
-            "json": lambda one, fields: packing.add_env(one.name, "json", msgspec.json.encode(fields["json"])),
-            "plain_text": lambda one, fields: packing.add_env(one.name, "text", fields["text"].encode()),
-            "secret_key": self._key,
-            "secret_text": self._text,
-            "secrets_store_secret": self._stored,
-            "service": self._service,
-            "text_blob": lambda one, fields: packing.add_env(one.name, "text", files[fields["part"]]),
-            "version_metadata": self._metadata,
+            "data_blob": lambda binding, fields: frame.add_env(binding.name, "data", files[fields["part"]]),
+            "json": lambda binding, fields: frame.add_env(binding.name, "json", msgspec.json.encode(fields["json"])),
+            "plain_text": lambda binding, fields: frame.add_env(binding.name, "text", fields["text"].encode()),
+            "secret_key": self._add_key,
+            "secret_text": self._add_text,
+            "secrets_store_secret": self._add_stored,
+            "service": self._add_service,
+            "text_blob": lambda binding, fields: frame.add_env(binding.name, "text", files[fields["part"]]),
+            "version_metadata": self._add_metadata,
             "wasm_module": lambda *_: None,  # not a value in `env` but a module: see `modules.py`
         }
 
@@ -66,47 +66,47 @@ class Environment:
             NightsafeError: CANNOT_OPEN, with the name of a binding whose value does not open; UNSUPPORTED, when the
                 values are larger than workerd accepts.
         """
-        before = len(self._packing.body)
+        before = len(self._frame.body)
         for binding in self._version.bindings:
             self._adders[binding.kind](binding, fields_of(binding))
-        if len(self._packing.body) - before > MAX_ENV_BYTES:
+        if len(self._frame.body) - before > MAX_ENV_BYTES:
             raise NightsafeError(Code.UNSUPPORTED, f"the bindings' values exceed {MAX_ENV_BYTES} bytes in total")
 
-    def _text(self, binding: BundleBinding, _: dict[str, Any]) -> None:
+    def _add_text(self, binding: BundleBinding, _: dict[str, Any]) -> None:
         """Add a secret string."""
-        self._packing.env.append({"name": binding.name, "kind": "text", "place": self._open(binding, b"")})
+        self._frame.env.append({"name": binding.name, "kind": "text", "place": self._open(binding, b"")})
 
-    def _key(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
+    def _add_key(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """Add a secret key. Its raw form is removed before the script runs."""
         metadata = {member: fields[member] for member in ("format", "algorithm", "usages")}
-        place = self._open(binding, rfc8785.dumps(metadata))
-        self._packing.keys.append({"name": binding.name, **metadata, "place": place})
+        span = self._open(binding, rfc8785.dumps(metadata))
+        self._frame.keys.append({"name": binding.name, **metadata, "place": span})
 
-    def _stored(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
+    def _add_stored(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """Add a secret of a store, whose value the script gets with `get`. If it is missing, `get` says so."""
         item: dict[str, Any] = {"name": binding.name, "secret": str(fields.get("secret_name"))}
         if binding.stored is not None:
             item["place"] = self._open_stored(binding.name, binding.stored)
         if IMPORTABLE_ENV in self._version.compatibility_flags and not self._version.classic:
-            self._packing.env.append(item | {"kind": "stored"})  # out of the shim's reach
+            self._frame.env.append(item | {"kind": "stored"})  # out of the shim's reach
         else:
-            self._packing.stored.append(item)
+            self._frame.stored.append(item)
 
-    def _service(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
+    def _add_service(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """Add a binding to another script."""
-        told = {
+        target = {
             "script": callee_of(fields),
             "entrypoint": fields.get("entrypoint") or None,
             "props": fields.get("props"),
         }
-        self._packing.env.append({"name": binding.name, "kind": "service", **told})
+        self._frame.env.append({"name": binding.name, "kind": "service", **target})
 
-    def _metadata(self, binding: BundleBinding, _: dict[str, Any]) -> None:
+    def _add_metadata(self, binding: BundleBinding, _: dict[str, Any]) -> None:
         """Add the metadata of the version."""
-        told = {"id": self._version.id, "tag": self._version.tag, "timestamp": self._version.created_on}
-        self._packing.add_env(binding.name, "json", msgspec.json.encode(told))
+        metadata = {"id": self._version.id, "tag": self._version.tag, "timestamp": self._version.created_on}
+        self._frame.add_env(binding.name, "json", msgspec.json.encode(metadata))
 
-    def _open(self, binding: BundleBinding, public: bytes) -> Place:
+    def _open(self, binding: BundleBinding, public: bytes) -> Span:
         """Open a value and return its place; raise NightsafeError CANNOT_OPEN with the binding's name."""
         context = Context(
             account_id=self._bundle.account_id,
@@ -116,27 +116,27 @@ class Environment:
             kind=binding.kind,
             public=public,
         )
-        return self._place(binding.name, lambda: self._opener.open(context, binding.sealed or b""))
+        return self._append_opened(binding.name, lambda: self._opener.open(context, binding.sealed or b""))
 
-    def _open_stored(self, name: str, secret: StoredSecret) -> Place:
+    def _open_stored(self, name: str, secret: StoredSecret) -> Span:
         """Open the value of a store's secret, as `_open`."""
         signed = Context(
             account_id=self._bundle.account_id,
-            namespace=STORE_SPACE,
+            namespace=STORE_NAMESPACE,
             script=secret.store_id,
             name=secret.name,
             kind="secret_text",
         )
         sealed = replace(signed, name=secret.sealed_name)
-        return self._place(name, lambda: self._opener.open_named(signed, sealed, secret.sealed))
+        return self._append_opened(name, lambda: self._opener.open_named(signed, sealed, secret.sealed))
 
-    def _place(self, name: str, opening: Callable[[], SecretValue]) -> Place:
+    def _append_opened(self, name: str, open_value: Callable[[], SecretValue]) -> Span:
         """Open a value, put it into the body, and return its place there."""
         try:
-            opened = opening()
+            opened = open_value()
         except NightsafeError:
             raise NightsafeError(Code.CANNOT_OPEN, f"the value of {name!r} cannot be opened") from None
         try:
-            return self._packing.place(opened.reveal())
+            return self._frame.append(opened.reveal())
         finally:
             opened.wipe()

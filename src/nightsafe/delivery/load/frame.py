@@ -10,7 +10,7 @@ import msgspec
 
 from nightsafe.bundle.compatibility import LOST_NAME, RESERVED
 
-Place = tuple[int, int]
+Span = tuple[int, int]
 
 
 def wipe(buffer: bytearray) -> None:
@@ -37,28 +37,28 @@ class Frame:
     body: bytearray = field(default_factory=bytearray, repr=False)
 
     @property
-    def raw(self) -> bool:
+    def needs_shim(self) -> bool:
         """Whether `runtime/shim.js` has anything to make before the script runs."""
         return bool(self.keys or self.stored or any(item["name"] == LOST_NAME for item in self.env))
 
-    def place(self, data: bytes) -> Place:
+    def append(self, data: bytes) -> Span:
         """Append bytes to the body and return their place."""
-        at = len(self.body)
+        offset = len(self.body)
         self.body += data
-        return at, len(data)
+        return offset, len(data)
 
     def add_module(self, name: str, kind: str, data: bytes) -> None:
         """Add a module."""
-        self.modules.append({"name": name, "kind": kind, "place": self.place(data)})
+        self.modules.append({"name": name, "kind": kind, "place": self.append(data)})
 
     def add_env(self, name: str, kind: str, data: bytes) -> None:
         """Add an entry to `env`."""
-        self.env.append({"name": name, "kind": kind, "place": self.place(data)})
+        self.env.append({"name": name, "kind": kind, "place": self.append(data)})
 
     def pack(self, **head: Any) -> bytearray:
         """Return the whole load, with these members added to its head, and wipe `body`."""
         env = [item for item in self.env if item["name"] != LOST_NAME]
-        if self.raw:
+        if self.needs_shim:
             lost = [item for item in self.env if item["name"] == LOST_NAME]
             env.append({"name": RESERVED, "kind": "raw", "keys": self.keys, "stored": self.stored, "lost": lost})
         encoded = msgspec.json.encode({**head, "modules": self.modules, "env": env})

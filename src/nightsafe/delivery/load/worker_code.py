@@ -7,12 +7,10 @@ from nightsafe.delivery.load.compatibility import Compatibility
 from nightsafe.delivery.load.environment import Environment
 from nightsafe.delivery.load.frame import Frame, wipe
 from nightsafe.delivery.load.modules import Modules
-from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.interfaces import Opener
 
 
-def build_load(
-    bundle: Bundle, version: BundleVersion, contents: Mapping[bytes, bytes], opener: NamedOpener
-) -> bytearray:
+def build_load(bundle: Bundle, version: BundleVersion, contents: Mapping[bytes, bytes], opener: Opener) -> bytearray:
     """Open a version's values and pack them with its modules.
 
     Args:
@@ -28,16 +26,16 @@ def build_load(
         NightsafeError: CANNOT_OPEN, with the name of a binding whose value does not open; UNSUPPORTED, when the
             values are larger than workerd accepts.
     """
-    packing = Frame()
-    compatibility = Compatibility.of(version)
+    frame = Frame()
+    compatibility = Compatibility.for_version(version)
     files = {module.name: contents[module.digest] for module in version.modules}
     try:
-        Environment(packing, bundle, version, files, opener).fill()
-        main = Modules(packing, version, files, compatibility).add()
+        Environment(frame, bundle, version, files, opener).fill()
+        main = Modules(frame, version, files, compatibility).add()
     except BaseException:
-        wipe(packing.body)
+        wipe(frame.body)
         raise
-    return packing.pack(
+    return frame.pack(
         compatibility_date=compatibility.date,
         compatibility_flags=compatibility.flags,
         main_module=main,

@@ -5,12 +5,12 @@ from contextlib import suppress
 from typing import Final
 
 from nightsafe.bundle.processes import HeldScript, HeldScriptsReport
-from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.delivery.workerd.supervisor import Supervisor
 from nightsafe.errors import NightsafeError
 
-_AGAIN_SECONDS: Final = 10.0
+_REPEAT_SECONDS: Final = 10.0
 """How often to report while any script is held apart: an API that was restarted has forgotten the last report."""
 
 
@@ -29,7 +29,7 @@ class Reporter:
 
     def start(self) -> None:
         """Start to report."""
-        self._task = asyncio.create_task(lasting("report", self._run))
+        self._task = asyncio.create_task(keep_running("report", self._run))
 
     async def stop(self) -> None:
         """Stop reporting."""
@@ -45,18 +45,18 @@ class Reporter:
 
     async def _run(self) -> None:
         """Report for ever; repeat a report that the API did not accept."""
-        owed = False
+        due = False
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_AGAIN_SECONDS if owed else None):
+                async with asyncio.timeout(_REPEAT_SECONDS if due else None):
                     await self._supervisor.changed.wait()
             self._supervisor.changed.clear()
-            holds = self._supervisor.holds.held()
+            holds = self._supervisor.holds.current()
             held = tuple(
                 HeldScript(script=script, until=hold.until, reason=hold.reason) for script, hold in holds.items()
             )
-            owed = bool(held)
+            due = bool(held)
             try:
                 await self._source.report(HeldScriptsReport(held=held))
             except NightsafeError:
-                owed = True
+                due = True

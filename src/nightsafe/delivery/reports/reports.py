@@ -11,18 +11,18 @@ import structlog
 from msgspec import Struct
 
 from nightsafe.delivery.cache.bundle_cache import Load
-from nightsafe.delivery.reports.words import kind_of, places, request_of
+from nightsafe.delivery.reports.words import known_kind, known_positions, known_request_id
 
 _log = structlog.get_logger()
 
-_MOST_LOADS: Final = 4096
-_MOST_LINE: Final = 4096
+_MAX_LOADS: Final = 4096
+_MAX_LINE_BYTES: Final = 4096
 _RATE: Final = 500.0
 _BURST: Final = 2000.0
 _LEVELS: Final = {"debug": "debug", "warn": "warning", "error": "error"}
 
 
-class Threw(Struct, frozen=True):
+class ThrownError(Struct, frozen=True):
     """An exception that a script has thrown and not caught.
 
     Attributes:
@@ -36,7 +36,7 @@ class Threw(Struct, frozen=True):
     message: str | None = None
 
 
-class Line(Struct, frozen=True):
+class OutputLine(Struct, frozen=True):
     """A line that a script has printed.
 
     Attributes:
@@ -70,8 +70,8 @@ class Report(Struct, frozen=True):
     script: str
     load: int
     request: str = ""
-    exceptions: tuple[Threw, ...] = ()
-    lines: tuple[Line, ...] = ()
+    exceptions: tuple[ThrownError, ...] = ()
+    lines: tuple[OutputLine, ...] = ()
     refused: str = ""
     reason: str = ""
     unanswered: str = ""
@@ -80,7 +80,7 @@ class Report(Struct, frozen=True):
     dropped: int = 0
 
 
-class _Seen(Struct, frozen=True):
+class _LoadFacts(Struct, frozen=True):
     """The facts to remember about a load.
 
     Attributes:
@@ -103,81 +103,81 @@ class Reports:
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, output: bool = False) -> None:
         self._clock = clock
         self._output: Final = output
-        self._seen_loads: OrderedDict[int, _Seen] = OrderedDict()
-        self._left = _BURST
-        self._seen = clock()
+        self._load_facts: OrderedDict[int, _LoadFacts] = OrderedDict()
+        self._tokens = _BURST
+        self._refilled_at = clock()
         self._dropped = 0
 
-    def loaded(self, load: Load) -> None:
+    def remember_load(self, load: Load) -> None:
         """Remember the version of a load: reports about it may come after a newer load has replaced it."""
-        modules = frozenset(one.name.removeprefix("./").lstrip("/") for one in load.version.modules)
-        self._seen_loads[load.number] = _Seen(load.version.id, modules)
-        while len(self._seen_loads) > _MOST_LOADS:
-            self._seen_loads.popitem(last=False)
+        modules = frozenset(module.name.removeprefix("./").lstrip("/") for module in load.version.modules)
+        self._load_facts[load.number] = _LoadFacts(load.version.id, modules)
+        while len(self._load_facts) > _MAX_LOADS:
+            self._load_facts.popitem(last=False)
 
-    def told(self, body: bytes) -> None:
+    def log_report(self, body: bytes) -> None:
         """Log a report. Ignore a malformed one: only a mistake of Nightsafe can cause it."""
         try:
             report = msgspec.json.decode(body, type=Report)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
-        seen = self._seen_loads.get(report.load, _Seen())
-        request = report.request if self._output else request_of(report.request)
-        about = {"script": report.script, "version": seen.version, "request": request}
+        facts = self._load_facts.get(report.load, _LoadFacts())
+        request = report.request if self._output else known_request_id(report.request)
+        fields = {"script": report.script, "version": facts.version, "request": request}
         self._dropped += report.dropped + report.left_out
         if self._output:
-            self._lines(report.lines, about)
-        for one in report.exceptions:
-            if self._may():
-                _log.error("script.threw", **about, **self._thrown(one, seen.modules))
-        self._outbound(report, about)
-        if report.truncated and self._may():
-            _log.warning("worker.output_cut", **about)
+            self._log_lines(report.lines, fields)
+        for error in report.exceptions:
+            if self._allow_event():
+                _log.error("script.threw", **fields, **self._error_fields(error, facts.modules))
+        self._log_outbound(report, fields)
+        if report.truncated and self._allow_event():
+            _log.warning("worker.output_cut", **fields)
 
-    def _lines(self, lines: tuple[Line, ...], about: dict[str, str]) -> None:
+    def _log_lines(self, lines: tuple[OutputLine, ...], fields: dict[str, str]) -> None:
         """Log printed lines."""
         for line in lines:
-            if self._may():
+            if self._allow_event():
                 at = datetime.fromtimestamp(line.at / 1000, UTC).isoformat().replace("+00:00", "Z")
                 log = getattr(_log, _LEVELS.get(line.level, "info"))
-                log("worker.output", **about, at=at, message=line.message)
+                log("worker.output", **fields, at=at, message=line.message)
 
-    def _thrown(self, one: Threw, modules: frozenset[str]) -> dict[str, str]:
+    def _error_fields(self, error: ThrownError, modules: frozenset[str]) -> dict[str, str]:
         """Return the fields to log about an exception."""
         if not self._output:
-            return {"kind": kind_of(one.kind), "stack": "\n".join(places(one.stack, modules))}
-        message = {} if one.message is None else {"message": one.message}
-        return {"kind": one.kind, "stack": "\n".join(one.stack), **message}
+            return {"kind": known_kind(error.kind), "stack": "\n".join(known_positions(error.stack, modules))}
+        message = {} if error.message is None else {"message": error.message}
+        return {"kind": error.kind, "stack": "\n".join(error.stack), **message}
 
-    def _outbound(self, report: Report, about: dict[str, str]) -> None:
+    def _log_outbound(self, report: Report, fields: dict[str, str]) -> None:
         """Log requests that did not go out. The host counts as a text of the script, which may have composed it."""
-        if report.refused and self._may():
-            by = about | self._host(report.refused) | {"reason": report.reason}
-            del by["request"]  # it is not known which request caused this
-            _log.warning("script.refused_outbound", **by)
-        if report.unanswered and self._may():
+        if report.refused and self._allow_event():
+            event = fields | self._host_field(report.refused) | {"reason": report.reason}
+            del event["request"]  # it is not known which request caused this
+            _log.warning("script.refused_outbound", **event)
+        if report.unanswered and self._allow_event():
             reason = "the script did not answer, or passed the request on to its own host; there is no origin"
-            _log.warning("script.unanswered", **about, **self._host(report.unanswered), reason=reason)
+            _log.warning("script.unanswered", **fields, **self._host_field(report.unanswered), reason=reason)
 
-    def _host(self, host: str) -> dict[str, str]:
+    def _host_field(self, host: str) -> dict[str, str]:
         """Return the host as a field to log, if the operator wants texts of scripts."""
         return {"host": host} if self._output else {}
 
-    def printed(self, line: bytes) -> None:
+    def log_output(self, line: bytes) -> None:
         """Log a line that the runtime itself printed; it may quote a script."""
-        if self._may():
-            said = line[:_MOST_LINE].decode("utf-8", "replace").rstrip()
-            _log.info("workerd.output", line=said)
+        if self._allow_event():
+            decoded = line[:_MAX_LINE_BYTES].decode("utf-8", "replace").rstrip()
+            _log.info("workerd.output", line=decoded)
 
-    def _may(self) -> bool:
+    def _allow_event(self) -> bool:
         """Return whether the limit allows one more event; if so, first log how many events were dropped before it."""
         now = self._clock()
-        self._left = min(_BURST, self._left + (now - self._seen) * _RATE)
-        self._seen = now
-        if self._left < 1:
+        self._tokens = min(_BURST, self._tokens + (now - self._refilled_at) * _RATE)
+        self._refilled_at = now
+        if self._tokens < 1:
             self._dropped += 1
             return False
-        self._left -= 1
+        self._tokens -= 1
         if self._dropped:
             _log.warning("worker.output_dropped", count=self._dropped)
             self._dropped = 0

@@ -22,25 +22,25 @@ _KINDS: Final = frozenset(
 """Names of errors that the language and the web platform define."""
 
 _REQUEST: Final = re.compile(r"[0-9a-f]{16}-LOCAL")
-_PLACE: Final = re.compile(r"(?:^at |[ (])(?:file:///bundle/)?([^ ()]+)(:\d{1,7}:\d{1,7})\)?$")
+_POSITION: Final = re.compile(r"(?:^at |[ (])(?:file:///bundle/)?([^ ()]+)(:\d{1,7}:\d{1,7})\)?$")
 
 
-def kind_of(name: str) -> str:
+def known_kind(name: str) -> str:
     """Return the name of an error if the platform defines it, otherwise just "Error"."""
     return name if name in _KINDS else "Error"
 
 
-def request_of(ray: str) -> str:
+def known_request_id(ray: str) -> str:
     """Return the id of a request if it has the format of Nightsafe's ids, otherwise ""."""
     return ray if _REQUEST.fullmatch(ray) else ""
 
 
-def places(stack: Iterable[str], modules: Collection[str]) -> Iterator[str]:
+def known_positions(stack: Iterable[str], modules: Collection[str]) -> Iterator[str]:
     """Yield the places in a script's modules where an error was thrown, without the names of functions."""
     for line in stack:
-        found = _PLACE.search(line)
-        if found is None:
+        match = _POSITION.search(line)
+        if match is None:
             continue
-        name = found[1] if found[1] in modules else unquote(found[1])
+        name = match[1] if match[1] in modules else unquote(match[1])
         if name in modules:
-            yield f"at {name}{found[2]}"
+            yield f"at {name}{match[2]}"

@@ -14,7 +14,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import MessageSigner
 
 
-class Changes(Struct, frozen=True, kw_only=True):
+class BundleChanges(Struct, frozen=True, kw_only=True):
     """The changes after a cursor.
 
     Attributes:
@@ -34,7 +34,7 @@ class Changes(Struct, frozen=True, kw_only=True):
 class BundleSource(Protocol):
     """The part of the API that the delivery side uses. The delivery side trusts only its signed answers."""
 
-    async def changes(self, after: str, *, wait: bool) -> Changes:
+    async def changes(self, after: str, *, wait: bool) -> BundleChanges:
         """Wait for changes.
 
         A request for the changes after a cursor also acknowledges that the caller has acted on all changes up to it,
@@ -91,27 +91,29 @@ class MemorySource:
         self._signer = signer
         self._wait_seconds = wait_seconds
         self._bundles: dict[str, Bundle] = {}
-        self._changed: dict[str, int] = {}
-        self._contents: dict[bytes, bytes] = {}
-        self._moved = asyncio.Condition()
+        self._changed_serials: dict[str, int] = {}
+        self._modules: dict[bytes, bytes] = {}
+        self._condition = asyncio.Condition()
         self.serial = 0
-        self.acted_on = 0
-        self.reported = HeldScriptsReport(held=())
+        self.acknowledged = 0
+        self.last_report = HeldScriptsReport(held=())
 
-    async def changes(self, after: str, *, wait: bool) -> Changes:
+    async def changes(self, after: str, *, wait: bool) -> BundleChanges:
         """Implement `BundleSource.changes`."""
         seen = int(after or 0)
-        async with self._moved:
-            self.acted_on = seen
-            self._moved.notify_all()
+        async with self._condition:
+            self.acknowledged = seen
+            self._condition.notify_all()
             if seen > self.serial:
-                return Changes(cursor=str(self.serial), scripts=tuple(self._changed), whole=True, rolled_back=True)
+                return BundleChanges(
+                    cursor=str(self.serial), scripts=tuple(self._changed_serials), whole=True, rolled_back=True
+                )
             if wait and after:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._wait_seconds):
-                        await self._moved.wait_for(lambda: self.serial > seen)
-            scripts = tuple(name for name, serial in self._changed.items() if serial > seen)
-            return Changes(cursor=str(self.serial), scripts=scripts, whole=not after)
+                        await self._condition.wait_for(lambda: self.serial > seen)
+            scripts = tuple(name for name, serial in self._changed_serials.items() if serial > seen)
+            return BundleChanges(cursor=str(self.serial), scripts=scripts, whole=not after)
 
     async def bundle(self, script: str) -> bytes:
         """Implement `BundleSource.bundle`."""
@@ -130,30 +132,30 @@ class MemorySource:
 
     async def module(self, digest: bytes) -> bytes:
         """Implement `BundleSource.module`."""
-        if digest not in self._contents:
+        if digest not in self._modules:
             raise NightsafeError(Code.UNAVAILABLE, "the module does not exist")
-        return self._contents[digest]
+        return self._modules[digest]
 
     async def report(self, report: HeldScriptsReport) -> None:
         """Implement `BundleSource.report`."""
-        self.reported = report
+        self.last_report = report
 
-    def keep(self, contents: bytes) -> bytes:
+    def store_module(self, contents: bytes) -> bytes:
         """Store the contents of a module; return their SHA-256."""
         digest = sha256(contents).digest()
-        self._contents[digest] = contents
+        self._modules[digest] = contents
         return digest
 
     async def put(self, bundle: Bundle) -> int:
         """Replace the bundle of a script; return the new serial."""
-        async with self._moved:
+        async with self._condition:
             self.serial += 1
             self._bundles[bundle.script] = bundle
-            self._changed[bundle.script] = self.serial
-            self._moved.notify_all()
+            self._changed_serials[bundle.script] = self.serial
+            self._condition.notify_all()
             return self.serial
 
-    async def wait_until_acted_on(self, serial: int) -> None:
+    async def wait_until_acknowledged(self, serial: int) -> None:
         """Wait until the delivery side has acted on all changes up to a serial."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: self.acted_on >= serial)
+        async with self._condition:
+            await self._condition.wait_for(lambda: self.acknowledged >= serial)

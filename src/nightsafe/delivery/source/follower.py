@@ -7,21 +7,21 @@ from typing import Final
 
 import structlog
 
-from nightsafe.delivery.cache.bundle_cache import BundleCache, Held, refusals
+from nightsafe.delivery.cache.bundle_cache import BundleCache, ServedScript, refusals
 from nightsafe.delivery.cache.module_cache import ModuleCache
-from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()
 
-_AT_ONCE: Final = 8
+_MAX_FETCHES: Final = 8
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 3.0
-_AT_ONCE_AGAIN: Final = (0.05, 0.1, 0.2, 0.4)
+_RETRY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4)
 """Pauses between attempts to fetch a bundle. Together they are longer than a write waits for an acknowledgement."""
 
-Tell = Callable[[Held], Awaitable[None]]
+SendRoute = Callable[[ServedScript], Awaitable[None]]
 
 
 class Follower:
@@ -30,21 +30,23 @@ class Follower:
     Args:
         source: the source to follow.
         bundle_cache: receives good bundles.
-        contents: receives the contents of their modules.
-        tell: tells workerd how to serve a script from now on.
+        module_cache: receives the contents of their modules.
+        send_route: tells workerd how to serve a script from now on.
     """
 
-    def __init__(self, source: BundleSource, bundle_cache: BundleCache, contents: ModuleCache, tell: Tell) -> None:
+    def __init__(
+        self, source: BundleSource, bundle_cache: BundleCache, module_cache: ModuleCache, send_route: SendRoute
+    ) -> None:
         self._source = source
         self._bundle_cache = bundle_cache
-        self._contents = contents
-        self._tell = tell
+        self._module_cache = module_cache
+        self._send_route = send_route
         self._cursor = ""
-        self._again: set[str] = set()
-        self._untold: dict[str, Held] = {}
-        self._owed = asyncio.Event()
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._environments = asyncio.Semaphore(_AT_ONCE)
+        self._failed: set[str] = set()
+        self._unsent: dict[str, ServedScript] = {}
+        self._retry_needed = asyncio.Event()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._semaphore = asyncio.Semaphore(_MAX_FETCHES)
         self._tasks: list[asyncio.Task[None]] = []
         self.knows_all = False
         self.problems: dict[str, tuple[str, ...]] = {}
@@ -53,7 +55,7 @@ class Follower:
     def start(self) -> None:
         """Start to follow the source."""
         tasks = {"follow": self._follow, "retry": self._retry}
-        self._tasks = [asyncio.create_task(lasting(name, work)) for name, work in tasks.items()]
+        self._tasks = [asyncio.create_task(keep_running(name, coroutine)) for name, coroutine in tasks.items()]
 
     async def stop(self) -> None:
         """Stop following the source."""
@@ -69,7 +71,7 @@ class Follower:
 
     def knows(self, script: str) -> bool:
         """Return whether the process knows how to serve a script, or that there is no such script."""
-        return self.knows_all and script not in self._again
+        return self.knows_all and script not in self._failed
 
     async def fetch(self, script: str) -> None:
         """Get a script's bundle and serve it.
@@ -78,7 +80,7 @@ class Follower:
             NightsafeError: UNAVAILABLE, when the source cannot be reached or workerd had to be killed; CANNOT_OPEN or
                 INVALID, when the bundle is refused. The previous bundle then stays in service.
         """
-        async with self._turns[script]:
+        async with self._locks[script]:
             floor = self._bundle_cache.floor()
             bundle = self._bundle_cache.admit(script, await self._source.bundle(script), floor)
             if bundle is None:
@@ -86,17 +88,17 @@ class Follower:
             reasons = refusals(bundle)
             if not reasons:
                 for version in bundle.versions:
-                    await self._contents.of(version)
-            self._note(script, reasons or tuple(map(_behind, bundle.behind)))
-            if (held := self._bundle_cache.put(bundle)) is not None:
-                self._untold[script] = held
-            await self._tell_of(script)
+                    await self._module_cache.contents_of(version)
+            self._set_problems(script, reasons or tuple(map(_stale_reason, bundle.behind)))
+            if (served := self._bundle_cache.put(bundle)) is not None:
+                self._unsent[script] = served
+            await self._send_unsent_route(script)
 
-    async def _tell_of(self, script: str) -> None:
+    async def _send_unsent_route(self, script: str) -> None:
         """Tell workerd how to serve a script, unless it knows. After a failure, the next call tells it again."""
-        if script in self._untold:
-            await self._tell(self._untold[script])
-            del self._untold[script]
+        if script in self._unsent:
+            await self._send_route(self._unsent[script])
+            del self._unsent[script]
 
     async def _follow(self) -> None:
         """Request changes and act on them for ever."""
@@ -105,55 +107,55 @@ class Follower:
             try:
                 changes = await self._source.changes(self._cursor, wait="" not in self.problems)
             except NightsafeError as error:
-                self._note("", (error.problems[0].detail,))
+                self._set_problems("", (error.problems[0].detail,))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             pause = _FIRST_PAUSE
-            self._note("", ("the database was put back to an older state",) if changes.rolled_back else ())
+            self._set_problems("", ("the database was put back to an older state",) if changes.rolled_back else ())
             scripts = {*changes.scripts, *self._bundle_cache.scripts()} if changes.whole else set(changes.scripts)
-            await self._act_on(scripts)
+            await self._fetch_all(scripts)
             self._cursor = changes.cursor
             self.knows_all = True
-            self._contents.keep_only(self._bundle_cache.digests())
+            self._module_cache.keep_only(self._bundle_cache.digests())
 
-    async def _act_on(self, scripts: Collection[str]) -> None:
+    async def _fetch_all(self, scripts: Collection[str]) -> None:
         """Fetch scripts, and try again a few times if the source is unavailable.
 
         The next request for changes acknowledges these scripts, so it waits for the attempts.
         """
-        for pause in (*_AT_ONCE_AGAIN, 0.0):
-            codes = await asyncio.gather(*map(self._act, scripts))
+        for pause in (*_RETRY_PAUSES, 0.0):
+            codes = await asyncio.gather(*map(self._try_fetch, scripts))
             scripts = [script for script, code in zip(scripts, codes, strict=True) if code is Code.UNAVAILABLE]
             if not scripts:
                 return
             await asyncio.sleep(pause)
 
-    async def _act(self, script: str) -> Code | None:
+    async def _try_fetch(self, script: str) -> Code | None:
         """Fetch a script; note a failure so that it is tried again later, and return its code."""
         try:
-            async with self._environments:
+            async with self._semaphore:
                 await self.fetch(script)
         except NightsafeError as error:
-            self._again.add(script)
-            self._owed.set()
-            self._note(script, (error.problems[0].detail,))
+            self._failed.add(script)
+            self._retry_needed.set()
+            self._set_problems(script, (error.problems[0].detail,))
             return error.code
-        self._again.discard(script)
+        self._failed.discard(script)
         return None
 
     async def _retry(self) -> None:
         """Fetch the scripts that failed again, less and less often."""
         pause = _FIRST_PAUSE
         while True:
-            await self._owed.wait()
+            await self._retry_needed.wait()
             await asyncio.sleep(pause)
-            codes = await asyncio.gather(*map(self._act, tuple(self._again)))
+            codes = await asyncio.gather(*map(self._try_fetch, tuple(self._failed)))
             pause = min(pause * 2, _LONGEST_PAUSE) if any(codes) else _FIRST_PAUSE
-            if not self._again:
-                self._owed.clear()
+            if not self._failed:
+                self._retry_needed.clear()
 
-    def _note(self, script: str, reasons: tuple[str, ...]) -> None:
+    def _set_problems(self, script: str, reasons: tuple[str, ...]) -> None:
         """Remember the problems of a script, and log them if they have changed."""
         if reasons == self.problems.get(script, ()):
             return
@@ -166,6 +168,6 @@ class Follower:
             _log.error("delivery.problem", script=script, reason=reason)
 
 
-def _behind(reason: str) -> str:
+def _stale_reason(reason: str) -> str:
     """Return why a script's last good deployment is served instead of its newest."""
     return f"{reason}: the last deployment that can be served stays in service"

@@ -12,20 +12,20 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.bundle.processes import HeldScriptsReport
-from nightsafe.delivery.source.bundle_source import Changes
+from nightsafe.delivery.source.bundle_source import BundleChanges
 from nightsafe.errors import Code, NightsafeError
 
 _LONGEST_POLL: Final = 25
 _SHORTEST_POLL: Final = 1
 
-_MOST: Final = 128 * 1024 * 1024
+_MAX_BODY_BYTES: Final = 128 * 1024 * 1024
 _SPARE_SECONDS: Final = 10.0
-_TIMES: Final = {"connect": 5.0, "write": 10.0, "pool": 30.0}
+_TIMEOUTS: Final = {"connect": 5.0, "write": 10.0, "pool": 30.0}
 _OK: Final = 200
 _REFUSED: Final = frozenset({401, 403})
 
 
-class _Changes(Struct):
+class _ChangesAnswer(Struct):
     """The API's answer to a request for changes."""
 
     cursor: str
@@ -62,47 +62,51 @@ class HttpSource:
         parts = urlsplit(base_url)
         self._origin: Final = (parts.scheme.encode(), (parts.hostname or "").encode(), parts.port)
         self._prefix: Final = parts.path.rstrip("/")
-        self._headers: Final = [
+        self._common_headers: Final = [
             (b"host", parts.netloc.rpartition("@")[2].encode()),
             (b"authorization", b"Bearer " + token.encode()),
             (b"user-agent", b"nightsafe-delivery"),
         ]
         self._account_id = account_id
-        self._name: Final = secrets.token_hex(8)
-        self._patience = _LONGEST_POLL
-        self._kept: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, keepalive_expiry=60.0)
-        self._fresh: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, max_keepalive_connections=0)
+        self._process_name: Final = secrets.token_hex(8)
+        self._poll_seconds = _LONGEST_POLL
+        self._pool: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, keepalive_expiry=60.0)
+        self._retry_pool: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, max_keepalive_connections=0)
 
-    async def changes(self, after: str, *, wait: bool) -> Changes:
+    async def changes(self, after: str, *, wait: bool) -> BundleChanges:
         """Implement `BundleSource.changes`."""
-        seconds = self._patience if wait else 0
-        query = urlencode({"after": after, "wait": seconds, "process": self._name})
+        seconds = self._poll_seconds if wait else 0
+        query = urlencode({"after": after, "wait": seconds, "process": self._process_name})
         began = time.monotonic()
         try:
-            told = self._result(await self._get(self._at(f"changes?{query}"), seconds), _Changes)
+            answer = self._decode_result(
+                await self._get(self._account_path(f"changes?{query}"), seconds), _ChangesAnswer
+            )
         except NightsafeError:
-            self._expect_less(seconds, time.monotonic() - began)
+            self._shorten_poll(seconds, time.monotonic() - began)
             raise
         if wait and time.monotonic() - began >= seconds:
-            self._patience = min(seconds * 2, _LONGEST_POLL)
-        return Changes(cursor=told.cursor, scripts=told.scripts, whole=told.whole, rolled_back=told.rolled_back)
+            self._poll_seconds = min(seconds * 2, _LONGEST_POLL)
+        return BundleChanges(
+            cursor=answer.cursor, scripts=answer.scripts, whole=answer.whole, rolled_back=answer.rolled_back
+        )
 
-    def _expect_less(self, seconds: int, lasted: float) -> None:
+    def _shorten_poll(self, seconds: int, elapsed: float) -> None:
         """Wait for less time after a request was cut off: a proxy in between may limit the time of requests."""
-        if lasted >= _SHORTEST_POLL:
-            self._patience = max(_SHORTEST_POLL, min(seconds, int(lasted)) // 2)
+        if elapsed >= _SHORTEST_POLL:
+            self._poll_seconds = max(_SHORTEST_POLL, min(seconds, int(elapsed)) // 2)
 
     async def bundle(self, script: str) -> bytes:
         """Implement `BundleSource.bundle`."""
-        return await self._get(self._at(f"bundles/{quote(script, safe='')}"))
+        return await self._get(self._account_path(f"bundles/{quote(script, safe='')}"))
 
     async def module(self, digest: bytes) -> bytes:
         """Implement `BundleSource.module`."""
-        return await self._get(self._at(f"modules/{digest.hex()}"))
+        return await self._get(self._account_path(f"modules/{digest.hex()}"))
 
     async def report(self, report: HeldScriptsReport) -> None:
         """Implement `BundleSource.report`."""
-        _checked(*await self.ask("PUT", f"processes/{self._name}", msgspec.json.encode(report)))
+        _require_ok(*await self.request("PUT", f"processes/{self._process_name}", msgspec.json.encode(report)))
 
     async def find_account(self) -> str:
         """Return the one account that the token is for.
@@ -111,7 +115,7 @@ class HttpSource:
             NightsafeError: UNAVAILABLE, when the API cannot be reached or refuses the token; INVALID, when the token
                 is for several accounts.
         """
-        accounts = self._result(await self._get(f"{self._prefix}/accounts"), tuple[_Account, ...])
+        accounts = self._decode_result(await self._get(f"{self._prefix}/accounts"), tuple[_Account, ...])
         if len(accounts) != 1:
             raise NightsafeError(
                 Code.INVALID, f"the token is for {len(accounts)} accounts; choose one with --account-id"
@@ -121,15 +125,15 @@ class HttpSource:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._kept.aclose()
-        await self._fresh.aclose()
+        await self._pool.aclose()
+        await self._retry_pool.aclose()
 
-    def _at(self, rest: str) -> str:
+    def _account_path(self, path: str) -> str:
         """Return the target of a request about the account."""
-        return f"{self._prefix}/accounts/{self._account_id}/nightsafe/{rest}"
+        return f"{self._prefix}/accounts/{self._account_id}/nightsafe/{path}"
 
     @staticmethod
-    def _result(body: bytes, kind: type[Any]) -> Any:
+    def _decode_result(body: bytes, kind: type[Any]) -> Any:
         """Return the result in an envelope; raise NightsafeError UNAVAILABLE when it is malformed."""
         try:
             return msgspec.json.decode(msgspec.json.decode(body, type=_Answer).result, type=kind)
@@ -146,39 +150,39 @@ class HttpSource:
         Raises:
             NightsafeError: UNAVAILABLE, for any other answer or none.
         """
-        return _checked(*await self._ask("GET", target, b"", seconds))
+        return _require_ok(*await self._request("GET", target, b"", seconds))
 
-    async def ask(self, method: str, rest: str, body: bytes = b"") -> tuple[int, bytes]:
+    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Send a request about the account; return the status and the body of the answer.
 
         If the connection is lost before the answer, the request is sent once more.
 
         Args:
             method: the method, in capitals.
-            rest: path and query below the account's `nightsafe`.
+            path: path and query below the account's `nightsafe`.
             body: JSON, or b"".
 
         Raises:
             NightsafeError: UNAVAILABLE, when there is no answer.
         """
-        return await self._ask(method, self._at(rest), body)
+        return await self._request(method, self._account_path(path), body)
 
-    async def _ask(self, method: str, target: str, body: bytes, seconds: float = 0.0) -> tuple[int, bytes]:
+    async def _request(self, method: str, target: str, body: bytes, seconds: float = 0.0) -> tuple[int, bytes]:
         """Send a request; return the status and the body, or raise NightsafeError UNAVAILABLE without an answer."""
         reason = ""
         for pool in (
-            self._kept,
-            self._fresh,
+            self._pool,
+            self._retry_pool,
         ):  # the idle connections may have been closed meanwhile, even all at once
             try:
-                async with asyncio.timeout(seconds + _TIMES["pool"] + _SPARE_SECONDS):
+                async with asyncio.timeout(seconds + _TIMEOUTS["pool"] + _SPARE_SECONDS):
                     return await self._exchange(pool, method, target, body, seconds + _SPARE_SECONDS)
             except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError) as error:
                 reason = type(error).__name__
             except (httpcore.TimeoutException, TimeoutError):
                 raise _unavailable("the API does not answer in time") from None
             except (httpcore.NetworkError, ssl.SSLError, OSError) as error:
-                raise _unavailable(f"the API cannot be reached: {_words(error)}") from None
+                raise _unavailable(f"the API cannot be reached: {_describe_error(error)}") from None
             except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
                 raise _unavailable("the server at the API's address does not speak valid HTTP") from None
         raise _unavailable(f"the connection to the API was lost ({reason})")
@@ -189,21 +193,21 @@ class HttpSource:
         """Send one request over a pool's connections; return the status and the body of the answer."""
         scheme, host, port = self._origin
         url = httpcore.URL(scheme=scheme, host=host, port=port, target=target.encode())
-        times = {**_TIMES, "read": seconds}
-        headers = [*self._headers, *_announced(content)]
-        extensions = {"timeout": times}
+        timeouts = {**_TIMEOUTS, "read": seconds}
+        headers = [*self._common_headers, *_body_headers(content)]
+        extensions = {"timeout": timeouts}
         async with pool.stream(
             method, url, headers=headers, content=content or None, extensions=extensions
         ) as answer:
             body = bytearray()
             async for part in answer.aiter_stream():
                 body += part
-                if len(body) > _MOST:
+                if len(body) > _MAX_BODY_BYTES:
                     raise ValueError
             return answer.status, bytes(body)
 
 
-def _checked(status: int, body: bytes) -> bytes:
+def _require_ok(status: int, body: bytes) -> bytes:
     """Return the body of an answer with status 200.
 
     Raises:
@@ -218,14 +222,14 @@ def _checked(status: int, body: bytes) -> bytes:
     raise _unavailable(f"the API answered {status}")
 
 
-def _announced(content: bytes) -> list[tuple[bytes, bytes]]:
+def _body_headers(content: bytes) -> list[tuple[bytes, bytes]]:
     """Return the headers for a JSON body; none without a body."""
     if not content:
         return []
     return [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
 
 
-def _words(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Return the system's own description of a connection error."""
     cause: BaseException | None = error
     while cause is not None:
@@ -237,6 +241,6 @@ def _words(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _unavailable(what: str) -> NightsafeError:
+def _unavailable(detail: str) -> NightsafeError:
     """Return the error that this source raises for every failure."""
-    return NightsafeError(Code.UNAVAILABLE, what)
+    return NightsafeError(Code.UNAVAILABLE, detail)

@@ -14,7 +14,7 @@ T = TypeVar("T", bound=Struct)
 
 _OK: Final = 200
 _CODES: Final = {400: Code.INVALID, 401: Code.NOT_PERMITTED, 403: Code.NOT_PERMITTED}
-_LONGEST_WORDS: Final = 500
+_MAX_MESSAGE: Final = 500
 
 
 class _Error(Struct):
@@ -42,14 +42,18 @@ class HttpResealing:
 
     async def old_values(self, after: str) -> OldValues:
         """Implement `ResealingSource.old_values`."""
-        return _read(*await self._source.ask("GET", f"resealing?{urlencode({'after': after})}"), OldValues)
+        return _decode_result(
+            *await self._source.request("GET", f"resealing?{urlencode({'after': after})}"), OldValues
+        )
 
     async def store(self, values: NewValues) -> ResealingResult:
         """Implement `ResealingSource.store`."""
-        return _read(*await self._source.ask("POST", "resealing", msgspec.json.encode(values)), ResealingResult)
+        return _decode_result(
+            *await self._source.request("POST", "resealing", msgspec.json.encode(values)), ResealingResult
+        )
 
 
-def _read(status: int, body: bytes, kind: type[T]) -> T:
+def _decode_result(status: int, body: bytes, kind: type[T]) -> T:
     """Return the result in an answer with status 200.
 
     Raises:
@@ -62,12 +66,12 @@ def _read(status: int, body: bytes, kind: type[T]) -> T:
             return msgspec.json.decode(envelope.result, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise NightsafeError(Code.UNAVAILABLE, "the server at the API's address is not a Nightsafe API") from None
-    raise NightsafeError(_CODES.get(status, Code.UNAVAILABLE), _told(status, envelope))
+    raise NightsafeError(_CODES.get(status, Code.UNAVAILABLE), _error_message(status, envelope))
 
 
-def _told(status: int, envelope: Any) -> str:
+def _error_message(status: int, envelope: Any) -> str:
     """Return why the API refused a request."""
     if _CODES.get(status) is Code.NOT_PERMITTED:
         return "the token lacks the permission Nightsafe Resealing on this account"
-    words = "; ".join(error.message for error in envelope.errors)[:_LONGEST_WORDS]
-    return f"the API answered {status}: {words}" if words else f"the API answered {status}"
+    messages = "; ".join(error.message for error in envelope.errors)[:_MAX_MESSAGE]
+    return f"the API answered {status}: {messages}" if messages else f"the API answered {status}"

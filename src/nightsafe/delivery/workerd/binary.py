@@ -15,32 +15,38 @@ VERSION: Final = "1.20261117.1"
 LAUNCH: Final = Path(__file__).with_name("launch.py")
 """The program that confines its process and then becomes workerd."""
 
-VARIABLE: Final = "WORKERD_BIN"
+BINARY_VARIABLE: Final = "WORKERD_BIN"
 
 _PACKAGES: Final = {"x86_64": "workerd-linux-64", "aarch64": "workerd-linux-arm64"}
 _DIGESTS: Final = {
     "x86_64": "2c950df972c039779162ed3803db9fe3f407b70709db2c9ef5a523b36cac4583",
     "aarch64": "37007f28648931403563dbb75c6c784c3be0755d3a8793877c0d7ef33d116b7c",
 }
-_HOW: Final = f"run `make workerd`, or install the npm package workerd@{VERSION} and set {VARIABLE} to its binary"
+_INSTALL_ADVICE: Final = (
+    f"run `make workerd`, or install the npm package workerd@{VERSION} and set {BINARY_VARIABLE} to its binary"
+)
 
 
-def find(folder: Path = Path(".workerd")) -> Path:
+def find_workerd(folder: Path = Path(".workerd")) -> Path:
     """Return the binary that `WORKERD_BIN` names, or else the one that `make workerd` has installed in a folder.
 
     Raises:
         NightsafeError: UNAVAILABLE, when there is no such program; the message says how to install it.
     """
     package = _PACKAGES.get(platform.machine(), "workerd-linux-64")
-    named = os.environ.get(VARIABLE)
-    path = Path(named) if named else folder / "node_modules" / "@cloudflare" / package / "bin" / "workerd"
+    configured = os.environ.get(BINARY_VARIABLE)
+    path = Path(configured) if configured else folder / "node_modules" / "@cloudflare" / package / "bin" / "workerd"
     if not path.is_file() or not os.access(path, os.X_OK):
-        what = f"{VARIABLE} names {path}, which is not an executable file" if named else "workerd is not installed"
-        raise NightsafeError(Code.UNAVAILABLE, f"{what}: {_HOW}")
+        problem = (
+            f"{BINARY_VARIABLE} names {path}, which is not an executable file"
+            if configured
+            else "workerd is not installed"
+        )
+        raise NightsafeError(Code.UNAVAILABLE, f"{problem}: {_INSTALL_ADVICE}")
     return path.resolve()
 
 
-def verify(path: Path) -> None:
+def verify_workerd(path: Path) -> None:
     """Refuse a binary that others could write or replace, or whose SHA-256 differs from the pinned build's.
 
     The check reads the whole file, which takes half a second. The file that runs later is the same, because no other
@@ -56,18 +62,22 @@ def verify(path: Path) -> None:
             Code.UNAVAILABLE, f"workerd {VERSION} is supported on {known}; this machine is {platform.machine()}"
         )
     with path.open("rb") as file:
-        wrong = untrusted_file_reason(path, file.fileno())
-        if wrong is not None:
-            raise NightsafeError(Code.UNAVAILABLE, f"{path} is refused because somebody else may change it: {wrong}")
-        found = file_digest(file, "sha256").hexdigest()
-    if found != expected:
-        raise NightsafeError(Code.UNAVAILABLE, f"{path} is not workerd {VERSION} as it was published: {_HOW}")
+        problem = untrusted_file_reason(path, file.fileno())
+        if problem is not None:
+            raise NightsafeError(
+                Code.UNAVAILABLE, f"{path} is refused because somebody else may change it: {problem}"
+            )
+        digest = file_digest(file, "sha256").hexdigest()
+    if digest != expected:
+        raise NightsafeError(
+            Code.UNAVAILABLE, f"{path} is not workerd {VERSION} as it was published: {_INSTALL_ADVICE}"
+        )
 
 
-def missing(folder: Path = Path(".workerd")) -> str:
+def workerd_problem(folder: Path = Path(".workerd")) -> str:
     """Return what is wrong with the runtime's binary and how to fix it; "" when it is the supported build."""
     try:
-        verify(find(folder))
+        verify_workerd(find_workerd(folder))
     except NightsafeError as error:
         return error.problems[0].detail
     except OSError as error:

@@ -25,7 +25,7 @@ _DIED: Final = "its process ended, as happens when a script takes too much memor
 _SMALL: Final = 4
 
 
-class User(Struct, frozen=True):
+class CellUser(Struct, frozen=True):
     """A script that uses a cell, or did so a moment ago.
 
     Attributes:
@@ -39,14 +39,14 @@ class User(Struct, frozen=True):
     waits: bool = False
 
 
-class Used(Struct, frozen=True):
+class CellUsers(Struct, frozen=True):
     """The scripts that may have work under way in a cell. One of them causes whatever happens to the cell.
 
     Attributes:
         users: each script once.
     """
 
-    users: tuple[User, ...] = ()
+    users: tuple[CellUser, ...] = ()
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -54,10 +54,10 @@ class Used(Struct, frozen=True):
         return tuple(user.script for user in self.users)
 
 
-class Judge(Protocol):
+class CellObserver(Protocol):
     """Decides about scripts that hold a cell up or take it down."""
 
-    async def used(self, number: int, child: Child) -> Used:
+    async def users_of(self, number: int, child: Child) -> CellUsers:
         """Return the scripts that have had, or may have had, work under way in a cell since it last answered."""
         ...
 
@@ -65,24 +65,24 @@ class Judge(Protocol):
         """Return the largest CPU time, in seconds, that a request of any of these scripts may use."""
         ...
 
-    async def busy(self, number: int, used: Used) -> None:
+    async def on_busy(self, number: int, cell_users: CellUsers) -> None:
         """Note that a cell computes and does not answer."""
         ...
 
-    async def freed(self, child: Child, used: Used) -> None:
+    async def on_freed(self, child: Child, cell_users: CellUsers) -> None:
         """Note that a cell's process that was busy answers again."""
         ...
 
-    async def guilty(self, number: int, used: Used, reason: str) -> None:
+    async def on_fault(self, number: int, cell_users: CellUsers, reason: str) -> None:
         """Note that a script made a cell die, or that a cell is about to be killed because of a script."""
         ...
 
-    async def going_on(self) -> None:
+    async def on_work_reported(self) -> None:
         """Note that a cell has reported the work that it has under way."""
         ...
 
 
-Make = Callable[[socket.socket], Child]
+ChildFactory = Callable[[socket.socket], Child]
 
 
 class Cell:
@@ -91,37 +91,37 @@ class Cell:
     Args:
         number: the cell's number, by which the main process knows it.
         folder: a directory that only this user may enter.
-        make: makes the cell's process on a listening socket.
+        make_child: makes the cell's process on a listening socket.
         limits: the limits of the process.
-        judge: decides about scripts.
-        changed: called when the process has started or ended.
+        observer: decides about scripts.
+        on_change: called when the process has started or ended.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a process needs
         self,
         number: int,
         folder: Path,
-        make: Make,
+        make_child: ChildFactory,
         limits: Limits,
-        judge: Judge,
-        changed: Callable[[], Awaitable[None]],
+        observer: CellObserver,
+        on_change: Callable[[], Awaitable[None]],
     ) -> None:
         self.number: Final = number
         self._path: Final = self.path_in(folder, number)
         self._listener: Final = unix_socket(self._path)
-        self._judge = judge
-        self._changed = changed
+        self._observer = observer
+        self._on_change = on_change
         self._limits = limits
         self.keeper: Final = Keeper(
-            lambda: make(self._listener),
+            lambda: make_child(self._listener),
             limits,
-            self._overdue,
-            ended=self._ended,
-            renewed=changed,
-            overgrown=self._overgrown,
-            probed=self._probed,
+            self._on_overdue,
+            on_ended=self._on_ended,
+            on_renewed=on_change,
+            on_overgrown=self._on_overgrown,
+            on_probed=self._on_probed,
         )
-        self._went_on = False
+        self._had_work = False
         self._stuck_at = 0.0
 
     @property
@@ -129,19 +129,19 @@ class Cell:
         """Whether the cell does not answer, because it computes or its process is starting."""
         return not self.keeper.up or self.keeper.current.busy
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the state of the cell for the main process.
 
         `going` lists the scripts with work under way. Times are in milliseconds since 1970: `asked` is when the
         process was asked for these scripts, `stuck` is since when it answers no probe, or 0.
         """
         child = self.keeper.current if self.keeper.up else None
-        times = {"asked": int(child.heard_at * 1000) if child else 0, "stuck": int(self._stuck_at * 1000)}
-        return {"number": self.number, "busy": self.busy, "going": self._going(), **times}
+        times = {"asked": int(child.probed_at * 1000) if child else 0, "stuck": int(self._stuck_at * 1000)}
+        return {"number": self.number, "busy": self.busy, "going": self._active_scripts(), **times}
 
-    def _going(self) -> list[str]:
+    def _active_scripts(self) -> list[str]:
         """Return the scripts with work under way."""
-        return sorted({script for script, _ in self.keeper.current.going}) if self.keeper.up else []
+        return sorted({script for script, _ in self.keeper.current.active_loads}) if self.keeper.up else []
 
     @staticmethod
     def path_in(folder: Path, number: int) -> Path:
@@ -154,41 +154,41 @@ class Cell:
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
-    async def _probed(self) -> None:
+    async def _on_probed(self) -> None:
         """Report the work under way after a probe, and once more when it has ended."""
-        goes_on = bool(self._going())
-        if goes_on or self._went_on:
-            self._went_on = goes_on
-            await self._judge.going_on()
+        has_work = bool(self._active_scripts())
+        if has_work or self._had_work:
+            self._had_work = has_work
+            await self._observer.on_work_reported()
 
-    async def _overdue(self, child: Child, probe: Probe) -> bool:
+    async def _on_overdue(self, child: Child, probe: Probe) -> bool:
         """Keep others away while a script computes, and kill the process if it takes longer than it may."""
-        used = await self._judge.used(self.number, child)
+        cell_users = await self._observer.users_of(self.number, child)
         child.busy = True
         self._stuck_at = probe.asked_at
-        await self._judge.busy(self.number, used)
-        allowed = self._judge.cpu_seconds(used.scripts)
-        most = self._limits.overgrown_bytes
-        if not await probe.answered(cpu=allowed, idle=self._limits.idle_seconds, most_bytes=most):
-            large = child.resident_bytes() > most
-            reason = _TOO_LARGE if large else f"it used {allowed:g} s of CPU time without a pause"
-            await self._judge.guilty(self.number, used, reason)
+        await self._observer.on_busy(self.number, cell_users)
+        cpu_limit = self._observer.cpu_seconds(cell_users.scripts)
+        max_bytes = self._limits.overgrown_bytes
+        if not await probe.wait_for_answer(cpu=cpu_limit, idle=self._limits.idle_seconds, max_bytes=max_bytes):
+            large = child.resident_bytes() > max_bytes
+            reason = _TOO_LARGE if large else f"it used {cpu_limit:g} s of CPU time without a pause"
+            await self._observer.on_fault(self.number, cell_users, reason)
             await child.kill()
         elif child.alive:
-            await self._judge.freed(child, used)
+            await self._observer.on_freed(child, cell_users)
         self._stuck_at = 0.0
         return False
 
-    async def _overgrown(self, child: Child) -> None:
+    async def _on_overgrown(self, child: Child) -> None:
         """Kill a process that grows on after it dropped its scripts, and blame the scripts that use it."""
-        await self._judge.guilty(self.number, await self._judge.used(self.number, child), _TOO_LARGE)
+        await self._observer.on_fault(self.number, await self._observer.users_of(self.number, child), _TOO_LARGE)
         await child.kill()
 
-    async def _ended(self, child: Child, code: int) -> None:
+    async def _on_ended(self, child: Child, code: int) -> None:
         """Find the scripts to blame when a process has ended by itself."""
-        await self._changed()
+        await self._on_change()
         if child.killed or code in _NO_FAULT:
             return
-        if code == -signal.SIGKILL and child.largest < self._limits.resident_bytes / _SMALL:
+        if code == -signal.SIGKILL and child.peak_bytes < self._limits.resident_bytes / _SMALL:
             return  # somebody else killed it
-        await self._judge.guilty(self.number, await self._judge.used(self.number, child), _DIED)
+        await self._observer.on_fault(self.number, await self._observer.users_of(self.number, child), _DIED)

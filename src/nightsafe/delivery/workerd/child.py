@@ -24,8 +24,8 @@ _START_SECONDS: Final = 20.0
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
-Lines = Callable[[bytes], None]
-Going = tuple[tuple[str, int], ...]
+LineSink = Callable[[bytes], None]
+ActiveLoads = tuple[tuple[str, int], ...]
 """Pairs of a script and one of its loads."""
 
 
@@ -35,9 +35,9 @@ class Child:
     Args:
         binary: path of workerd.
         listener: the socket for requests; it stays open in this process when the child is gone.
-        reached: unix sockets that the child may connect to, by the names that its configuration uses.
-        door: path at which to make the child's admin socket. The path is removed before the child starts, and only
-            this process holds a descriptor that leads to the socket: no other process of this user can find it.
+        external: unix sockets that the child may connect to, by the names that its configuration uses.
+        admin_path: path at which to make the child's admin socket. The path is removed before the child starts, and
+            only this process holds a descriptor that leads to the socket: no other process of this user can find it.
         output: receives each line that the runtime itself prints; None to discard them. The output of scripts is not
             included: it is discarded, because a process that read it slowly would hold workerd up.
         part: the child's part: `main`, or `cell-` and a number.
@@ -49,45 +49,45 @@ class Child:
         self,
         binary: Path,
         listener: socket.socket,
-        reached: Mapping[str, Path],
-        door: Path,
-        output: Lines | None,
+        external: Mapping[str, Path],
+        admin_path: Path,
+        output: LineSink | None,
         *,
         part: str,
         reach: Path,
         behind_proxies: bool = False,
     ) -> None:
         self._binary = binary
-        self._constant = part.partition("-")[0] + ("BehindProxies" if behind_proxies and part == "main" else "")
+        self._config_name = part.partition("-")[0] + ("BehindProxies" if behind_proxies and part == "main" else "")
         self._reach = reach
         self._listener = listener
-        self._reached = reached
-        self._door = door
-        self._held = -1
+        self._external = external
+        self._admin_path = admin_path
+        self._admin_fd = -1
         self._output = output
         self.part: Final = part
         self.busy = False
         """Whether the process computes and does not answer."""
-        self.leaving = False
+        self.terminating = False
         """Whether the process was asked to end: it takes no new requests."""
         self.killed = False
         """Whether this object killed the process."""
-        self.going: Going = ()
+        self.active_loads: ActiveLoads = ()
         """The work that the process had under way when it last answered a probe."""
         self.started_at = 0.0
         """When the process was started, in seconds since 1970."""
-        self.heard_at = 0.0
+        self.probed_at = 0.0
         """When the last probe that it answered was sent, in seconds since 1970."""
-        self.largest = 0
+        self.peak_bytes = 0
         """The largest amount of memory measured so far, in bytes."""
-        self.knows: Final[set[str]] = set()
+        self.known_scripts: Final[set[str]] = set()
         """The scripts whose routes the process has requested."""
-        self.owed: Final[set[asyncio.Future[None]]] = set()
+        self.pending_pushes: Final[set[asyncio.Future[None]]] = set()
         """Messages to the process that it has not accepted yet."""
         self._process: asyncio.subprocess.Process | None = None
-        self._calls = Caller(door)
-        self._probes = Caller(door)
-        self._pumps: list[asyncio.Task[None]] = []
+        self._calls = Caller(admin_path)
+        self._probes = Caller(admin_path)
+        self._output_tasks: list[asyncio.Task[None]] = []
         self._ready: Final = asyncio.Event()
         self._exited: asyncio.Task[int] | None = None
         self._pidfd = -1
@@ -110,7 +110,7 @@ class Child:
     @property
     def admin(self) -> Path:
         """The path that leads to the admin socket, valid in this process only."""
-        return Path(f"/proc/self/fd/{self._held}")
+        return Path(f"/proc/self/fd/{self._admin_fd}")
 
     async def start(self) -> None:
         """Start the process and wait until it listens.
@@ -119,18 +119,18 @@ class Child:
             NightsafeError: UNAVAILABLE, when the process ends or stays silent instead.
         """
         admin = self._listen()
-        news, said = os.pipe()
+        control_read, control_write = os.pipe()
         try:
-            await self._spawn(admin, said)
+            await self._spawn(admin, control_write)
         except OSError as error:
-            os.close(news)
-            self._let_go()
+            os.close(control_read)
+            self._close_descriptors()
             raise NightsafeError(Code.UNAVAILABLE, f"workerd cannot be started: {error.strerror}") from None
         finally:
             admin.close()
-            os.close(said)
+            os.close(control_write)
         try:
-            await asyncio.wait_for(self._until_listening(news), _START_SECONDS)
+            await asyncio.wait_for(self._wait_until_listening(control_read), _START_SECONDS)
         except (TimeoutError, ValueError, KeyError):
             await self.kill()
             raise NightsafeError(Code.UNAVAILABLE, "workerd did not begin to listen") from None
@@ -140,25 +140,25 @@ class Child:
 
     def _listen(self) -> socket.socket:
         """Make the admin socket and remove its path; a descriptor of the socket's file still leads to it."""
-        admin = unix_socket(self._door)
-        self._held = os.open(self._door, os.O_PATH | os.O_CLOEXEC)
-        self._door.unlink()
+        admin = unix_socket(self._admin_path)
+        self._admin_fd = os.open(self._admin_path, os.O_PATH | os.O_CLOEXEC)
+        self._admin_path.unlink()
         self._calls, self._probes = Caller(self.admin), Caller(self.admin)
         return admin
 
-    async def _spawn(self, admin: socket.socket, said: int) -> None:
+    async def _spawn(self, admin: socket.socket, control_write: int) -> None:
         """Run the program with the descriptors that it inherits."""
-        handed = {"http": self._listener.fileno(), "admin": admin.fileno()}
-        sockets = [part for name, number in handed.items() for part in ("--socket-fd", f"{name}={number}")]
+        inherited = {"http": self._listener.fileno(), "admin": admin.fileno()}
+        sockets = [part for name, number in inherited.items() for part in ("--socket-fd", f"{name}={number}")]
         self.started_at = time.time()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", str(LAUNCH), str(os.getpid()), str(self._binary)),
-            *("serve", "--experimental", f"--import-path={self._reach}", str(_CONFIG), self._constant),
-            *(part for name, path in self._reached.items() for part in ("--external-addr", f"{name}=unix:{path}")),
+            *("serve", "--experimental", f"--import-path={self._reach}", str(_CONFIG), self._config_name),
+            *(part for name, path in self._external.items() for part in ("--external-addr", f"{name}=unix:{path}")),
             *sockets,
-            *("--control-fd", str(said)),
-            pass_fds=(*handed.values(), said),
+            *("--control-fd", str(control_write)),
+            pass_fds=(*inherited.values(), control_write),
             env={},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -169,21 +169,21 @@ class Child:
             self._pidfd = os.pidfd_open(self._process.pid)
         self._exited = asyncio.create_task(self._process.wait())
         if self._output is not None and self._process.stderr is not None:
-            self._pumps = [asyncio.create_task(_pump(self._process.stderr, self._output))]
+            self._output_tasks = [asyncio.create_task(_forward_lines(self._process.stderr, self._output))]
 
-    async def _until_listening(self, news: int) -> None:
+    async def _wait_until_listening(self, control_read: int) -> None:
         """Read the process's announcements of its sockets until it listens on both."""
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(news, "rb")
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(control_read, "rb")
         )
         try:
             waiting = set(_SOCKETS)
             while waiting:
-                told = json.loads(await reader.readline())
-                if told["event"] == "listen":
-                    waiting.discard(told["socket"])
+                announcement = json.loads(await reader.readline())
+                if announcement["event"] == "listen":
+                    waiting.discard(announcement["socket"])
             self._ready.set()
         finally:
             transport.close()
@@ -195,14 +195,14 @@ class Child:
             NightsafeError: UNAVAILABLE, when the process is gone or does not accept the message.
         """
         try:
-            await self._until_ready()
+            await self._wait_until_ready()
             status, _ = await self._calls.call("PUT", path, body)
         except (OSError, MalformedError):
             raise NightsafeError(Code.UNAVAILABLE, "workerd does not accept a message") from None
         if status != 204:  # noqa: PLR2004 - the status for success
             raise NightsafeError(Code.UNAVAILABLE, f"workerd answered a message with {status}")
 
-    async def _until_ready(self) -> None:
+    async def _wait_until_ready(self) -> None:
         """Wait until the process listens; raise OSError when it has ended."""
         if self._ready.is_set() and self.alive:
             return
@@ -236,32 +236,32 @@ class Child:
 
     def resident_bytes(self) -> int:
         """Return the memory that the process holds; 0 when it is gone."""
-        held = 0
+        resident = 0
         with suppress(OSError):
-            held = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
-        self.largest = max(self.largest, held)
-        return held
+            resident = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
+        self.peak_bytes = max(self.peak_bytes, resident)
+        return resident
 
     async def wait(self) -> int:
         """Wait until the process has ended, close its sockets, and return its exit code."""
         assert self._exited is not None  # noqa: S101 - called only after `start`
         code = await asyncio.shield(self._exited)
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        await asyncio.gather(*self._output_tasks, return_exceptions=True)
         self._calls.close()
         self._probes.close()
-        self._let_go()
+        self._close_descriptors()
         return code
 
-    def _let_go(self) -> None:
+    def _close_descriptors(self) -> None:
         """Close the descriptors of the process and its admin socket."""
-        for held in (self._pidfd, self._held):
-            if held >= 0:
-                os.close(held)
-        self._pidfd = self._held = -1
+        for descriptor in (self._pidfd, self._admin_fd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._pidfd = self._admin_fd = -1
 
     def terminate(self) -> None:
         """Ask the process to finish its requests and end."""
-        self.leaving = True
+        self.terminating = True
         self._signal(signal.SIGTERM)
 
     async def kill(self) -> None:
@@ -282,7 +282,7 @@ class Child:
                 signal.pidfd_send_signal(self._pidfd, number)
 
 
-async def _pump(pipe: asyncio.StreamReader, output: Lines) -> None:
+async def _forward_lines(pipe: asyncio.StreamReader, output: LineSink) -> None:
     """Read a pipe to its end line by line, and a line that is too long in parts."""
     while True:
         try:

@@ -40,19 +40,19 @@ class ControlServer:
     Args:
         path: path of the socket, in a directory that only this user may enter.
         handler: answers a request. An answer that is a `bytearray` is wiped after it is sent.
-        allowed: returns the ids of the allowed processes; called for each connection.
+        allowed_pids: returns the ids of the allowed processes; called for each connection.
     """
 
-    def __init__(self, path: Path, handler: Handler, allowed: Callable[[], Collection[int]]) -> None:
+    def __init__(self, path: Path, handler: Handler, allowed_pids: Callable[[], Collection[int]]) -> None:
         self.path: Final = path
         self._handler = handler
-        self._allowed = allowed
+        self._allowed_pids = allowed_pids
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Start to listen."""
-        self._server = await asyncio.start_unix_server(self._connected, sock=unix_socket(self.path), backlog=BACKLOG)
+        self._server = await asyncio.start_unix_server(self._accept, sock=unix_socket(self.path), backlog=BACKLOG)
 
     async def stop(self) -> None:
         """Close every connection and the socket."""
@@ -64,13 +64,13 @@ class ControlServer:
         await asyncio.gather(*self._connections, return_exceptions=True)
         self.path.unlink(missing_ok=True)
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection, and record it from its first moment so that `stop` always closes it."""
         task = asyncio.create_task(self._serve_all(reader, writer))
         self._connections.add(task)
-        task.add_done_callback(lambda done: self._over(done, writer))
+        task.add_done_callback(lambda done: self._close_connection(done, writer))
 
-    def _over(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
+    def _close_connection(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
         """Forget a finished connection, even one that was never served, and close it."""
         self._connections.discard(task)
         writer.close()
@@ -83,8 +83,8 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer request after request, if the peer is an allowed process."""
         writer.transport.set_write_buffer_limits(0)
-        pid = peer_of(writer.get_extra_info("socket"))
-        if pid not in self._allowed():
+        pid = peer_pid(writer.get_extra_info("socket"))
+        if pid not in self._allowed_pids():
             return
         while (request := await read_request(reader)) is not None:
             status, body = await self._handler(request, pid)
@@ -95,7 +95,7 @@ class ControlServer:
                     wipe(body)
 
 
-def peer_of(connection: socket.socket) -> int:
+def peer_pid(connection: socket.socket) -> int:
     """Return the id of the process that connected to a unix socket (`SO_PEERCRED`, unix(7))."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid: int = _CREDENTIALS.unpack(raw)[0]

@@ -42,7 +42,7 @@ class Holds:
         self._heavy: dict[str, str] = {}
         self._alone: set[str] = set()
 
-    def blame(self, script: str, code: str, reason: str, callees: tuple[str, ...] = ()) -> Hold:
+    def hold_apart(self, script: str, code: str, reason: str, callees: tuple[str, ...] = ()) -> Hold:
         """Hold a script apart, longer than last time, because it or a script that it calls took a process down."""
         before = self._held.get(script)
         pause = min(before.pause * 2, self._longest) if before else self._first
@@ -51,17 +51,17 @@ class Holds:
         self._heavy[script] = code
         return hold
 
-    def suspect(self, scripts: Iterable[str]) -> None:
+    def run_alone(self, scripts: Iterable[str]) -> None:
         """Run each of these scripts without others beside it from now on: one of them took a process down."""
         self._alone.update(scripts)
 
-    def weigh(self, script: str, code: str) -> bool:
+    def mark_heavy(self, script: str, code: str) -> bool:
         """Keep a script that has held a process up out of the main process; return whether that is new."""
-        news = self._heavy.get(script) != code
+        is_new = self._heavy.get(script) != code
         self._heavy[script] = code
-        return news
+        return is_new
 
-    def changed(self, script: str, code: str) -> bool:
+    def forget_outdated(self, script: str, code: str) -> bool:
         """Note that another version of a script is served from now on.
 
         The script and the scripts that call it are no longer held apart. If its code has changed, it no longer counts
@@ -70,27 +70,27 @@ class Holds:
         Returns:
             Whether anything was recorded about the script.
         """
-        freed = [one for one, hold in self._held.items() if one == script or script in hold.callees]
+        freed = [held for held, hold in self._held.items() if held == script or script in hold.callees]
         known = bool(freed) or script in self._alone
-        for one in freed:
-            del self._held[one]
+        for held in freed:
+            del self._held[held]
         self._alone.discard(script)
         if self._heavy.get(script, code) != code:
             del self._heavy[script]
             known = True
         return known
 
-    def held(self) -> dict[str, Hold]:
+    def current(self) -> dict[str, Hold]:
         """Return the scripts that are held apart at this moment."""
         now = self._clock()
         return {script: hold for script, hold in self._held.items() if hold.until > now}
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the records for workerd."""
         return {
             "holds": [
                 {"script": script, "until": int(hold.until * 1000), "reason": hold.reason}
-                for script, hold in self.held().items()
+                for script, hold in self.current().items()
             ],
             "heavy": list(self._heavy.items()),
             "alone": sorted(self._alone),

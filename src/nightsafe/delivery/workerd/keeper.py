@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.delivery.workerd.probe import Probe
@@ -20,19 +20,19 @@ _log = structlog.get_logger()
 _FREED_SECONDS: Final = 1.0
 """How long it takes until dropped memory is free."""
 
-Make = Callable[[], Child]
-Overdue = Callable[[Child, Probe], Awaitable[bool]]
+ChildFactory = Callable[[], Child]
+OnOverdue = Callable[[Child, Probe], Awaitable[bool]]
 """Called with a process that computes and does not answer. Returns whether another must replace it while it goes on;
 if not, the process has answered meanwhile or was killed."""
 
-Ended = Callable[[Child, int], Awaitable[None]]
+OnEnded = Callable[[Child, int], Awaitable[None]]
 """Called with a process that has ended and its exit code."""
 
-Overgrown = Callable[[Child], Awaitable[None]]
+OnOvergrown = Callable[[Child], Awaitable[None]]
 """Called with a process that holds one and a half times the memory that it may."""
 
 Retire = Callable[[Child], Coroutine[None, None, None]]
-Told = Callable[[], Awaitable[None]]
+Notify = Callable[[], Awaitable[None]]
 """Called when something has happened."""
 
 
@@ -40,41 +40,41 @@ class Keeper:
     """Keeps one workerd running: restarts it when it ends, kills it when stuck, and replaces it when too large.
 
     Args:
-        make: makes a process that is not started yet.
+        make_child: makes a process that is not started yet.
         limits: the limits of the process.
-        overdue: handles a process that computes for too long.
-        ended: called when a process has ended.
-        renewed: called when another process has taken the current one's place.
+        on_overdue: handles a process that computes for too long.
+        on_ended: called when a process has ended.
+        on_renewed: called when another process has taken the current one's place.
         retire: ends a process that was replaced; by default `end`.
-        overgrown: handles a process that holds one and a half times the memory that it may; by default, it is
+        on_overgrown: handles a process that holds one and a half times the memory that it may; by default, it is
             replaced.
-        probed: called when a process has answered a probe.
+        on_probed: called when a process has answered a probe.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what can come to pass with a process
         self,
-        make: Make,
+        make_child: ChildFactory,
         limits: Limits,
-        overdue: Overdue,
-        ended: Ended | None = None,
-        renewed: Told | None = None,
+        on_overdue: OnOverdue,
+        on_ended: OnEnded | None = None,
+        on_renewed: Notify | None = None,
         retire: Retire | None = None,
-        overgrown: Overgrown | None = None,
-        probed: Told | None = None,
+        on_overgrown: OnOvergrown | None = None,
+        on_probed: Notify | None = None,
     ) -> None:
-        self._make = make
+        self._make_child = make_child
         self._limits: Final = limits
-        self._overdue = overdue
-        self._ended = ended
-        self._renewed = renewed
+        self._on_overdue = on_overdue
+        self._on_ended = on_ended
+        self._on_renewed = on_renewed
         self._retire = retire or self.end
-        self._overgrown = overgrown
-        self._probed = probed
+        self._on_overgrown = on_overgrown
+        self._on_probed = on_probed
         self.children: Final[list[Child]] = []
         """All processes that have not ended, the current one last."""
         self._current: Child | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._keeping: asyncio.Task[None] | None = None
+        self._keep_task: asyncio.Task[None] | None = None
         self._shed_at: float | None = None
         self._outdated: Final = asyncio.Event()
         self.restarts = 0
@@ -97,12 +97,12 @@ class Keeper:
             NightsafeError: UNAVAILABLE, when the process does not start.
         """
         self._current = await self._launch()
-        self._keeping = self._spawn(lasting(f"keep {self._current.part}", self._keep))
+        self._keep_task = self._spawn(keep_running(f"keep {self._current.part}", self._keep_current))
 
     async def stop(self) -> None:
         """End every process, and kill those that do not end in time. Replaced processes are ending already."""
-        if self._keeping is not None:
-            self._keeping.cancel()
+        if self._keep_task is not None:
+            self._keep_task.cancel()
         current = [] if self._current is None else [self.end(self._current)]
         await asyncio.gather(*self._tasks, *current, return_exceptions=True)
 
@@ -112,9 +112,9 @@ class Keeper:
 
     async def watch(self) -> None:
         """Wait until supervision ends, and raise the error that ended it. The caller must not go on without it."""
-        assert self._keeping is not None  # noqa: S101 - called only after `start`
-        await asyncio.wait({self._keeping})
-        self._keeping.result()
+        assert self._keep_task is not None  # noqa: S101 - called only after `start`
+        await asyncio.wait({self._keep_task})
+        self._keep_task.result()
 
     async def end(self, child: Child) -> None:
         """Let a process finish its work, and kill it if that takes too long."""
@@ -138,7 +138,7 @@ class Keeper:
     async def _launch(self) -> Child:
         """Start a process and wait until it listens. It is told of changes from its start."""
         self._outdated.clear()
-        child = self._make()
+        child = self._make_child()
         self.children.append(child)
         try:
             await child.start()
@@ -148,23 +148,23 @@ class Keeper:
         _log.info("workerd.started", pid=child.pid, part=child.part)
         return child
 
-    async def _keep(self) -> None:
+    async def _keep_current(self) -> None:
         """Watch the current process, and start another when it ends or must be replaced."""
         while True:
             child = self.current
             began = time.monotonic()
-            replaced = await self._watch(child)
+            replaced = await self._wait_for_replacement(child)
             if not replaced:
-                await self._over(child)
+                await self._handle_end(child)
                 if time.monotonic() - began < self._limits.pause_seconds:
                     await asyncio.sleep(self._limits.pause_seconds)
             self._current = await self._relaunch()
             if replaced:
                 self._spawn(self._retire(child))
-            if self._renewed is not None:
-                await self._renewed()
+            if self._on_renewed is not None:
+                await self._on_renewed()
 
-    async def _over(self, child: Child) -> None:
+    async def _handle_end(self, child: Child) -> None:
         """Handle the end of a process, unless it was handled before."""
         code = await child.wait()
         if child not in self.children:
@@ -172,8 +172,8 @@ class Keeper:
         self.children.remove(child)
         self.restarts += 1
         _log.warning("workerd.ended", pid=child.pid, part=child.part, code=code)
-        if self._ended is not None:
-            await self._ended(child, code)
+        if self._on_ended is not None:
+            await self._on_ended(child, code)
 
     async def _relaunch(self) -> Child:
         """Start a process, and try again until that succeeds."""
@@ -184,7 +184,7 @@ class Keeper:
                 _log.error("workerd.not_started", reason=error.problems[0].detail)
                 await asyncio.sleep(self._limits.pause_seconds)
 
-    async def _watch(self, child: Child) -> bool:
+    async def _wait_for_replacement(self, child: Child) -> bool:
         """Wait until a process has to be replaced; return True if it still serves, False if it has ended."""
         ended = asyncio.create_task(child.wait())
         outdated = asyncio.create_task(self._outdated.wait())
@@ -205,12 +205,12 @@ class Keeper:
         """Probe a process; return True if it computes and another must replace it."""
         probe = Probe(child)
         try:
-            if await probe.answered(cpu=self._limits.busy_cpu_seconds, idle=self._limits.idle_seconds):
-                if self._probed is not None:
-                    await self._probed()
+            if await probe.wait_for_answer(cpu=self._limits.busy_cpu_seconds, idle=self._limits.idle_seconds):
+                if self._on_probed is not None:
+                    await self._on_probed()
                 return False
-            if probe.used > self._limits.busy_cpu_seconds:
-                return await self._overdue(child, probe)
+            if probe.cpu_used > self._limits.busy_cpu_seconds:
+                return await self._on_overdue(child, probe)
             _log.warning("workerd.stuck", pid=child.pid, part=child.part)
             await child.kill()
             return False
@@ -232,8 +232,8 @@ class Keeper:
                 await child.push("/shed", b"")
         since = time.monotonic() - self._shed_at
         overgrown = since > _FREED_SECONDS and child.resident_bytes() > self._limits.overgrown_bytes
-        if overgrown and self._overgrown is not None:
-            await self._overgrown(child)
+        if overgrown and self._on_overgrown is not None:
+            await self._on_overgrown(child)
             return False
         if since < self._limits.shed_seconds:
             return False

@@ -21,7 +21,7 @@ async def settling(admin: Path) -> AsyncIterator[None]:
     Args:
         admin: path of the process's admin socket.
     """
-    writer = await _asked(admin)
+    writer = await _request_settle(admin)
     try:
         yield
     finally:
@@ -29,7 +29,7 @@ async def settling(admin: Path) -> AsyncIterator[None]:
             writer.close()
 
 
-async def _asked(admin: Path) -> asyncio.StreamWriter | None:
+async def _request_settle(admin: Path) -> asyncio.StreamWriter | None:
     """Return a connection on which the answer has begun; None when the process does not answer."""
     writer = None
     with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):

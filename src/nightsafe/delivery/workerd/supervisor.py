@@ -14,8 +14,8 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from nightsafe.delivery.workerd.cell import Cell, Used, User
-from nightsafe.delivery.workerd.child import Child, Lines
+from nightsafe.delivery.workerd.cell import Cell, CellUser, CellUsers
+from nightsafe.delivery.workerd.child import Child, LineSink
 from nightsafe.delivery.workerd.holds import Holds
 from nightsafe.delivery.workerd.keeper import Keeper
 from nightsafe.delivery.workerd.limits import CPU_SECONDS, MOST_CELLS, Limits
@@ -28,7 +28,7 @@ _DEAF_SECONDS: Final = 5.0
 _MOST_LINGERING: Final = 3
 """The most earlier main processes that stay for clients that keep connections to them."""
 
-_LOOK_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.05
 _ASK_SECONDS: Final = 1.0
 _SLACK_SECONDS: Final = 0.05
 """How far the clocks of two processes may differ: workerd's clock stands still between two of its events."""
@@ -36,10 +36,10 @@ _SLACK_SECONDS: Final = 0.05
 _MOST_NAMED: Final = 5
 
 
-class Scripts(Protocol):
+class ServedScripts(Protocol):
     """The scripts that are served."""
 
-    def code(self, script: str) -> str:
+    def code_digest(self, script: str) -> str:
         """Return the code digest of a script, "" when it is not served."""
         ...
 
@@ -78,8 +78,8 @@ class Supervisor:
         folder: Path,
         control: Path,
         limits: Limits,
-        output: Lines | None,
-        scripts: Scripts,
+        output: LineSink | None,
+        scripts: ServedScripts,
         *,
         reach: Path,
         behind_proxies: bool = False,
@@ -93,13 +93,13 @@ class Supervisor:
         numbers = count(1)
         paths = {f"cell{number}": Cell.path_in(folder, number) for number in range(1, MOST_CELLS + 1)}
 
-        def make(part: str, on: socket.socket) -> Child:
+        def make_child(part: str, listener: socket.socket) -> Child:
             admin = folder / f"admin-{next(numbers)}.sock"
-            reached = {"cp": control} | (paths if part == "main" else {})
+            external = {"cp": control} | (paths if part == "main" else {})
             return Child(
                 binary,
-                on,
-                reached,
+                listener,
+                external,
                 admin,
                 output,
                 part=part,
@@ -107,15 +107,17 @@ class Supervisor:
                 behind_proxies=behind_proxies,
             )
 
-        self._make: Final = make
-        self._main: Final = Keeper(lambda: make("main", listener), limits, self._overdue, retire=self._retire)
+        self._make_child: Final = make_child
+        self._main: Final = Keeper(
+            lambda: make_child("main", listener), limits, self._on_overdue, retire=self._retire
+        )
         self._cells: Final[dict[int, Cell]] = {}
         self._lingering: Final[list[Child]] = []
         self._growing: asyncio.Task[None] | None = None
 
     def pids(self) -> Collection[int]:
         """Return the ids of our processes."""
-        return {child.pid for child in self._children() if child.pid}
+        return {child.pid for child in self._all_children() if child.pid}
 
     @property
     def current(self) -> Child:
@@ -139,11 +141,11 @@ class Supervisor:
 
     def fleet(self) -> dict[str, Any]:
         """Return what each process must know about the cells and the scripts that are held apart."""
-        return {"cells": [one.told() for one in self._cells.values()], **self.holds.told()}
+        return {"cells": [cell.to_dict() for cell in self._cells.values()], **self.holds.to_dict()}
 
     def started_at(self, pid: int) -> float:
         """Return when a process was started, in seconds since 1970; 0 when it is not ours."""
-        return next((child.started_at for child in self._children() if child.pid == pid), 0.0)
+        return next((child.started_at for child in self._all_children() if child.pid == pid), 0.0)
 
     async def start(self) -> None:
         """Start the processes, and watch them from then on.
@@ -156,7 +158,7 @@ class Supervisor:
         except BaseException:
             await self.stop()
             raise
-        await self.announce()
+        await self.send_fleet()
 
     async def stop(self) -> None:
         """End every process, and kill those that do not end in time."""
@@ -175,19 +177,19 @@ class Supervisor:
         watching = {asyncio.create_task(keeper.watch()) for keeper in keepers}
         try:
             done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                one.result()
+            for task in done:
+                task.result()
         finally:
-            for one in watching:
-                one.cancel()
+            for task in watching:
+                task.cancel()
 
-    def asks(self, pid: int, script: str) -> None:
+    def note_route_request(self, pid: int, script: str) -> None:
         """Note that a process asks for the route of a script, so that it is told when the route changes."""
-        for child in self._children():
+        for child in self._all_children():
             if child.pid == pid:
-                child.knows.add(script)
+                child.known_scripts.add(script)
 
-    async def tell(self, script: str, route: bytes) -> None:
+    async def send_route(self, script: str, route: bytes) -> None:
         """Tell every process that knows a script how to serve it from now on.
 
         A process that does not accept the message is killed, because it would serve an outdated state. A busy process
@@ -196,11 +198,13 @@ class Supervisor:
         Raises:
             NightsafeError: UNAVAILABLE, when a process had to be killed; its successor asks for the route by itself.
         """
-        await self._to_all(f"/routes/{script}", route, [one for one in self._children() if script in one.knows])
+        await self._push_to_all(
+            f"/routes/{script}", route, [child for child in self._all_children() if script in child.known_scripts]
+        )
 
-    async def announce(self) -> None:
-        """Tell every process about the others and the scripts that are held apart, in the same way as `tell`."""
-        await self._to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._children()))
+    async def send_fleet(self) -> None:
+        """Tell every process about the others and the scripts held apart, in the same way as `send_route`."""
+        await self._push_to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._all_children()))
 
     def renew(self) -> None:
         """Replace every process by a new one."""
@@ -215,73 +219,79 @@ class Supervisor:
         if len(self._cells) < self._limits.most_cells and (self._growing is None or self._growing.done()):
             self._growing = asyncio.create_task(self._grow())
 
-    async def used(self, number: int, child: Child) -> Used:
-        """Implement `Judge.used`; return no scripts when the main process does not answer."""
-        since = int((child.heard_at - _SLACK_SECONDS) * 1000)
+    async def users_of(self, number: int, child: Child) -> CellUsers:
+        """Implement `CellObserver.users_of`; return no scripts when the main process does not answer."""
+        since = int((child.probed_at - _SLACK_SECONDS) * 1000)
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                told = msgspec.json.decode(await self.current.ask(f"/cells/{number}/{since}"), type=tuple[User, ...])
+                reported = msgspec.json.decode(
+                    await self.current.ask(f"/cells/{number}/{since}"), type=tuple[CellUser, ...]
+                )
         except (OSError, TimeoutError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return Used()
-        users = {user.script: user for user in told}
-        for script, load in child.going:
-            user = users.get(script, User(script))
+            return CellUsers()
+        users = {user.script: user for user in reported}
+        for script, load in child.active_loads:
+            user = users.get(script, CellUser(script))
             users[script] = replace(user, loads=(*user.loads, load))
-        return Used(tuple(users.values()))
+        return CellUsers(tuple(users.values()))
 
     def cpu_seconds(self, scripts: tuple[str, ...]) -> float:
-        """Implement `Judge.cpu_seconds`."""
+        """Implement `CellObserver.cpu_seconds`."""
         return max(map(self._scripts.cpu_seconds, scripts), default=CPU_SECONDS)
 
-    async def busy(self, number: int, used: Used) -> None:
-        """Implement `Judge.busy`."""
-        _log.info("script.busy", scripts=used.scripts, cell=number)
-        await self._try_announce()
+    async def on_busy(self, number: int, cell_users: CellUsers) -> None:
+        """Implement `CellObserver.on_busy`."""
+        _log.info("script.busy", scripts=cell_users.scripts, cell=number)
+        await self._try_send_fleet()
 
-    async def freed(self, child: Child, used: Used) -> None:
-        """Implement `Judge.freed`. The process first accepts all messages that it was sent meanwhile."""
-        await asyncio.gather(*child.owed, return_exceptions=True)
+    async def on_freed(self, child: Child, cell_users: CellUsers) -> None:
+        """Implement `CellObserver.on_freed`. The process first accepts all messages that it was sent meanwhile."""
+        await asyncio.gather(*child.pending_pushes, return_exceptions=True)
         child.busy = False
-        for user in used.users:
-            if user.waits or len(used.users) == 1:
-                self.holds.weigh(user.script, self._scripts.code(user.script))
-        await self._try_announce()
+        for user in cell_users.users:
+            if user.waits or len(cell_users.users) == 1:
+                self.holds.mark_heavy(user.script, self._scripts.code_digest(user.script))
+        await self._try_send_fleet()
 
-    async def guilty(self, number: int, used: Used, reason: str) -> None:
-        """Implement `Judge.guilty`.
+    async def on_fault(self, number: int, cell_users: CellUsers, reason: str) -> None:
+        """Implement `CellObserver.on_fault`.
 
         If one script used the cell alone, it is held apart. If several did, each must run alone from now on. The
         version that is served now is not blamed for an earlier one.
         """
         served = [
-            user.script for user in used.users if all(self._scripts.serves(user.script, one) for one in user.loads)
+            user.script
+            for user in cell_users.users
+            if all(self._scripts.serves(user.script, load) for load in user.loads)
         ]
-        if not used.users:
+        if not cell_users.users:
             _log.error("workerd.hung", part=f"cell-{number}", reason=reason)
-        elif len(used.users) > 1:
-            self.holds.suspect(served)
+        elif len(cell_users.users) > 1:
+            self.holds.run_alone(served)
             _log.error("script.suspected", scripts=served, cell=number, reason=reason)
         elif served:
             self._hold(served[0], reason)
         else:
-            _log.error("script.ended", scripts=used.scripts, cell=number, reason=f"{reason}, in an earlier version")
-        await self._try_announce()
+            _log.error(
+                "script.ended", scripts=cell_users.scripts, cell=number, reason=f"{reason}, in an earlier version"
+            )
+        await self._try_send_fleet()
 
-    async def going_on(self) -> None:
-        """Implement `Judge.going_on`: tell the main processes, which choose the cells for requests."""
+    async def on_work_reported(self) -> None:
+        """Implement `CellObserver.on_work_reported`: tell the main processes, which choose the cells for requests."""
         with suppress(NightsafeError):
-            await self._to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._main.children))
+            await self._push_to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._main.children))
 
     def _hold(self, script: str, reason: str) -> None:
         """Hold a script apart; the reason mentions that a script that it calls may be to blame instead."""
         callees = self._scripts.callees(script)
         if callees:
             reason += f", or a script that it calls did: {', '.join(callees[:_MOST_NAMED])}"
-        hold = self.holds.blame(script, self._scripts.code(script), reason, callees)
+        hold = self.holds.hold_apart(script, self._scripts.code_digest(script), reason, callees)
         self.changed.set()
         _log.error("script.held", script=script, seconds=hold.pause, reason=reason)
 
-    async def _overdue(self, child: Child, _: Probe) -> bool:
+    async def _on_overdue(self, child: Child, _: Probe) -> bool:
         """Have a main process that computes replaced; it may finish its requests."""
         _log.warning("workerd.busy", pid=child.pid, part=child.part)
         child.busy = True
@@ -293,7 +303,7 @@ class Supervisor:
         A busy process may go on for as long as the other requests in it can wait. When it answers again, it stays,
         because clients keep connections to it, but it hands every request to a cell.
         """
-        if child.busy and await self._outlasts(child) and self._cells:
+        if child.busy and await self._wait_until_unblocked(child) and self._cells:
             with suppress(NightsafeError):
                 await child.push("/retire", b"")
                 self._lingering.append(child)
@@ -302,11 +312,11 @@ class Supervisor:
                 child = self._lingering.pop(0)
         await self._main.end(child)
 
-    async def _outlasts(self, child: Child) -> bool:
+    async def _wait_until_unblocked(self, child: Child) -> bool:
         """Wait for a busy process; return True if it answers again, False if it has ended or was killed."""
         probe = Probe(child)
         try:
-            if await probe.answered(cpu=self._limits.stall_cpu_seconds, idle=self._limits.idle_seconds):
+            if await probe.wait_for_answer(cpu=self._limits.stall_cpu_seconds, idle=self._limits.idle_seconds):
                 return child.alive
             _log.error("workerd.hung", pid=child.pid, part=child.part)
             await child.kill()
@@ -321,15 +331,15 @@ class Supervisor:
             await self._add_cell()
         except NightsafeError as error:
             _log.error("workerd.not_started", reason=error.problems[0].detail)
-        await self._try_announce()
+        await self._try_send_fleet()
 
     async def _add_cell(self) -> None:
         """Start a cell under the next number; raise NightsafeError UNAVAILABLE when it does not start."""
-        number = next(one for one in range(1, MOST_CELLS + 1) if one not in self._cells)
+        number = next(candidate for candidate in range(1, MOST_CELLS + 1) if candidate not in self._cells)
         part = f"cell-{number}"
-        make = partial(self._make, part)
+        make_child = partial(self._make_child, part)
         self._cells[number] = cell = Cell(
-            number, self._folder, make, self._limits.of_cell(), self, self._try_announce
+            number, self._folder, make_child, self._limits.of_cell(), self, self._try_send_fleet
         )
         try:
             await cell.keeper.start()
@@ -338,18 +348,18 @@ class Supervisor:
             await cell.stop()
             raise
 
-    async def _try_announce(self) -> None:
+    async def _try_send_fleet(self) -> None:
         """Tell every process about the others. The successor of a process that had to be killed asks by itself."""
         with suppress(NightsafeError):
-            await self.announce()
+            await self.send_fleet()
 
-    def _children(self) -> Iterator[Child]:
+    def _all_children(self) -> Iterator[Child]:
         """Yield every process that has not ended."""
         yield from self._main.children
         for cell in self._cells.values():
             yield from cell.keeper.children
 
-    async def _to_all(self, path: str, body: bytes, children: Iterable[Child]) -> None:
+    async def _push_to_all(self, path: str, body: bytes, children: Iterable[Child]) -> None:
         """Send the same message to several processes."""
         results = await asyncio.gather(
             *(self._push_to(child, path, body) for child in children), return_exceptions=True
@@ -361,29 +371,29 @@ class Supervisor:
     async def _push_to(self, child: Child, path: str, body: bytes) -> None:
         """Send a message to a process, and kill it if it does not accept it. Ignore a process that has ended."""
         push = asyncio.ensure_future(child.push(path, body))
-        child.owed.add(push)
-        push.add_done_callback(child.owed.discard)
+        child.pending_pushes.add(push)
+        push.add_done_callback(child.pending_pushes.discard)
         if not child.ready:  # it asks when it starts, and takes newer messages when it can
-            push.add_done_callback(_passed_over)
+            push.add_done_callback(_ignore_result)
             return
         end = time.monotonic() + _DEAF_SECONDS
         while not push.done() and not child.busy and time.monotonic() < end:
-            await asyncio.wait({push}, timeout=_LOOK_SECONDS)
+            await asyncio.wait({push}, timeout=_POLL_SECONDS)
         if child.busy:
-            push.add_done_callback(_passed_over)
+            push.add_done_callback(_ignore_result)
             return
         error = push.exception() if push.done() else NightsafeError(Code.UNAVAILABLE, "workerd accepts no message")
         if error is None:
             return
         push.cancel()
-        if child.alive and not (child.leaving and push.done()):
+        if child.alive and not (child.terminating and push.done()):
             reason = error.problems[0].detail if isinstance(error, NightsafeError) else type(error).__name__
             _log.warning("workerd.deaf", pid=child.pid, part=child.part, reason=reason)
             await child.kill()
             raise error
 
 
-def _passed_over(push: "asyncio.Future[None]") -> None:
+def _ignore_result(push: "asyncio.Future[None]") -> None:
     """Ignore the result of a message to a busy process: if the process ends, its successor asks by itself."""
     if not push.cancelled():
         push.exception()

@@ -33,13 +33,13 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     Raises:
         MalformedError: when the bytes are not a request.
     """
-    head = await _head(reader)
+    head = await _read_head(reader)
     if head is None:
         return None
     words = head[0].split(" ")
     if len(words) != 3:  # noqa: PLR2004 - method, path and version
         raise MalformedError
-    return Request(words[0], words[1], await _body(reader, head))
+    return Request(words[0], words[1], await _read_body(reader, head))
 
 
 async def write_answer(writer: asyncio.StreamWriter, status: int, body: bytes | bytearray) -> None:
@@ -63,7 +63,7 @@ class Caller:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def call(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
@@ -73,14 +73,14 @@ class Caller:
             OSError: when the socket cannot be reached or was closed.
             MalformedError: when the bytes are not an answer.
         """
-        async with self._turn:
+        async with self._lock:
             if self._streams is not None:
                 with suppress(_ClosedError):
-                    return await self._on(self._streams, method, path, body)
+                    return await self._call_on(self._streams, method, path, body)
             self._streams = await asyncio.open_unix_connection(str(self._path))
-            return await self._on(self._streams, method, path, body)
+            return await self._call_on(self._streams, method, path, body)
 
-    async def _on(
+    async def _call_on(
         self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], method: str, path: str, body: bytes
     ) -> tuple[int, bytes]:
         """Send a request on a connection, and close the connection if it fails."""
@@ -99,7 +99,7 @@ class Caller:
                 f"{method} {path} HTTP/1.1\r\nHost: admin\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
             )
             await writer.drain()
-            head = await _head(reader)
+            head = await _read_head(reader)
         except ConnectionError:
             raise _ClosedError from None
         if head is None:
@@ -108,7 +108,7 @@ class Caller:
         if len(words) < 2 or not words[1].isdigit():  # noqa: PLR2004 - version and status
             raise MalformedError
         status = int(words[1])
-        return status, b"" if status == 204 else await _body(reader, head)  # noqa: PLR2004 - 204 has no body
+        return status, b"" if status == 204 else await _read_body(reader, head)  # noqa: PLR2004 - 204 has no body
 
     def close(self) -> None:
         """Close the connection."""
@@ -118,7 +118,7 @@ class Caller:
             self._streams = None
 
 
-async def _head(reader: asyncio.StreamReader) -> list[str] | None:
+async def _read_head(reader: asyncio.StreamReader) -> list[str] | None:
     """Read the lines of a head; return None when the connection ends before it begins."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -131,20 +131,20 @@ async def _head(reader: asyncio.StreamReader) -> list[str] | None:
     return head.decode("latin-1").split("\r\n")[:-2]
 
 
-async def _body(reader: asyncio.StreamReader, head: list[str]) -> bytes:
+async def _read_body(reader: asyncio.StreamReader, head: list[str]) -> bytes:
     """Read the body that a head announces, by its length or in chunks."""
     fields = {name.lower(): content.strip() for name, _, content in (line.partition(":") for line in head[1:])}
     if fields.get("transfer-encoding", "").lower() == "chunked":
-        return await _chunks(reader)
-    return await _exactly(reader, fields.get("content-length", "0"), 10)
+        return await _read_chunks(reader)
+    return await _read_exactly(reader, fields.get("content-length", "0"), 10)
 
 
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
     """Read a body in chunks."""
     body = b""
     while True:
-        chunk = await _exactly(reader, await _line(reader), 16)
-        await _exactly(reader, "2", 10)
+        chunk = await _read_exactly(reader, await _read_line(reader), 16)
+        await _read_exactly(reader, "2", 10)
         if not chunk:
             return body
         body += chunk
@@ -152,7 +152,7 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
             raise MalformedError
 
 
-async def _line(reader: asyncio.StreamReader) -> str:
+async def _read_line(reader: asyncio.StreamReader) -> str:
     """Read the next line, without its line break."""
     try:
         return (await reader.readuntil(b"\r\n")).decode("latin-1").strip()
@@ -160,7 +160,7 @@ async def _line(reader: asyncio.StreamReader) -> str:
         raise MalformedError from None
 
 
-async def _exactly(reader: asyncio.StreamReader, size: str, base: int) -> bytes:
+async def _read_exactly(reader: asyncio.StreamReader, size: str, base: int) -> bytes:
     """Read as many bytes as a number says.
 
     Args:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 _Stamp = tuple[int, int, int, int, int] | None
 
 
-class Reloading(Generic[T]):
+class ReloadedFile(Generic[T]):
     """The current content of a key file. A check costs a microsecond, so callers check at each use.
 
     If the file becomes unreadable, damaged, accessible to others or older, the previous content stays in use, and the
@@ -22,29 +22,29 @@ class Reloading(Generic[T]):
         path: the file, which its writer replaces whole.
         load: reads the file.
         report: receives the problem with a replacement file that cannot be used.
-        succeed: combines the content read and the content in use into the content to use; refuses an older ring.
+        combine: combines the content read and the content in use into the content to use; refuses an older ring.
 
     Raises:
         NightsafeError: INVALID, as `load` raises it, when the first read fails.
     """
 
-    __slots__ = ("_current", "_load", "_path", "_report", "_stamp", "_succeed")
+    __slots__ = ("_combine", "_current", "_load", "_path", "_report", "_stamp")
 
     def __init__(
         self,
         path: Path,
         load: Callable[[Path], T],
         report: Callable[[NightsafeError], None] = lambda _: None,
-        succeed: Callable[[T, T, str], T] = lambda new, _, __: new,
+        combine: Callable[[T, T, str], T] = lambda new, _, __: new,
     ) -> None:
         self._path: Final = path
         self._load: Final = load
         self._report: Final = report
-        self._succeed: Final = succeed
+        self._combine: Final = combine
         self._stamp = _stamp(path)
         self._current = load(path)
 
-    def amend(self, change: Callable[[T], T]) -> T:
+    def replace_until_change(self, change: Callable[[T], T]) -> T:
         """Replace the content in use until the file changes; return the new content."""
         self._current = change(self._current)
         return self._current
@@ -55,7 +55,7 @@ class Reloading(Generic[T]):
         if stamp != self._stamp:
             self._stamp = stamp  # taken before the read, so the next check sees a write during the read
             try:
-                self._current = self._succeed(self._load(self._path), self._current, str(self._path))
+                self._current = self._combine(self._load(self._path), self._current, str(self._path))
             except NightsafeError as error:
                 self._report(error)
         return self._current

@@ -5,7 +5,7 @@ from typing import Final
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.interfaces import Verifier
 from nightsafe.sealing.opener import RecordOpener
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.secret_value import SecretValue
 
@@ -20,7 +20,7 @@ class ReloadingOpener:
 
     __slots__ = ("_opener", "_ring", "_seen", "_verifier")
 
-    def __init__(self, verifier: Verifier, ring: Reloading[PrivateRing]) -> None:
+    def __init__(self, verifier: Verifier, ring: ReloadedFile[PrivateRing]) -> None:
         self._verifier: Final = verifier
         self._ring: Final = ring
         self._seen = ring.current()
@@ -29,18 +29,18 @@ class ReloadingOpener:
     @property
     def ring(self) -> PrivateRing:
         """The ring that opens values."""
-        self._now()
+        self._current_opener()
         return self._seen
 
     def open(self, context: Context, record: bytes) -> SecretValue:
         """Do the same as `RecordOpener.open`."""
-        return self._now().open(context, record)
+        return self._current_opener().open(context, record)
 
-    def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
+    def open_named(self, signed: Context, sealed: Context, record: bytes) -> SecretValue:
         """Do the same as `RecordOpener.open_named`."""
-        return self._now().open_named(signed, context, record)
+        return self._current_opener().open_named(signed, sealed, record)
 
-    def _now(self) -> RecordOpener:
+    def _current_opener(self) -> RecordOpener:
         """Return an opener with the current ring."""
         ring = self._ring.current()
         if ring is not self._seen:

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from typing import Final
 
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.interfaces import Signer
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.rings.public_ring import PublicRing
-from nightsafe.sealing.sealer import ApiSigner, SigningSealer
+from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.secret_value import SecretValue
 
 
@@ -15,12 +16,12 @@ class ReloadingSealer:
 
     Args:
         ring: the public ring's file.
-        signer: signs the stored records.
+        signer: signs the stored records, and messages to the delivery side.
     """
 
     __slots__ = ("_ring", "_sealer", "_signer")
 
-    def __init__(self, ring: Reloading[PublicRing], signer: ApiSigner) -> None:
+    def __init__(self, ring: ReloadedFile[PublicRing], signer: Signer) -> None:
         self._ring: Final = ring
         self._signer: Final = signer
         self._sealer = SigningSealer(ring.current(), signer)
@@ -28,7 +29,7 @@ class ReloadingSealer:
     @property
     def ring(self) -> PublicRing:
         """The ring that seals new values."""
-        return self._now().ring
+        return self._current_sealer().ring
 
     @property
     def id(self) -> str:
@@ -41,7 +42,9 @@ class ReloadingSealer:
         Raises:
             NightsafeError: INVALID, when the file's primary is among these keys.
         """
-        self._sealer = SigningSealer(self._ring.amend(lambda ring: ring.retiring(key_ids, source)), self._signer)
+        self._sealer = SigningSealer(
+            self._ring.replace_until_change(lambda ring: ring.with_retired(key_ids, source)), self._signer
+        )
 
     def sign_message(self, message: bytes) -> bytes:
         """Do the same as `SigningSealer.sign_message`."""
@@ -49,13 +52,13 @@ class ReloadingSealer:
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
         """Do the same as `SigningSealer.seal`."""
-        return self._now().seal(context, value)
+        return self._current_sealer().seal(context, value)
 
     def countersign(self, context: Context, sealed: bytes) -> bytes:
         """Do the same as `SigningSealer.countersign`."""
-        return self._now().countersign(context, sealed)
+        return self._current_sealer().countersign(context, sealed)
 
-    def _now(self) -> SigningSealer:
+    def _current_sealer(self) -> SigningSealer:
         """Return a sealer with the current ring."""
         ring = self._ring.current()
         if ring is not self._sealer.ring:

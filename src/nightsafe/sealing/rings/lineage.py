@@ -55,7 +55,7 @@ class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     links: Annotated[tuple[Link, ...], msgspec.Meta(max_length=MOST_LINKS)] = ()
     """The latest rotations."""
 
-    def joined(self, other: "Lineage") -> "Lineage":
+    def joined_with(self, other: "Lineage") -> "Lineage":
         """Add the links of another lineage of the same safe, and keep the newest."""
         if not other.links and (self.signer or not other.signer):
             return self
@@ -109,7 +109,7 @@ def follow(known: Identity, offered: Identity, links: Iterable[Link]) -> Identit
         if known.signer and offered.signer not in {b"", known.signer}:
             raise NotFollowedError("has the known primary key, but not the signer known for it")
         return known if known.signer else offered
-    number = _reached(known, offered, links) if known.signer and offered.signer else None
+    number = _number_reached(known, offered, links) if known.signer and offered.signer else None
     if number is not None:
         return Identity(number, offered.primary, offered.signer)
     numbers = f"its number is {offered.number}, the known ring's number is {known.number}"
@@ -118,7 +118,7 @@ def follow(known: Identity, offered: Identity, links: Iterable[Link]) -> Identit
     raise NotFollowedError(f"is a different one, and the known ring did not sign it; {numbers}")
 
 
-def _reached(known: Identity, offered: Identity, links: Iterable[Link]) -> int | None:
+def _number_reached(known: Identity, offered: Identity, links: Iterable[Link]) -> int | None:
     """Return the offered ring's number, if links with growing numbers lead to it."""
     reached = {known.signer: known.number}
     for link in sorted(links, key=lambda link: link.number)[:MOST_LINKS]:

@@ -46,7 +46,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_o
     keys: list[_Entry]
 
 
-_FORMS: Final[dict[bool, Literal["nightsafe-private-ring/1", "nightsafe-private-ring/2"]]] = {
+_FORMATS: Final[dict[bool, Literal["nightsafe-private-ring/1", "nightsafe-private-ring/2"]]] = {
     False: "nightsafe-private-ring/1",
     True: "nightsafe-private-ring/2",
 }
@@ -136,13 +136,13 @@ class PrivateRing:
         """Return this ring's public ring, without its lineage, which `ring_signer` adds."""
         return PublicRing([key.public for key in self.keys], number=self.number)
 
-    def succeeding(self, before: Self, source: str = "private ring") -> Self:
+    def as_successor_of(self, current: Self, source: str = "private ring") -> Self:
         """Check that this ring can replace another ring of the same safe, and return it.
 
         Raises:
             NightsafeError: INVALID, when this ring is the older one: it lacks a key that values are sealed to.
         """
-        ring_file.check_not_older(source, self.number, before.number)
+        ring_file.check_not_older(source, self.number, current.number)
         return self
 
     def check_covers(self, ring: PublicRing) -> None:
@@ -151,10 +151,10 @@ class PrivateRing:
         Raises:
             NightsafeError: INVALID, with the id of the first public key without a private key in this ring.
         """
-        for theirs in ring.keys:
-            ours = self.get(theirs.id)
-            if ours is None or ours.public.public != theirs.public:
-                raise problem("public ring", f"the private ring has no key {theirs.id}")
+        for public_key in ring.keys:
+            private_key = self.get(public_key.id)
+            if private_key is None or private_key.public.public != public_key.public:
+                raise problem("public ring", f"the private ring has no key {public_key.id}")
 
     def rotated(self, suite: Suite | None = None, beyond: int = 0) -> Self:
         """Return this ring with a new primary; the previous primary becomes active.
@@ -173,8 +173,8 @@ class PrivateRing:
         Raises:
             NightsafeError: INVALID, when the key is the primary or is not in the ring.
         """
-        gone = self._not_primary(key_id).in_state(State.RETIRED)
-        return type(self)([gone if key.id == key_id else key for key in self.keys], number=self.number)
+        retired = self._require_not_primary(key_id).in_state(State.RETIRED)
+        return type(self)([retired if key.id == key_id else key for key in self.keys], number=self.number)
 
     def without(self, key_id: str) -> Self:
         """Return this ring without a retired key: values sealed to that key can then never be opened.
@@ -182,7 +182,7 @@ class PrivateRing:
         Raises:
             NightsafeError: INVALID, when the key is not retired or is not in the ring.
         """
-        if self._not_primary(key_id).state is not State.RETIRED:
+        if self._require_not_primary(key_id).state is not State.RETIRED:
             raise problem(
                 "private ring", f"the key {key_id} is not retired; first retire it and re-encrypt its values"
             )
@@ -195,9 +195,9 @@ class PrivateRing:
         Raises:
             NightsafeError: INVALID, with the source and what is wrong, never with a key.
         """
-        form = ring_file.decode(data, _File, source)
-        ring_file.check_number(source, form.format, form.number)
-        return cls([_key(entry, source) for entry in form.keys], source, form.number)
+        file = ring_file.decode(data, _File, source)
+        ring_file.check_number(source, file.format, file.number)
+        return cls([_key(entry, source) for entry in file.keys], source, file.number)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -211,7 +211,7 @@ class PrivateRing:
     def encode(self) -> bytes:
         """Return the ring as a file's bytes, with the private keys in the clear."""
         entries = [_Entry(key.id, key.public.suite, key.state, key.private.reveal()) for key in self.keys]
-        return ring_file.encode(_File(format=_FORMS[bool(self.number)], number=self.number, keys=entries))
+        return ring_file.encode(_File(format=_FORMATS[bool(self.number)], number=self.number, keys=entries))
 
     def save(self, path: Path, *, replace: bool = False) -> None:
         """Write the ring to a file of mode 0600, whole or not at all.
@@ -221,7 +221,7 @@ class PrivateRing:
         """
         files.write(path, self.encode(), private=True, replace=replace)
 
-    def _not_primary(self, key_id: str) -> PrivateKey:
+    def _require_not_primary(self, key_id: str) -> PrivateKey:
         """Return the key with this id; raise NightsafeError INVALID if it is the primary or missing."""
         key = self.get(key_id)
         if key is None:

@@ -128,11 +128,11 @@ class PublicRing:
         """Return the key with this id in any state, or None."""
         return self._by_id.get(key_id)
 
-    def of(self, lineage: Lineage) -> Self:
+    def with_lineage(self, lineage: Lineage) -> Self:
         """Return this ring with the given lineage."""
         return type(self)(self.keys, number=self.number, lineage=lineage)
 
-    def retiring(self, key_ids: Collection[str], source: str = "public ring") -> Self:
+    def with_retired(self, key_ids: Collection[str], source: str = "public ring") -> Self:
         """Return this ring with the given keys retired; keys that it does not have are ignored.
 
         Returns the same ring object if these keys are retired already.
@@ -154,66 +154,68 @@ class PublicRing:
         kept = [key for key in self.keys if key.id not in key_ids]
         return type(self)(kept, number=self.number, lineage=self.lineage)
 
-    def succeeding(
-        self, before: Self, source: str = "public ring", given_up: Callable[[], Collection[str]] = frozenset
+    def as_successor_of(
+        self, current: Self, source: str = "public ring", retired_keys: Callable[[], Collection[str]] = frozenset
     ) -> Self:
         """Return this ring for use in place of another ring of the same safe, with the other's retired keys retired.
 
         Args:
-            before: the ring in use.
+            current: the ring in use.
             source: this ring's name in an error message.
-            given_up: returns the ids of keys that were retired. Called only when this ring lacks a key that is not
-                retired in the ring in use. By default, no key was retired.
+            retired_keys: returns the ids of keys that were retired. Called only when this ring lacks a key that is
+                not retired in the ring in use. By default, no key was retired.
 
         Raises:
             NightsafeError: INVALID, when this ring is the older one, when the two rings come from different
                 rotations, or when this ring lacks a key that is in use.
         """
-        ring_file.check_not_older(source, self.number, before.number)
-        if self.number == before.number:
-            self._check_same_rotation(before, source)
-        self._check_has_all(before, source, given_up)
-        return self._keeping(before).retiring({key.id for key in before.keys if key.state is State.RETIRED}, source)
+        ring_file.check_not_older(source, self.number, current.number)
+        if self.number == current.number:
+            self._check_same_rotation(current, source)
+        self._check_has_all(current, source, retired_keys)
+        return self._with_lineage_of(current).with_retired(
+            {key.id for key in current.keys if key.state is State.RETIRED}, source
+        )
 
-    def _keeping(self, before: Self) -> Self:
+    def _with_lineage_of(self, current: Self) -> Self:
         """Return this ring, with the previous ring's lineage facts that this ring lacks added."""
         own = self.lineage
-        if own.signer is None and self.primary.id == before.primary.id:
-            own = Lineage(before.lineage.signer, own.links)
-        joined = own.joined(before.lineage) if own.signer else own
-        return self if joined == self.lineage else self.of(joined)
+        if own.signer is None and self.primary.id == current.primary.id:
+            own = Lineage(current.lineage.signer, own.links)
+        joined = own.joined_with(current.lineage) if own.signer else own
+        return self if joined == self.lineage else self.with_lineage(joined)
 
-    def _check_same_rotation(self, before: Self, source: str) -> None:
+    def _check_same_rotation(self, current: Self, source: str) -> None:
         """Refuse a ring with the same number that retiring and removing keys could not have made from the other ring.
 
         Rings without a number may come from different rotations; the older ring's primary is then an older key of the
         other ring.
         """
-        if self.primary.id == before.primary.id:
-            back = next((key.id for key in self.keys if before.get(key.id) is None), None)
-            if back is not None:
-                raise problem(source, f"is an older ring: it has the key {back}, which has since been removed")
+        if self.primary.id == current.primary.id:
+            removed = next((key.id for key in self.keys if current.get(key.id) is None), None)
+            if removed is not None:
+                raise problem(source, f"is an older ring: it has the key {removed}, which has since been removed")
         elif self.number:
             raise problem(
                 source,
                 f"is not the ring in use but has the same number, {self.number}: two copies of the private ring were "
                 "rotated separately. Keep the copy whose primary key is in use, and rotate that copy",
             )
-        elif before.get(self.primary.id) is not None:
+        elif current.get(self.primary.id) is not None:
             raise problem(
                 source, f"is an older ring: its primary key {self.primary.id} is an older key of the ring in use"
             )
 
-    def _check_has_all(self, before: Self, source: str, given_up: Callable[[], Collection[str]]) -> None:
+    def _check_has_all(self, current: Self, source: str, retired_keys: Callable[[], Collection[str]]) -> None:
         """Refuse a ring that lacks a key that accepts values in the ring in use and was never retired.
 
         The number alone does not show this: two copies of the private ring may have been rotated separately, one more
         often than the other.
         """
-        missing = [key for key in before.keys if key.state is not State.RETIRED and self.get(key.id) is None]
-        gone = given_up() if missing else ()
+        missing = [key for key in current.keys if key.state is not State.RETIRED and self.get(key.id) is None]
+        retired = retired_keys() if missing else ()
         for key in missing:
-            if key.id in gone:
+            if key.id in retired:
                 continue
             if key.state is State.PRIMARY:
                 raise problem(
@@ -235,12 +237,12 @@ class PublicRing:
         Raises:
             NightsafeError: INVALID, with the source and what is wrong.
         """
-        form = ring_file.decode(data, _File, source)
-        ring_file.check_number(source, form.format, form.number)
-        check_lineage(source, form.lineage)
-        if form.format.endswith("/3") != (form.lineage.signer is not None):
+        file = ring_file.decode(data, _File, source)
+        ring_file.check_number(source, file.format, file.number)
+        check_lineage(source, file.lineage)
+        if file.format.endswith("/3") != (file.lineage.signer is not None):
             raise problem(source, "wrong or missing field at $.lineage")
-        return cls([_key(entry, source) for entry in form.keys], source, form.number, form.lineage)
+        return cls([_key(entry, source) for entry in file.keys], source, file.number, file.lineage)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -253,30 +255,32 @@ class PublicRing:
 
     def encode(self) -> bytes:
         """Return the ring as a file's bytes."""
-        form: _Format = "nightsafe-public-ring/1" if not self.number else "nightsafe-public-ring/2"
+        file_format: _Format = "nightsafe-public-ring/1" if not self.number else "nightsafe-public-ring/2"
         if self.lineage.signer is not None:
-            form = "nightsafe-public-ring/3"
-        return ring_file.encode(_File(format=form, number=self.number, keys=self._entries(), lineage=self.lineage))
+            file_format = "nightsafe-public-ring/3"
+        return ring_file.encode(
+            _File(format=file_format, number=self.number, keys=self._entries(), lineage=self.lineage)
+        )
 
-    def offered(self) -> bytes:
+    def encode_offer(self) -> bytes:
         """Return the ring as the server offers it: without its number, in the format that every client can read."""
         return ring_file.encode(_File(format="nightsafe-public-ring/1", keys=self._entries()))
 
-    def proof(self) -> bytes:
+    def encode_proof(self) -> bytes:
         """Return the proof that the server sends with the ring, as JSON."""
         return msgspec.json.encode(Proof(self.number, self.lineage))
 
-    def proven(self, proof: bytes) -> Self:
+    def with_proof(self, proof: bytes) -> Self:
         """Return this offered ring with the number and the lineage of its proof.
 
         Raises:
-            NightsafeError: INVALID, when `proof` is not a `Proof`.
+            NightsafeError: INVALID, when `encode_proof` is not a `Proof`.
         """
-        told = ring_file.decode(proof, Proof, "the ring's proof")
-        check_lineage("the ring's proof", told.lineage)
-        if told == Proof():
+        decoded = ring_file.decode(proof, Proof, "the ring's proof")
+        check_lineage("the ring's proof", decoded.lineage)
+        if decoded == Proof():
             return self
-        return type(self)(self.keys, number=told.number, lineage=told.lineage)
+        return type(self)(self.keys, number=decoded.number, lineage=decoded.lineage)
 
     def _entries(self) -> list[_Entry]:
         """Return the keys as file entries."""

@@ -34,8 +34,8 @@ def public_ring(ring: PrivateRing, before: PublicRing | None = None, rotated: Pr
     links: tuple[Link, ...] = ()
     if rotated is not None and rotated.id != primary.id:
         links = (_link(rotated, primary.public, signer, ring.number),)
-    lineage = Lineage(signer, links).joined(Lineage() if before is None else before.lineage)
-    return ring.public().of(lineage)
+    lineage = Lineage(signer, links).joined_with(Lineage() if before is None else before.lineage)
+    return ring.public().with_lineage(lineage)
 
 
 def _link(before: PrivateKey, primary: PublicKey, signer: bytes, number: int) -> Link:

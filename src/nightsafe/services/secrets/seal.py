@@ -7,7 +7,6 @@ of the script's name.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 from nightsafe.bindings.client_sealed import SealedByClient
 from nightsafe.bindings.model import Secret
@@ -15,7 +14,7 @@ from nightsafe.bundle.model import Bundle
 from nightsafe.bundle.signed import sign_bundle
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import Countersigner, MessageSigner, Sealer, Verifier
+from nightsafe.sealing.interfaces import Sealer, Verifier
 from nightsafe.sealing.record import Record, key_id_of
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.secret_value import SecretValue
@@ -27,15 +26,6 @@ STORED_KIND = "secret_text"
 """The binding type that a secret of a Secrets Store has for a Worker."""
 
 _NAMESPACES = {Kind.PAGES_PROJECT: "pages", Kind.SECRETS_STORE: "store", Kind.SCRIPT: "preview"}
-
-
-class CountersigningSealer(Sealer, Countersigner, MessageSigner, Protocol):
-    """Seals and signs values, signs values that were sealed before, and signs messages to the delivery side."""
-
-    @property
-    def ring(self) -> PublicRing:
-        """The public key ring in use."""
-        ...  # pragma: no cover
 
 
 def sealing_ref(kind: Kind, account_id: str, collection: str, environment: str = "") -> ScriptRef:
@@ -58,7 +48,7 @@ class Safe:
         verifier: verifies the sealer's signatures.
     """
 
-    def __init__(self, sealer: CountersigningSealer, verifier: Verifier) -> None:
+    def __init__(self, sealer: Sealer, verifier: Verifier) -> None:
         self._sealer = sealer
         self._verifier = verifier
 

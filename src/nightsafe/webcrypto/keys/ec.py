@@ -3,7 +3,7 @@
 from typing import Final
 
 from nightsafe.webcrypto.algorithms import curve_for, required_curve_name
-from nightsafe.webcrypto.errors import data_error, operation_error, shown, support_error
+from nightsafe.webcrypto.errors import data_error, operation_error, printable, support_error
 from nightsafe.webcrypto.jwk import JsonWebKey
 from nightsafe.webcrypto.keys.asymmetric import Imported, read_key
 from nightsafe.webcrypto.keys.curves import CURVES, Curve, Point, PointError
@@ -44,12 +44,12 @@ def _check_raw(curve: Curve, encoded: bytes) -> None:
 def _check_kind(imported: Imported, name: str, curve: Curve, asked: str) -> None:
     """Refuse a key of another curve than requested; the two algorithms have different messages."""
     if not isinstance(imported.key, EcKey):
-        what = "Input was not an EC key." if name == "ECDSA" else "Input was not an EC public key nor a DH key."
-        raise data_error(what, "key_base64")
+        message = "Input was not an EC key." if name == "ECDSA" else "Input was not an EC public key nor a DH key."
+        raise data_error(message, "key_base64")
     if imported.key.curve != curve.name:
         comma = "" if name == "ECDSA" else ","
         message = (
-            f'"algorithm.namedCurve" "{shown(asked)}"{comma} does not match the curve specified by '
+            f'"algorithm.namedCurve" "{printable(asked)}"{comma} does not match the curve specified by '
             "the input key data."
         )
         raise data_error(message, "algorithm/namedCurve")
@@ -60,7 +60,7 @@ def _read_jwk(jwk: JsonWebKey, curve: Curve, name: str) -> EcKey:
     if jwk.kty != "EC":
         message = (
             'Elliptic curve "jwk" key import requires a JSON Web Key with Key Type parameter "kty" '
-            f'("{shown(jwk.kty)}") equal to "EC".'
+            f'("{printable(jwk.kty)}") equal to "EC".'
         )
         raise data_error(message, "key_jwk/kty")
     if name == "ECDSA":
@@ -70,8 +70,8 @@ def _read_jwk(jwk: JsonWebKey, curve: Curve, name: str) -> EcKey:
     try:
         public = curve.point_at(int.from_bytes(x, "big"), int.from_bytes(y, "big"))
     except PointError as error:
-        what = 'Invalid EC key; public key coordinates "x" and "y" are invalid'
-        raise operation_error(f"{what}{_describe(error)}", "key_jwk/x") from None
+        message = 'Invalid EC key; public key coordinates "x" and "y" are invalid'
+        raise operation_error(f"{message}{_describe(error)}", "key_jwk/x") from None
     if jwk.get("d") is not None:
         _check_private(jwk, curve, public)
     return EcKey(curve.name)
@@ -84,7 +84,7 @@ def _check_alg(jwk: JsonWebKey, curve: Curve) -> None:
         return
     if alg not in _CURVE_OF_ALG:
         message = (
-            f'Unrecognized or unimplemented algorithm "{shown(alg)}" listed in JSON Web Key Algorithm parameter.'
+            f'Unrecognized or unimplemented algorithm "{printable(alg)}" listed in JSON Web Key Algorithm parameter.'
         )
         raise support_error(message, "key_jwk/alg")
     if _CURVE_OF_ALG[alg] != curve.name:

@@ -2,7 +2,7 @@
 
 from nightsafe.webcrypto.algorithms import required_curve_name
 from nightsafe.webcrypto.der.okp import KEY_BYTES
-from nightsafe.webcrypto.errors import data_error, shown, support_error
+from nightsafe.webcrypto.errors import data_error, printable, support_error
 from nightsafe.webcrypto.jwk import JsonWebKey
 from nightsafe.webcrypto.keys.asymmetric import Imported, read_key
 from nightsafe.webcrypto.material import DsaKey, EcKey, Key, OkpKey, RsaKey
@@ -36,7 +36,7 @@ def check_okp(request: ImportRequest) -> None:
 def _check_node_curve(name: str) -> None:
     """Refuse any curve but the only one of NODE-ED25519, in exactly this spelling."""
     if name != "NODE-ED25519":
-        raise support_error(f'EDDSA curve "{shown(name)}" isn\'t supported.', "algorithm/namedCurve")
+        raise support_error(f'EDDSA curve "{printable(name)}" isn\'t supported.', "algorithm/namedCurve")
 
 
 def _check_raw(curve: str, key: bytes) -> None:
@@ -88,15 +88,17 @@ def _check_members(jwk: JsonWebKey, curve: str) -> None:
     if jwk.kty != "OKP":
         message = (
             f'{curve} "jwk" key imports requires a JSON Web Key with Key Type parameter "kty" '
-            f'("{shown(jwk.kty)}") equal to "OKP".'
+            f'("{printable(jwk.kty)}") equal to "OKP".'
         )
         raise data_error(message, "key_jwk/kty")
     crv, alg = jwk.get("crv"), jwk.get("alg")
     if crv is None:
         raise data_error(f'Missing field "crv" for {curve} key.', "key_jwk/crv")
     if crv != curve:
-        message = f'Only {curve} is supported but "{shown(crv)}" was requested.'
+        message = f'Only {curve} is supported but "{printable(crv)}" was requested.'
         raise support_error(message, "key_jwk/crv")
     if curve == "Ed25519" and alg is not None and alg != "EdDSA":
-        message = f'JSON Web Key Algorithm parameter "alg" ("{shown(alg)}") does not match requested Ed25519 curve.'
+        message = (
+            f'JSON Web Key Algorithm parameter "alg" ("{printable(alg)}") does not match requested Ed25519 curve.'
+        )
         raise data_error(message, "key_jwk/alg")

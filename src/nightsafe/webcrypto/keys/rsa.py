@@ -3,7 +3,7 @@
 from typing import Final
 
 from nightsafe.webcrypto.algorithms import check_hash, folded, required_hash
-from nightsafe.webcrypto.errors import KeyRefusedError, data_error, operation_error, shown, support_error
+from nightsafe.webcrypto.errors import KeyRefusedError, data_error, operation_error, printable, support_error
 from nightsafe.webcrypto.jwk import JsonWebKey
 from nightsafe.webcrypto.keys.asymmetric import Imported, read_key
 from nightsafe.webcrypto.material import RsaKey
@@ -107,7 +107,7 @@ def _check_type(jwk: JsonWebKey, name: str) -> None:
     if jwk.kty != "RSA":
         message = (
             f'{name} "jwk" key import requires a JSON Web Key with Key Type parameter "kty" '
-            f'("{shown(jwk.kty)}") equal to "RSA".'
+            f'("{printable(jwk.kty)}") equal to "RSA".'
         )
         raise data_error(message, "key_jwk/kty")
 
@@ -119,7 +119,7 @@ def _check_alg(jwk: JsonWebKey, name: str, hash_name: str) -> None:
         return
     if name not in ("RSASSA-PKCS1-v1_5", "RSA-PSS", "RSA-OAEP"):
         # This is the only check in which the runtime compares the name's spelling.
-        raise support_error(f'Unrecognized RSA variant "{shown(name)}".', "algorithm/name")
+        raise support_error(f'Unrecognized RSA variant "{printable(name)}".', "algorithm/name")
     if alg not in _HASH_OF_ALG:
         raise _alg_error(alg)
     if _HASH_OF_ALG[alg] != folded(hash_name):
@@ -129,7 +129,9 @@ def _check_alg(jwk: JsonWebKey, name: str, hash_name: str) -> None:
 
 def _alg_error(alg: str) -> KeyRefusedError:
     """Build the runtime's error for an unknown "alg"."""
-    message = f'Unrecognized or unimplemented algorithm "{shown(alg)}" listed in JSON Web Key Algorithm parameter.'
+    message = (
+        f'Unrecognized or unimplemented algorithm "{printable(alg)}" listed in JSON Web Key Algorithm parameter.'
+    )
     return support_error(message, "key_jwk/alg")
 
 

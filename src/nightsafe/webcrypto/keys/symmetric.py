@@ -3,7 +3,7 @@
 from typing import Final
 
 from nightsafe.webcrypto.algorithms import check_hash, required_hash
-from nightsafe.webcrypto.errors import data_error, shown, support_error
+from nightsafe.webcrypto.errors import data_error, printable, support_error
 from nightsafe.webcrypto.jwk import JsonWebKey, check_symmetric_use
 from nightsafe.webcrypto.request import ImportRequest, format_error
 from nightsafe.webcrypto.usages import DERIVE, ENCRYPT, SIGN, WRAP, check_secret_usages, require_usage
@@ -72,7 +72,7 @@ def _check_aes_jwk(jwk: JsonWebKey, request: ImportRequest) -> None:
     if jwk.kty != "oct":
         message = (
             'Symmetric "jwk" key import requires a JSON Web Key with Key Type parameter "kty" equal to "oct" '
-            f'(encountered "{shown(jwk.kty)}").'
+            f'(encountered "{printable(jwk.kty)}").'
         )
         raise data_error(message, "key_jwk/kty")
     refusal = 'Symmetric "jwk" key import requires a base64Url encoding of the key.'
@@ -80,7 +80,7 @@ def _check_aes_jwk(jwk: JsonWebKey, request: ImportRequest) -> None:
     _check_aes_bits(bits, "key_jwk/k")
     alg, expected = jwk.get("alg"), f"A{bits}{request.name.removeprefix('AES-')}"
     if alg is not None and alg != expected:
-        message = f'Symmetric "jwk" key contains invalid "alg" value "{shown(alg)}", expected "{expected}".'
+        message = f'Symmetric "jwk" key contains invalid "alg" value "{printable(alg)}", expected "{expected}".'
         raise data_error(message, "key_jwk/alg")
     check_symmetric_use(jwk, request.usages)
 
@@ -97,7 +97,7 @@ def _read_hmac_jwk(jwk: JsonWebKey, hash_name: str) -> bytes:
     if jwk.kty != "oct":
         message = (
             'HMAC "jwk" key import requires a JSON Web Key with Key Type parameter ("kty") equal to "oct" '
-            f'(encountered "{shown(jwk.kty)}").'
+            f'(encountered "{printable(jwk.kty)}").'
         )
         raise data_error(message, "key_jwk/kty")
     key = jwk.decode("k", 'HMAC "jwk" key import requires a base64Url encoding of the key')
@@ -110,13 +110,13 @@ def _read_hmac_jwk(jwk: JsonWebKey, hash_name: str) -> bytes:
 def _check_hmac_alg(alg: str, hash_name: str) -> None:
     """Compare the key's "alg" with the digest in the caller's spelling, as the runtime does."""
     if not hash_name.startswith("SHA-"):
-        message = f"Unrecognized or unimplemented hash algorithm requested{shown(alg)}"
+        message = f"Unrecognized or unimplemented hash algorithm requested{printable(alg)}"
         raise support_error(message, "key_jwk/alg")
     expected = f"HS{hash_name.removeprefix('SHA-')}"
     if alg != expected:
         message = (
             'HMAC "jwk" key import specifies "alg" that is incompatible with the hash name '
-            f'(encountered "{shown(alg)}", expected "{shown(expected)}").'
+            f'(encountered "{printable(alg)}", expected "{printable(expected)}").'
         )
         raise data_error(message, "key_jwk/alg")
 

@@ -44,7 +44,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer with the public ring; every other path does not exist."""
         if self.path.endswith("/public-ring") and self.server.ring is not None:
             ring = self.server.ring
-            self._answer(200, {"result": json.loads(ring.offered()), "result_info": json.loads(ring.proof())})
+            self._answer(
+                200, {"result": json.loads(ring.encode_offer()), "result_info": json.loads(ring.encode_proof())}
+            )
         else:
             self._answer(404, {"result": None, "success": False, "errors": [{"code": 7003, "message": "no"}]})
 

@@ -27,8 +27,8 @@ class Files:
         ring.save(self.private)
         ring.public().save(self.public)
 
-    def rotate(self) -> ring_files.Rotated:
-        """Rotate the ring on the delivery machine, without a database."""
+    def rotate(self) -> ring_files.RotationResult:
+        """A rotation there, where there is no database."""
         return ring_files.rotate(self.private, self.public, None, NOTHING)
 
     def keys(self) -> tuple[int, int]:

@@ -16,8 +16,8 @@ from tests.clients.cli.tools.terminal import Terminal, plain
 from tests.clients.wire.talk import Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, make_safe, run
 
-from nightsafe.cli.data_directory.workshop import Workshop, new_path
-from nightsafe.delivery.workerd.binary import VERSION, find
+from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path
+from nightsafe.delivery.workerd.binary import VERSION, find_workerd
 from nightsafe.sealing.rings.public_ring import PublicRing
 
 ROOT = Path(__file__).parents[4]
@@ -169,10 +169,10 @@ def test_a_version_from_the_future_gets_a_warning(safe: Safe) -> None:
     assert "behind the newest version in the safe: the clock is behind now, or was ahead then" in found["found"]
 
 
-def test_unfinished_work_is_named_and_left_alone(safe: Safe) -> None:
-    """The temporary directory of an interrupted command is named and left alone, and so is one in use."""
-    working, left = (Workshop.begin(new_path(safe.path.parent), "restore") for _ in range(2))
-    left.release()
+def test_what_was_left_behind(safe: Safe) -> None:
+    """What an interrupted command has left is named and not touched, and so is one that is at work."""
+    working, left = (WorkingFolder.create(new_path(safe.path.parent), "restore") for _ in range(2))
+    left.unlock()
 
     done = run("doctor", "--json", "--quick", "--data", str(safe.path), cwd=safe.path.parent)
 
@@ -269,7 +269,7 @@ def test_only_the_pinned_build_of_workerd_passes(safe: Safe, tmp_path: Path) -> 
     other.chmod(0o755)
     absent = examined(safe, code=0, WORKERD_BIN=str(tmp_path / "none"))["workerd"]
     wrong = examined(safe, code=1, WORKERD_BIN=str(other))["workerd"]
-    right = examined(safe, code=0, WORKERD_BIN=str(find(ROOT / ".workerd")))["workerd"]
+    right = examined(safe, code=0, WORKERD_BIN=str(find_workerd(ROOT / ".workerd")))["workerd"]
 
     assert ["warning", "failed", "ok"] == [finding["state"] for finding in (absent, wrong, right)]
     assert VERSION in right["found"]

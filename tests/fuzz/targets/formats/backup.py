@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from nightsafe.cli.safe.archive import NEEDED, PRIVATE_RING, Manifest, Told, read_archive
+from nightsafe.cli.safe.archive import NEEDED, PRIVATE_RING, Manifest, ProgressCallback, read_archive
 from nightsafe.cli.terminal.errors import CommandError
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="nightsafe-fuzz-")
@@ -25,7 +25,7 @@ def check(data: bytes) -> None:
         assert found <= {"backup", *(f"safe/{file}" for file in (*NEEDED, PRIVATE_RING))}
 
 
-def _told(manifest: Manifest) -> Told:
-    """Return a function that ignores the progress."""
+def _told(manifest: Manifest) -> ProgressCallback:
+    """What is told of the progress."""
     assert manifest.size is not None
     return lambda _: None

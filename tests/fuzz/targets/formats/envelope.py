@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nightsafe.client.envelope import nothing, page_of, read_result, result_of, wrapped_page_of
+from nightsafe.client.envelope import page_of, read_nothing, read_result, result_of, wrapped_page_of
 from nightsafe.client.errors import APIError
 from nightsafe.client.messages import Origin, Request, Response
 
@@ -10,7 +10,7 @@ _READERS: tuple[Any, ...] = (
     result_of(dict[str, Any]),
     page_of(dict[str, Any]),
     wrapped_page_of(dict[str, Any]),
-    nothing,
+    read_nothing,
 )
 _REQUEST = Request("GET", Origin("http", "safe.example", 80), b"/", ())
 _STATUSES = range(100, 1000)

@@ -18,7 +18,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.policy import policies_for
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -68,8 +68,8 @@ class Rotation:
         self._write(ring)
         self.signing_key = SigningKey.generate()
         self.verifier = VerifyKeys([self.signing_key.verify_key])
-        self.opener = ReloadingOpener(self.verifier, Reloading(self.private, PrivateRing.load))
-        public_ring = Reloading(
+        self.opener = ReloadingOpener(self.verifier, ReloadedFile(self.private, PrivateRing.load))
+        public_ring = ReloadedFile(
             self.public, PublicRing.load, lambda error: self.problems.append(error.problems[0].detail)
         )
         self.sealer = ReloadingSealer(public_ring, self.signing_key)

@@ -10,31 +10,34 @@ from pathlib import Path
 import pytest
 
 from nightsafe.cli.data_directory.exchange import CannotExchangeError, exchange
-from nightsafe.cli.data_directory.lock import NOTHING, alone, release, shared, take
+from nightsafe.cli.data_directory.lock import NO_DIRECTORY, exclusive_lock, lock_directory, shared_lock, unlock
 from nightsafe.cli.data_directory.recovery import safes_of
 from nightsafe.errors import Code, NightsafeError
 
 
 def is_free(path: Path) -> bool:
     """Return whether the directory could be locked exclusively now."""
-    lock = take(path, fcntl.LOCK_EX)
+    lock = lock_directory(path, fcntl.LOCK_EX)
     if lock is None:
         return False
-    release(lock)
+    unlock(lock)
     return True
 
 
 def test_users_share_the_lock_and_exclude_others(tmp_path: Path) -> None:
     """Any number of users share the lock; until they end, exclusive use is refused with a holder's process id."""
-    with shared(tmp_path), shared(tmp_path):
+    with shared_lock(tmp_path), shared_lock(tmp_path):
         with (
             pytest.raises(NightsafeError, match=r"is in use by process \d+; stop that first") as refused,
-            alone(tmp_path, 0),
+            exclusive_lock(tmp_path, 0),
         ):
             pass
         assert Code.UNAVAILABLE == refused.value.code
-    with alone(tmp_path, 0):
-        with pytest.raises(NightsafeError, match="another process is creating or restoring"), shared(tmp_path, 0):
+    with exclusive_lock(tmp_path, 0):
+        with (
+            pytest.raises(NightsafeError, match="another process is creating or restoring"),
+            shared_lock(tmp_path, 0),
+        ):
             pass
         assert not is_free(tmp_path)
     assert is_free(tmp_path)
@@ -44,14 +47,14 @@ def test_an_absent_directory_is_not_locked(tmp_path: Path) -> None:
     """An absent directory or a file is not locked, so that the caller can find out."""
     (tmp_path / "file").touch()
     for path in (tmp_path / "absent", tmp_path / "file", tmp_path / "file" / "below"):
-        assert NOTHING == take(path, fcntl.LOCK_EX)
-        with shared(path), alone(path):
+        assert NO_DIRECTORY == lock_directory(path, fcntl.LOCK_EX)
+        with shared_lock(path), exclusive_lock(path):
             assert [tmp_path / "file"] == list(tmp_path.iterdir())
 
 
 def test_the_lock_leaves_no_file(tmp_path: Path) -> None:
     """The lock leaves no file, because it is the directory's own."""
-    with shared(tmp_path):
+    with shared_lock(tmp_path):
         assert [] == list(tmp_path.iterdir())
 
 
@@ -64,12 +67,12 @@ def test_a_waiting_process_locks_the_exchanged_directory(tmp_path: Path) -> None
 
     def use() -> None:
         """Wait for the directory, and use it until told to leave it."""
-        with shared(old, 60):
+        with shared_lock(old, 60):
             opened.set()
             left.wait(60)
 
     user = threading.Thread(target=use)
-    with alone(old), alone(new):
+    with exclusive_lock(old), exclusive_lock(new):
         user.start()
         exchange(new, old)
     assert opened.wait(60)
@@ -81,8 +84,8 @@ def test_a_waiting_process_locks_the_exchanged_directory(tmp_path: Path) -> None
 
 def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
     """The lock of a killed process is free at once."""
-    code = "import sys, pathlib, time; from nightsafe.cli.data_directory.lock import shared\n"
-    code += "with shared(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    code = "import sys, pathlib, time; from nightsafe.cli.data_directory.lock import shared_lock\n"
+    code += "with shared_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()

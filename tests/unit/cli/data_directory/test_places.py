@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from nightsafe.cli.data_directory.local_server import address_of, announced
+from nightsafe.cli.data_directory.local_server import address_of, publish_address
 from nightsafe.cli.settings.server_address import find_server
 from nightsafe.cli.settings.wrangler_config import configured_script
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.times import shown
+from nightsafe.cli.terminal.times import display_time
 from nightsafe.cli.version import number_of
 from nightsafe.client import Version
 
@@ -19,9 +19,9 @@ URL = "http://127.0.0.1:1/client/v4"
 def test_an_address_exists_while_its_server_runs(tmp_path: Path) -> None:
     """The address exists exactly while its server runs; a killed server's address is ignored."""
     assert address_of(tmp_path) is None
-    with announced(tmp_path, URL):
+    with publish_address(tmp_path, URL):
         assert URL == address_of(tmp_path)
-        with announced(tmp_path, "http://127.0.0.1:2/client/v4"):
+        with publish_address(tmp_path, "http://127.0.0.1:2/client/v4"):
             assert URL == address_of(tmp_path)
     assert address_of(tmp_path) is None
     assert "" == (tmp_path / "address").read_text()
@@ -34,18 +34,18 @@ def test_an_address_exists_while_its_server_runs(tmp_path: Path) -> None:
 
 def test_an_address_that_others_could_write_is_not_used(tmp_path: Path) -> None:
     """An address that others could have written shows that a server runs, but no credential is sent to it."""
-    with announced(tmp_path, URL):
+    with publish_address(tmp_path, URL):
         (tmp_path / "address").chmod(0o622)
 
         assert URL == address_of(tmp_path)
-        assert address_of(tmp_path, believing_others=False) is None
+        assert address_of(tmp_path, trust_others=False) is None
         with pytest.raises(CommandError, match="belongs to another user"):
             find_server(None, None, tmp_path, plain_http=False)
 
 
 def test_a_server_runs_without_writing_its_address(tmp_path: Path) -> None:
     """A server runs even if it cannot write its address."""
-    with announced(tmp_path / "absent", URL):
+    with publish_address(tmp_path / "absent", URL):
         assert address_of(tmp_path / "absent") is None
 
 
@@ -55,7 +55,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     other.write_text("kept")
     (tmp_path / "address").symlink_to(other)
 
-    with announced(tmp_path, URL):
+    with publish_address(tmp_path, URL):
         assert address_of(tmp_path) is None
     assert "kept" == other.read_text()
 
@@ -104,7 +104,7 @@ def test_json_configurations_override_toml(tmp_path: Path) -> None:
 )
 def test_times_are_shown_in_utc(moment: dt.datetime | str | None, words: str) -> None:
     """Times are shown to the second, in UTC."""
-    assert words == shown(moment)
+    assert words == display_time(moment)
 
 
 @pytest.mark.parametrize(("number", "words"), [(None, "-"), (3.0, "3"), (1234567.0, "1234567")])

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from nightsafe.cli.data_directory.lock import shared
-from nightsafe.cli.data_directory.recovery import used
-from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, Plan, write
-from nightsafe.cli.data_directory.workshop import Workshop, new_path
+from nightsafe.cli.data_directory.lock import shared_lock
+from nightsafe.cli.data_directory.recovery import recover_and_share
+from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, CreationPlan, write
+from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path
 from nightsafe.cli.keys.drafts import sweep
 from nightsafe.sealing import files
 
 
 def leftover_folder(where: Path, command: str = "restore") -> Path:
     """Return a folder with a private ring, as a killed command leaves it."""
-    workshop = Workshop.begin(new_path(where), command)
+    workshop = WorkingFolder.create(new_path(where), command)
     (workshop.path / "delivery").mkdir()
     (workshop.path / "delivery" / "private-ring.json").touch()
-    workshop.release()
+    workshop.unlock()
     return workshop.path
 
 
@@ -34,7 +34,7 @@ def test_a_leftover_folder_is_named_and_removed(
     folders = [leftover_folder(data), leftover_folder(tmp_path, "init"), leftover_folder(elsewhere, "backup")]
     (data / folders[2].name).symlink_to(folders[2])
 
-    with shared(data) if served else nullcontext(), used(data):
+    with shared_lock(data) if served else nullcontext(), recover_and_share(data):
         assert [] == list(data.iterdir()) + list(elsewhere.iterdir())
 
     told = capsys.readouterr().err
@@ -48,11 +48,11 @@ def test_a_folder_in_use_or_without_plan_stays(tmp_path: Path, capsys: pytest.Ca
     """A folder of a running command and one without a plan stay."""
     data = tmp_path / "safe"
     data.mkdir()
-    working = Workshop.begin(new_path(tmp_path), "restore")
+    working = WorkingFolder.create(new_path(tmp_path), "restore")
     own = tmp_path / f"{PREFIX}own"
     (own / "delivery").mkdir(parents=True)
 
-    with used(data):
+    with recover_and_share(data):
         assert {data, working.path, own} == set(tmp_path.iterdir())
     assert "" == capsys.readouterr().err
     working.remove()
@@ -66,7 +66,7 @@ def test_a_folder_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.Monk
     folder = leftover_folder(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
 
-    with used(data):
+    with recover_and_share(data):
         assert folder.exists()
 
 
@@ -75,9 +75,9 @@ def test_a_plan_with_paths_is_ignored(tmp_path: Path) -> None:
     data = tmp_path / "safe"
     data.mkdir()
     (tmp_path / "kept").mkdir()
-    write(data, Plan(command="restore", folder="../kept", aside="../gone"))
+    write(data, CreationPlan(command="restore", folder="../kept", aside="../gone"))
 
-    with used(data):
+    with recover_and_share(data):
         assert (tmp_path / "kept").exists()
         assert (data / NAME).exists()
 
@@ -94,8 +94,8 @@ def test_a_leftover_that_cannot_be_removed_is_named(
         """Fail to remove a file."""
         raise PermissionError(1, "Operation not permitted", str(path))
 
-    monkeypatch.setattr("nightsafe.cli.data_directory.workshop.demolish", fail)
-    with used(data):
+    monkeypatch.setattr("nightsafe.cli.data_directory.workshop.remove_folder", fail)
+    with recover_and_share(data):
         assert f"{folder} cannot be removed: Operation not permitted" in capsys.readouterr().err
 
 
@@ -109,7 +109,7 @@ def test_half_written_key_files_are_removed(tmp_path: Path, capsys: pytest.Captu
         path.touch()
     written = tmp_path / "delivery" / ".private-ring.json.1111111111111111"
 
-    with files._drafted(written, b"a ring", 0o600):
+    with files._write_draft(written, b"a ring", 0o600):
         sweep(tmp_path)
         assert {written, other} == set((tmp_path / "delivery").iterdir())
 

@@ -39,9 +39,9 @@ def test_the_limit_is_raised_and_a_low_one_logged(
     limits[1] = hard
 
     with structlog.testing.capture_logs() as logs:
-        open_files.allow_many()
+        open_files.raise_open_file_limit()
 
-    assert connections == open_files.connections()
+    assert connections == open_files.max_connections()
     assert hard == limits[1]
     assert [connections] * told == [event["connections"] for event in logs if event["event"] == "files.few"]
     assert all("LimitNOFILE" in event["reason"] for event in logs)
@@ -51,7 +51,7 @@ def test_a_limit_too_low_to_serve_is_refused(limits: list[int]) -> None:
     """A limit that is too low to serve is refused."""
     limits[1] = 95
     with pytest.raises(NightsafeError, match="the limit of open files is 95, and serving needs 96; raise it"):
-        open_files.allow_many()
+        open_files.raise_open_file_limit()
 
 
 @pytest.mark.parametrize("command", ["serve", "run"])

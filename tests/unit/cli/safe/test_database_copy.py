@@ -50,7 +50,7 @@ def test_writes_do_not_wait_for_a_copy(
         writer.execute("UPDATE pages SET content = ?", (f"{steps}" * 4000,))
 
     monkeypatch.setattr(database_copy, "_STEP_PAGES", 20)
-    monkeypatch.setattr(database_copy, "_give_way", write)
+    monkeypatch.setattr(database_copy, "_refuse_large_log", write)
     copy_database(source, tmp_path / "copy.db")
 
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
@@ -64,7 +64,7 @@ def test_a_copy_ends_when_the_log_grows_too_long(
 ) -> None:
     """A copy during which the log grows too long is refused and releases the log; a new copy then succeeds."""
     monkeypatch.setattr(database_copy, "_STEP_PAGES", 20)
-    monkeypatch.setattr(database_copy, "_MOST_LOG_BYTES", 100_000)
+    monkeypatch.setattr(database_copy, "_MAX_LOG_BYTES", 100_000)
     writer.execute("UPDATE pages SET content = content || 'x'")
 
     with pytest.raises(CommandError, match="try again when less is being written"):
@@ -76,7 +76,7 @@ def test_a_copy_ends_when_the_log_grows_too_long(
 
 def test_a_copy_ends_before_writes_are_refused() -> None:
     """A copy ends before the log is so long that the server refuses writes."""
-    assert database_copy._MOST_LOG_BYTES + (32 << 20) < LOG_MOST * PAGE_BYTES
+    assert database_copy._MAX_LOG_BYTES + (32 << 20) < LOG_MOST * PAGE_BYTES
 
 
 def test_key_ids_of_items_are_found_in_either_schema() -> None:

@@ -34,7 +34,7 @@ from nightsafe.cli.secret.sources.dotenv import parse_dotenv
 )
 def test_values_are_parsed_by_dotenvs_rules(content: str, values: dict[str, str]) -> None:
     """Values are parsed by dotenv's rules."""
-    assert values == {entry.name: entry.text for entry in parse_dotenv(content).entries}
+    assert values == {entry.name: entry.text for entry in parse_dotenv(content).assignments}
 
 
 def test_odd_lines_are_reported_by_number() -> None:
@@ -42,7 +42,7 @@ def test_odd_lines_are_reported_by_number() -> None:
     found = parse_dotenv('# comment\n\nA=1\nwhat\nB=\'x\nC="a\nb"\nalso this\n')
 
     assert [("A", 3, False), ("B", 5, True), ("C", 6, False)] == [
-        (entry.name, entry.line, entry.open_quote) for entry in found.entries
+        (entry.name, entry.line, entry.open_quote) for entry in found.assignments
     ]
     assert [4, 8] == found.skipped
 
@@ -57,9 +57,9 @@ def test_any_text_is_parsed(content: str) -> None:
     """Every text is parsed; names are valid names, and line numbers are within the text."""
     found = parse_dotenv(content)
 
-    assert all(entry.name.isascii() and entry.name for entry in found.entries)
+    assert all(entry.name.isascii() and entry.name for entry in found.assignments)
     lines = content.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1
-    assert all(1 <= line <= lines for line in (*found.skipped, *(entry.line for entry in found.entries)))
+    assert all(1 <= line <= lines for line in (*found.skipped, *(entry.line for entry in found.assignments)))
 
 
 @given(
@@ -72,4 +72,4 @@ def test_single_quotes_keep_everything(values: dict[str, str]) -> None:
     """Text in single quotes is unchanged, over several lines too."""
     content = "\n".join(f"{name}='{held}'" for name, held in values.items())
 
-    assert values == {entry.name: entry.text for entry in parse_dotenv(content).entries}
+    assert values == {entry.name: entry.text for entry in parse_dotenv(content).assignments}

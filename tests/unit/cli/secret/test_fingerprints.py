@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, Place, own_key, tags_by_name
+from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, FingerprintScope, load_or_create_key, tags_by_name
 from nightsafe.cli.terminal.errors import CommandError
 
-HERE = Place("a" * 32, "worker")
+HERE = FingerprintScope("a" * 32, "worker")
 KEY = FingerprintKey(bytes(32))
 
 texts = st.text(max_size=40).map(lambda text: {"type": "secret_text", "text": text})
@@ -32,8 +32,8 @@ def test_a_tag_matches_in_one_place_with_one_key(name: str, fields: dict[str, An
     """A tag matches in no other script or account; with another key the result is None."""
     tag = KEY.tag(HERE, {name: fields})
 
-    assert KEY.matches(tag, Place("a" * 32, "other"), name, fields) is False
-    assert KEY.matches(tag, Place("b" * 32, "worker"), name, fields) is False
+    assert KEY.matches(tag, FingerprintScope("a" * 32, "other"), name, fields) is False
+    assert KEY.matches(tag, FingerprintScope("b" * 32, "worker"), name, fields) is False
     assert FingerprintKey(b"\x01" * 32).matches(tag, HERE, name, fields) is None
 
 
@@ -73,7 +73,7 @@ def test_the_users_own_key_is_created_once(tmp_path: Path, monkeypatch: pytest.M
     """The user's key is created once, with mode 0600, and then reused."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
-    first, second = own_key(None), own_key(None)
+    first, second = load_or_create_key(None), load_or_create_key(None)
 
     file = tmp_path / "nightsafe" / "fingerprint-key"
     assert first.id == second.id == FingerprintKey.load(file).id != KEY.id
@@ -85,13 +85,13 @@ def test_an_unusable_key_file_is_refused(tmp_path: Path) -> None:
     """A key file that others may read, or that does not contain 32 bytes, is refused without showing its content."""
     file = tmp_path / "key"
     with pytest.raises(CommandError, match="cannot be read"):
-        own_key(file)
+        load_or_create_key(file)
     file.write_text("canary")
     with pytest.raises(CommandError, match="can be read by others; run: chmod 600"):
-        own_key(file)
+        load_or_create_key(file)
     file.chmod(0o600)
     with pytest.raises(CommandError, match="does not hold a fingerprint key") as refused:
-        own_key(file)
+        load_or_create_key(file)
     assert "canary" not in str(refused.value)
 
 
@@ -101,7 +101,7 @@ def test_a_key_that_cannot_be_created_is_explained(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
 
     with pytest.raises(CommandError, match="or --no-fingerprint to do without"):
-        own_key(None)
+        load_or_create_key(None)
 
 
 def test_only_fingerprint_tags_are_read() -> None:

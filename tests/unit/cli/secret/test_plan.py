@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, Place
+from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, FingerprintScope
 from nightsafe.cli.secret.plan import make_plan
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.client import APIStatusError, Nightsafe, Request, Response
@@ -59,7 +59,7 @@ def origin(tag: object) -> list[dict[str, Any]]:
 
 def test_a_tag_shows_whether_a_value_changed() -> None:
     """A matching tag means `same`; another value or another type means `changed`."""
-    server = StubServer(200, origin(KEY.tag(Place(ACCOUNT, "worker"), {"A": ONE})))
+    server = StubServer(200, origin(KEY.tag(FingerprintScope(ACCOUNT, "worker"), {"A": ONE})))
 
     assert "same" == state(server, ONE)
     assert "changed" == state(server, ONE | {"text": "2"})
@@ -79,8 +79,8 @@ def test_a_tag_shows_whether_a_value_changed() -> None:
         StubServer(200, [{"name": "A"}]),
         StubServer(200, origin(None)),
         StubServer(200, origin("nonsense")),
-        StubServer(200, origin(KEY.tag(Place(ACCOUNT, "worker"), {"A": ONE}).replace("1.", "2.", 1))),
-        StubServer(200, origin(FingerprintKey(b"\x01" * 32).tag(Place(ACCOUNT, "worker"), {"A": ONE}))),
+        StubServer(200, origin(KEY.tag(FingerprintScope(ACCOUNT, "worker"), {"A": ONE}).replace("1.", "2.", 1))),
+        StubServer(200, origin(FingerprintKey(b"\x01" * 32).tag(FingerprintScope(ACCOUNT, "worker"), {"A": ONE}))),
     ],
 )
 def test_without_a_usable_tag_the_state_is_unknown(server: StubServer) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import click
 import pytest
 
-from nightsafe.cli.settings.settings_file import CLIENT_SETTINGS, OF_A_FOLDER, SERVER_SETTINGS, default_map
-from nightsafe.cli.settings.sources import without_overruled
+from nightsafe.cli.settings.settings_file import CLIENT_SETTINGS, FOLDER_SETTINGS, SERVER_SETTINGS, default_map
+from nightsafe.cli.settings.sources import drop_overridden
 from nightsafe.cli.settings.wrangler_config import configured_script
 
-ALL_ACCOUNTS = sorted(CLIENT_SETTINGS | SERVER_SETTINGS)
+ALL_SETTINGS = sorted(CLIENT_SETTINGS | SERVER_SETTINGS)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def names_in(offered: Mapping[str, Any]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ALL_ACCOUNTS)
+@pytest.mark.parametrize("name", ALL_SETTINGS)
 def test_a_folders_file_sets_only_permitted_settings(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -47,8 +47,8 @@ def test_a_folders_file_sets_only_permitted_settings(
     (folder / "nightsafe.toml").write_text(f'{name} = "x"\n')
     offered, said = names_in(default_map(None)), capsys.readouterr().err
 
-    assert ({name} if name in OF_A_FOLDER else set()) == offered
-    assert (name in OF_A_FOLDER) == (not said)
+    assert ({name} if name in FOLDER_SETTINGS else set()) == offered
+    assert (name in FOLDER_SETTINGS) == (not said)
     if said:
         told = f"ignored these settings of nightsafe.toml in this directory: {name}. If the file is yours, run: "
         assert f"{told}nightsafe --config nightsafe.toml" in said
@@ -66,8 +66,8 @@ def test_a_folders_file_sets_only_permitted_settings(
 )  # fmt: skip
 def test_a_folders_file_never_sets_these(name: str) -> None:
     """These settings are never taken from the working directory."""
-    assert name in ALL_ACCOUNTS
-    assert name not in OF_A_FOLDER
+    assert name in ALL_SETTINGS
+    assert name not in FOLDER_SETTINGS
 
 
 def test_an_endless_file_is_not_read(folder: Path) -> None:
@@ -117,11 +117,11 @@ def test_a_file_that_others_may_write_is_refused(folder: Path, loose: str) -> No
 def test_the_environment_overrides_settings_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """The official clients' environment variables override settings files."""
     filed = {"url": "https://file.test", "token_file": "file", "script": "s"}
-    assert filed == without_overruled(filed)
+    assert filed == drop_overridden(filed)
     monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", "https://environment.test")
-    assert {"token_file": "file", "script": "s"} == without_overruled(filed)
+    assert {"token_file": "file", "script": "s"} == drop_overridden(filed)
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "t")
-    assert {"script": "s"} == without_overruled(filed)
+    assert {"script": "s"} == drop_overridden(filed)
 
 
 def test_a_wrangler_file_sets_only_the_script_name(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from nightsafe.cli.main import main
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.failing import end_refused
+from nightsafe.cli.terminal.failing import report_refusal
 from nightsafe.cli.terminal.output import JSON_WANTED
-from nightsafe.cli.token.policies import Scopes, need_limits
+from nightsafe.cli.token.policies import Scopes, confirm_unlimited
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_declined_prompt_ends_with_exit_code_1(capsys: pytest.CaptureFixture[s
     """A declined prompt and an interrupt end the command with exit code 1."""
     wanted = JSON_WANTED.set(True)
     try:
-        codes = [end_refused(error) for error in (click.Abort(), KeyboardInterrupt())]
+        codes = [report_refusal(error) for error in (click.Abort(), KeyboardInterrupt())]
     finally:
         JSON_WANTED.reset(wanted)
 
@@ -88,10 +88,10 @@ def test_a_token_needs_a_limit_or_all_access() -> None:
         Scopes(denied_permissions=["x"]),
         Scopes(denied_scripts=["x"]),
     ):
-        need_limits(scopes, all_access=False)
-    need_limits(Scopes(), all_access=True)
+        confirm_unlimited(scopes, all_access=False)
+    confirm_unlimited(Scopes(), all_access=True)
 
     with pytest.raises(CommandError, match="--all-access for such a token"):
-        need_limits(Scopes(), all_access=False)
+        confirm_unlimited(Scopes(), all_access=False)
     with pytest.raises(click.UsageError, match="contradict"):
-        need_limits(Scopes(permissions=["x"]), all_access=True)
+        confirm_unlimited(Scopes(permissions=["x"]), all_access=True)

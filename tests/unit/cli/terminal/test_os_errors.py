@@ -10,7 +10,7 @@ import pytest
 from tests.server import clean_environ
 
 from nightsafe.cli import main as module
-from nightsafe.cli.terminal.os_errors import sentence
+from nightsafe.cli.terminal.os_errors import describe_os_error
 
 NOBODY = 65534
 COMMANDS = (
@@ -125,12 +125,12 @@ def test_a_sentence_has_the_file_and_a_remedy() -> None:
     """A sentence names the file in printable form and the remedy; without a file it has the reason."""
     full = OSError(errno.ENOSPC, "No space left on device")
 
-    assert "a\\x1b[2J cannot be used: Permission denied; run this" in sentence(
+    assert "a\\x1b[2J cannot be used: Permission denied; run this" in describe_os_error(
         PermissionError(13, "Permission denied", "a\x1b[2J")
     )
-    assert "b cannot be used: x" == sentence(OSError(0, "x", b"b"))
-    assert "No space left on device; free some space" == sentence(full)
-    assert "OSError" == sentence(OSError())
+    assert "b cannot be used: x" == describe_os_error(OSError(0, "x", b"b"))
+    assert "No space left on device; free some space" == describe_os_error(full)
+    assert "OSError" == describe_os_error(OSError())
 
 
 def test_a_nul_in_a_setting_is_refused(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightsafe.cli.terminal.table import fitting, table
+from nightsafe.cli.terminal.table import fit_to_width, format_table
 
 HEAD = ("id", "author", "note")
 ROWS = [["12345678", "somebody@example.com", "a long note " * 5], ["1", "-", "-"]]
@@ -10,16 +10,16 @@ ROWS = [["12345678", "somebody@example.com", "a long note " * 5], ["1", "-", "-"
 
 def test_a_table_that_fits_is_not_cut() -> None:
     """Cells are cut only if necessary, and only in columns that may be cut."""
-    whole = table(HEAD, ROWS)
+    whole = format_table(HEAD, ROWS)
 
-    assert whole == table(HEAD, ROWS, fit=fitting(200, (1, 2)))
-    assert whole == table(HEAD, ROWS, fit=fitting(20, ()))
+    assert whole == format_table(HEAD, ROWS, fit=fit_to_width(200, (1, 2)))
+    assert whole == format_table(HEAD, ROWS, fit=fit_to_width(20, ()))
 
 
 @pytest.mark.parametrize("width", [80, 60, 40, 24])
 def test_the_widest_column_is_cut_first(width: int) -> None:
     """Lines fill the width, cut cells end with an ellipsis, and the first column is whole."""
-    lines = table(HEAD, ROWS, fit=fitting(width, (1, 2))).splitlines()
+    lines = format_table(HEAD, ROWS, fit=fit_to_width(width, (1, 2))).splitlines()
 
     assert width == max(map(len, lines))
     assert lines[1].startswith("12345678  ")
@@ -29,4 +29,4 @@ def test_the_widest_column_is_cut_first(width: int) -> None:
 
 def test_a_narrow_table_keeps_some_of_each_column() -> None:
     """On a very narrow terminal a few characters of each cell stay, so that lines are too long rather than empty."""
-    assert 8 + 2 + 6 + 2 + 6 == max(map(len, table(HEAD, ROWS, fit=fitting(1, (1, 2))).splitlines()))
+    assert 8 + 2 + 6 + 2 + 6 == max(map(len, format_table(HEAD, ROWS, fit=fit_to_width(1, (1, 2))).splitlines()))

@@ -12,8 +12,8 @@ import pytest
 from tests.unit.client.recorder import ACCOUNT, Answer, Either, answer, raw, refusal, settled
 
 from nightsafe.client import SealingError
-from nightsafe.client.client_sealed import note_unsealed
-from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, UnusableError, Whose
+from nightsafe.client.client_sealed import log_unsealed
+from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, RingOwner, UnusableError
 from nightsafe.sealing.rings.lineage import Identity, Lineage, Link, NotFollowedError, follow
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -42,7 +42,7 @@ UNSIGNED = PublicRing(RINGS[0].keys, number=1)
 
 def offered(ring: PublicRing) -> Answer:
     """Return an answer in which a server offers a ring."""
-    return answer(json.loads(ring.offered()), result_info=json.loads(ring.proof()))
+    return answer(json.loads(ring.encode_offer()), result_info=json.loads(ring.encode_proof()))
 
 
 def update(client: Any) -> Any:
@@ -107,7 +107,7 @@ SWAPS: dict[str, Callable[[], Answer]] = {
     "the known ring with another signer": lambda: offered(
         PublicRing(RINGS[1].keys, number=2, lineage=FOREIGN.lineage)
     ),
-    "malformed links": lambda: answer(json.loads(RINGS[3].offered()), result_info={"lineage": {"links": [{}]}}),
+    "malformed links": lambda: answer(json.loads(RINGS[3].encode_offer()), result_info={"lineage": {"links": [{}]}}),
     "not found": lambda: refusal(404, 7003),
     "forbidden": lambda: refusal(403, 10000),
     "an answer that is not JSON": lambda: raw(b"<html>not here</html>", 404),
@@ -188,7 +188,7 @@ async def test_a_server_that_never_had_a_ring_gets_unsealed_values(
 ) -> None:
     """A server without a ring gets unsealed values, which is logged; with a required seal nothing is sent."""
     caplog.set_level(logging.INFO)
-    note_unsealed.cache_clear()
+    log_unsealed.cache_clear()
     assert "plaintext" == await write(either, refusal(404, 7003), answer(SECRET), base_url="https://bare.test/v4")
     assert "values are sent unsealed: https://bare.test/v4 offers no public ring" in caplog.text
     assert "offers no public ring" in await write(either, refusal(404, 7003), seal="require")
@@ -292,8 +292,10 @@ def _keep(path: Path, number: int) -> str:
     """Remember one of several rings as the first, in another process."""
     ring = Identity(1, bytes([number]) * 32, bytes([number]) * 32)
     try:
-        KnownRings(path).keep(Whose("s", "a"), lambda known: ring if known is None else follow(known, ring, ()))
-        KnownRings(path).keep(Whose("s", str(number)), lambda _: ring)
+        KnownRings(path).remember(
+            RingOwner("s", "a"), lambda known: ring if known is None else follow(known, ring, ())
+        )
+        KnownRings(path).remember(RingOwner("s", str(number)), lambda _: ring)
     except NotFollowedError:
         return "refused"
     return "kept"
@@ -310,14 +312,14 @@ def test_concurrent_processes_agree_on_the_first_ring(tmp_path: Path) -> None:
 
 def test_without_a_safe_place_no_ring_is_kept(tmp_path: Path) -> None:
     """Without a home directory there is no file; a file in a directory that others may write is refused."""
-    whose, ring = Whose("s", "a"), RINGS[0].identity
+    whose, ring = RingOwner("s", "a"), RINGS[0].identity
     with pytest.raises(CannotKeepError):
         KnownRings(None).get(whose)
     with pytest.raises(CannotKeepError):
-        KnownRings(None).keep(whose, lambda _: ring)
+        KnownRings(None).remember(whose, lambda _: ring)
     tmp_path.chmod(0o777)
     with pytest.raises(UnusableError, match="chmod go-w"):
-        KnownRings(tmp_path / "known-rings").keep(whose, lambda _: ring)
+        KnownRings(tmp_path / "known-rings").remember(whose, lambda _: ring)
     tmp_path.chmod(0o700)
 
 
@@ -328,12 +330,12 @@ def test_a_ring_keeps_its_lineage(tmp_path: Path, suite: Suite) -> None:
     first = public_ring(private)
     after, second = rotated(private, first)
     file = tmp_path / "ring"
-    second.retiring({private.primary.id}).save(file)
+    second.with_retired({private.primary.id}).save(file)
     read = PublicRing.load(file)
 
     assert second.lineage == read.lineage == read.without({private.primary.id}).lineage
     assert second.identity == follow(first.identity, read.identity, read.lineage.links)
-    assert second.lineage == PublicRing(second.keys, number=2).succeeding(second).lineage
+    assert second.lineage == PublicRing(second.keys, number=2).as_successor_of(second).lineage
     third = public_ring(after.rotated(), None, after.primary)
     assert second.identity.signer == third.lineage.links[0].by
-    assert 2 == len(third.succeeding(second).lineage.links)
+    assert 2 == len(third.as_successor_of(second).lineage.links)

@@ -15,7 +15,7 @@ async def test_serials_survive_a_restart(tmp_path: Path) -> None:
     serials = Serials(path)
     for account, serial in (("a", 1), ("b", 5), ("a", 9), ("a", 3)):
         serials.raise_to(account, serial)
-    await serials.settle()
+    await serials.flush()
 
     again = Serials(path)
     assert (9, 5, 0) == (again.get("a"), again.get("b"), again.get("c"))
@@ -29,7 +29,7 @@ async def test_many_changes_are_written_together(tmp_path: Path, monkeypatch: py
     serials = Serials(tmp_path / "marks.json")
     for serial in range(1, 1001):
         serials.raise_to("a", serial)
-    await serials.settle()
+    await serials.flush()
 
     assert len(writes) < 5
 
@@ -61,10 +61,10 @@ async def test_a_failed_write_is_logged_and_made_up_for(tmp_path: Path) -> None:
     serials = Serials(path)
     with capture_logs() as logs:
         serials.raise_to("a", 1)
-        await serials.settle()
+        await serials.flush()
     path.parent.mkdir()
     serials.raise_to("a", 2)
-    await serials.settle()
+    await serials.flush()
 
     assert ["marks.not_written"] == [log["event"] for log in logs]
     assert 2 == Serials(path).get("a")

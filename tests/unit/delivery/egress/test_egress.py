@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nightsafe.delivery.egress.addresses import Network, changes, own_networks
-from nightsafe.delivery.egress.egress import FILE, NOT_PUBLIC, Egress, refused
+from nightsafe.delivery.egress.addresses import Network, address_changes, own_networks
+from nightsafe.delivery.egress.egress import FILE, NOT_PUBLIC, Egress, networks_to_refuse
 from nightsafe.errors import Code, NightsafeError
 
 TRIE = """Main:
@@ -83,7 +83,9 @@ def holds(address: str, own: frozenset[Network], *reach: str) -> bool:
         """Return the prefix lengths of the rules that match."""
         return [rule.prefixlen for rule in rules if rule.version == one.version and one.subnet_of(rule)]  # type: ignore[arg-type]
 
-    return max(widths(tuple(refused((*NOT_PUBLIC, *own), named))), default=-1) >= max(widths(named), default=0)
+    return max(widths(tuple(networks_to_refuse((*NOT_PUBLIC, *own), named))), default=-1) >= max(
+        widths(named), default=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,9 @@ async def test_rules_are_new_only_if_they_refuse_more(tmp_path: Path) -> None:
     """The written rules count as new only if they refuse something that was not refused before."""
     first, more = frozenset(nets("11.22.33.44")), frozenset(nets("11.22.33.44", "25.1.2.3"))
     private = frozenset(nets("11.22.33.44", "25.1.2.3", "172.17.0.1", "fe80::1"))
-    reach = Egress(tmp_path / "reach", nets("30.0.0.0/8"), look=lookup_of([first, first, more, private, first]))
+    reach = Egress(
+        tmp_path / "reach", nets("30.0.0.0/8"), find_own_networks=lookup_of([first, first, more, private, first])
+    )
 
     assert [True, False, True, False, False] == [reach.write() for _ in range(5)]
     assert '"30.0.0.0/8"' in (reach.folder / FILE).read_text()
@@ -153,19 +157,22 @@ async def test_a_closed_network_stays_closed(tmp_path: Path) -> None:
     """A closed network stays closed, also if private networks are open or a part of it is named, and by NAT64."""
     closed, named = nets("30.0.0.0/8", "2600::/16"), nets("30.1.2.3", "31.1.2.3")
     for private in (False, True):
-        reach = Egress(tmp_path / str(private), named, closed, private=private, look=frozenset)
+        reach = Egress(tmp_path / str(private), named, closed, private=private, find_own_networks=frozenset)
         reach.write()
         allowed, _, denied = (reach.folder / FILE).read_text().partition("deny")
 
         assert ("30." in allowed, '"31.1.2.3/32"' in allowed) == (False, True)
         assert {'"30.0.0.0/8"', '"2600::/16"'} <= set(re.findall('"[^"]*"', denied))
         await reach.stop()
-    assert "64:ff9b::1e00:0/104" in map(str, refused(closed, nets("64:ff9b::/96")))
+    assert "64:ff9b::1e00:0/104" in map(str, networks_to_refuse(closed, nets("64:ff9b::/96")))
 
 
 async def test_an_instance_that_wrote_no_file_removes_none(tmp_path: Path) -> None:
     """An instance that wrote no file removes none, because the file may belong to another process."""
-    one, other = Egress(tmp_path / "reach", look=frozenset), Egress(tmp_path / "reach", look=frozenset)
+    one, other = (
+        Egress(tmp_path / "reach", find_own_networks=frozenset),
+        Egress(tmp_path / "reach", find_own_networks=frozenset),
+    )
     one.write()
     await other.stop()
 
@@ -178,11 +185,11 @@ async def test_an_instance_that_wrote_no_file_removes_none(tmp_path: Path) -> No
 async def test_private_networks_can_be_opened(tmp_path: Path) -> None:
     """With private networks open, this machine is open too, with any addresses."""
 
-    def look() -> frozenset[Network]:
+    def find_own_networks() -> frozenset[Network]:
         """Fail, because it must not be called."""
         raise AssertionError
 
-    reach = Egress(tmp_path / "reach", private=True, look=look)
+    reach = Egress(tmp_path / "reach", private=True, find_own_networks=find_own_networks)
     reach.write()
     assert 'allow = ["public", "private"],\n  deny = [],' in (reach.folder / FILE).read_text()
     await reach.stop()
@@ -192,8 +199,8 @@ async def test_a_new_address_replaces_the_runtime(tmp_path: Path, monkeypatch: p
     """The runtime is replaced when the kernel reports an address that was not refused before."""
     here, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     here.setblocking(False)
-    monkeypatch.setattr("nightsafe.delivery.egress.addresses._kernel", lambda: here)
-    reach = Egress(tmp_path / "reach", look=lookup_of([frozenset(), frozenset(nets("25.1.2.3"))]))
+    monkeypatch.setattr("nightsafe.delivery.egress.addresses._open_netlink", lambda: here)
+    reach = Egress(tmp_path / "reach", find_own_networks=lookup_of([frozenset(), frozenset(nets("25.1.2.3"))]))
     renewed = asyncio.Event()
     reach.write()
     reach.start(renewed.set)
@@ -207,9 +214,9 @@ async def test_a_new_address_replaces_the_runtime(tmp_path: Path, monkeypatch: p
 
 async def test_changes_are_looked_for_without_the_kernels_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without messages from the kernel, changes are still looked for."""
-    monkeypatch.setattr("nightsafe.delivery.egress.addresses._kernel", lambda: None)
-    monkeypatch.setattr("nightsafe.delivery.egress.addresses._LOOK_SECONDS", 0.01)
-    news = changes()
+    monkeypatch.setattr("nightsafe.delivery.egress.addresses._open_netlink", lambda: None)
+    monkeypatch.setattr("nightsafe.delivery.egress.addresses._POLL_SECONDS", 0.01)
+    news = address_changes()
 
     async with asyncio.timeout(60):
         await anext(news)

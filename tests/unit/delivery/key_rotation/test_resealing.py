@@ -10,7 +10,7 @@ from nightsafe.bundle.resealing import NewValues, OldValue, OldValues, Resealing
 from nightsafe.delivery.key_rotation.resealing import Progress, Resealer
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
@@ -30,7 +30,7 @@ def opener(tmp_path: Path) -> ReloadingOpener:
     """Return an opener with the rotated ring."""
     path = tmp_path / "ring.json"
     RING.save(path)
-    return ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(path, PrivateRing.load))
+    return ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), ReloadedFile(path, PrivateRing.load))
 
 
 def value(number: int, record: bytes | None = None) -> OldValue:
@@ -176,7 +176,7 @@ async def test_a_rotation_ends_the_wait(tmp_path: Path) -> None:
     """A rotation ends the wait at once."""
     path = tmp_path / "ring.json"
     OLD_RING.save(path)
-    opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(path, PrivateRing.load))
+    opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), ReloadedFile(path, PrivateRing.load))
     source = Source()
     task = asyncio.create_task(Resealer(ACCOUNT, source, opener, idle_seconds=3600).run())
     await source.done.wait()

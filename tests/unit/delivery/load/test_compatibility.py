@@ -56,15 +56,17 @@ def test_a_past_date_is_at_most_the_runtimes_newest(wanted: str, days: int, serv
 )
 def test_modules_are_resolved_by_path_or_url(date: str, flags: tuple[str, ...], root: str) -> None:
     """Older dates resolve modules by path and newer ones by URL, unless a flag overrides this."""
-    assert root == Compatibility.of(version(date, *flags)).module_root
+    assert root == Compatibility.for_version(version(date, *flags)).module_root
 
 
 def test_a_classic_script_may_evaluate_at_startup() -> None:
     """A classic script gets the flag that allows evaluation at startup, and no flag without effect on it."""
     flags = ("nodejs_compat", "disallow_eval_during_startup", "disallow_importable_env", "allow_eval_during_startup")
 
-    assert ("nodejs_compat", "allow_eval_during_startup") == Compatibility.of(version("", *flags, classic=True)).flags
-    assert flags == Compatibility.of(version("", *flags)).flags
+    assert ("nodejs_compat", "allow_eval_during_startup") == Compatibility.for_version(
+        version("", *flags, classic=True)
+    ).flags
+    assert flags == Compatibility.for_version(version("", *flags)).flags
 
 
 def test_the_newest_date_is_documented() -> None:

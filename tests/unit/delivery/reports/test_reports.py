@@ -15,7 +15,7 @@ from nightsafe.delivery.reports.reports import Reports
 def logged(reports: Reports, **members: Any) -> list[Any]:
     """Return what is logged of a report."""
     with capture_logs() as log:
-        reports.told(json.dumps({"script": "one", "load": 1, **members}).encode())
+        reports.log_report(json.dumps({"script": "one", "load": 1, **members}).encode())
     return list(log)
 
 
@@ -28,7 +28,7 @@ def test_a_report_of_an_unknown_load_has_no_version() -> None:
     """A report of an unknown load has no version; one of a superseded load has its version."""
     reports = Reports(output=True)
     version = SimpleNamespace(id="v1", modules=())
-    reports.loaded(cast("Load", SimpleNamespace(number=1, version=version)))
+    reports.remember_load(cast("Load", SimpleNamespace(number=1, version=version)))
 
     assert ["v1", ""] == [logged(reports, load=load, lines=lines(1))[0]["version"] for load in (1, 2)]
 
@@ -37,9 +37,11 @@ def test_the_number_of_remembered_loads_is_limited() -> None:
     """At most 4096 loads are remembered."""
     reports = Reports()
     for number in range(10_000):
-        reports.loaded(cast("Load", SimpleNamespace(number=number, version=SimpleNamespace(id="v", modules=()))))
+        reports.remember_load(
+            cast("Load", SimpleNamespace(number=number, version=SimpleNamespace(id="v", modules=())))
+        )
 
-    assert 4096 == len(reports._seen_loads)
+    assert 4096 == len(reports._load_facts)
 
 
 def test_events_past_the_limit_are_counted() -> None:
@@ -61,7 +63,7 @@ def test_events_past_the_limit_are_counted() -> None:
 def test_a_body_that_is_not_a_report_is_ignored(body: bytes) -> None:
     """A body that is not a report is ignored."""
     with capture_logs() as log:
-        Reports().told(body)
+        Reports().log_report(body)
 
     assert [] == log
 
@@ -99,8 +101,8 @@ def test_scripts_texts_are_logged_only_with_output(members: dict[str, Any]) -> N
         SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=(SimpleNamespace(name="index.js"),))),
     )
     silent, telling = Reports(), Reports(output=True)
-    silent.loaded(load)
-    telling.loaded(load)
+    silent.remember_load(load)
+    telling.remember_load(load)
 
     assert WORD not in str(logged(silent, **members))
     assert logged(telling, **members)
@@ -110,7 +112,7 @@ def test_error_kinds_and_places_are_always_logged() -> None:
     """Without `output` an error's kind and its places in modules are still logged."""
     modules = tuple(SimpleNamespace(name=name) for name in ("./index.js", "/sub/a.mjs", "\u00fc.js"))
     reports = Reports()
-    reports.loaded(cast("Load", SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=modules))))
+    reports.remember_load(cast("Load", SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=modules))))
     stack = [
         "at f (a) b (index.js:1:2)",
         "at async Object.fetch (file:///bundle/sub/a.mjs:3:4)",

@@ -22,7 +22,7 @@ def test_each_hold_is_longer_than_the_last(holds: Holds, clock: Clock) -> None:
     """Each hold is twice as long as the one before, up to the maximum."""
     pauses = []
     for _ in range(7):
-        pauses.append(holds.blame("worker", "code", "why").pause)
+        pauses.append(holds.hold_apart("worker", "code", "why").pause)
         clock.now += pauses[-1]
 
     assert [10, 20, 40, 80, 160, 300, 300] == pauses
@@ -30,45 +30,45 @@ def test_each_hold_is_longer_than_the_last(holds: Holds, clock: Clock) -> None:
 
 def test_a_hold_ends(holds: Holds, clock: Clock) -> None:
     """When a hold ends the script runs again, but is remembered as heavy."""
-    holds.blame("worker", "code", "why")
-    told = holds.told()
+    holds.hold_apart("worker", "code", "why")
+    told = holds.to_dict()
     clock.now += 10
 
     assert [{"script": "worker", "until": 1_010_000, "reason": "why"}] == told["holds"]
-    assert ([], [("worker", "code")]) == (holds.told()["holds"], holds.told()["heavy"])
-    assert {} == holds.held()
+    assert ([], [("worker", "code")]) == (holds.to_dict()["holds"], holds.to_dict()["heavy"])
+    assert {} == holds.current()
 
 
 def test_a_new_version_ends_a_hold(holds: Holds) -> None:
     """A new version ends the hold at once and resets the pause; the same code stays known as heavy."""
-    holds.blame("worker", "code", "why")
-    holds.blame("worker", "code", "why")
+    holds.hold_apart("worker", "code", "why")
+    holds.hold_apart("worker", "code", "why")
 
-    assert holds.changed("worker", "code")
-    assert {} == holds.held()
-    assert [("worker", "code")] == holds.told()["heavy"]
-    assert 10 == holds.blame("worker", "code", "why").pause
-    assert holds.changed("worker", "other code")
-    assert [] == holds.told()["heavy"]
+    assert holds.forget_outdated("worker", "code")
+    assert {} == holds.current()
+    assert [("worker", "code")] == holds.to_dict()["heavy"]
+    assert 10 == holds.hold_apart("worker", "code", "why").pause
+    assert holds.forget_outdated("worker", "other code")
+    assert [] == holds.to_dict()["heavy"]
 
 
 def test_a_change_of_an_unheld_script_is_no_news(holds: Holds) -> None:
     """A change of a script that is not held changes nothing."""
-    holds.blame("other", "code", "why")
+    holds.hold_apart("other", "code", "why")
 
-    assert not holds.changed("worker", "code")
-    assert ["other"] == list(holds.held())
+    assert not holds.forget_outdated("worker", "code")
+    assert ["other"] == list(holds.current())
 
 
 def test_a_suspect_runs_alone_until_its_next_version(holds: Holds) -> None:
     """Each suspect runs alone until its next version."""
-    holds.suspect(("b", "a"))
-    assert ["a", "b"] == holds.told()["alone"]
+    holds.run_alone(("b", "a"))
+    assert ["a", "b"] == holds.to_dict()["alone"]
 
-    assert holds.changed("a", "code")
-    assert ["b"] == holds.told()["alone"]
+    assert holds.forget_outdated("a", "code")
+    assert ["b"] == holds.to_dict()["alone"]
 
 
 def test_heavy_code_is_new_only_once(holds: Holds) -> None:
     """Heavy code is new the first time only; other code is new again."""
-    assert [True, False, True] == [holds.weigh("worker", code) for code in ("one", "one", "two")]
+    assert [True, False, True] == [holds.mark_heavy("worker", code) for code in ("one", "one", "two")]

@@ -9,7 +9,7 @@ import pytest
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.record import Record, key_id_of
-from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -38,7 +38,7 @@ def test_an_unchanged_file_is_read_once(path: Path) -> None:
         read.append(file)
         return object()
 
-    reloading = Reloading(path, load)
+    reloading = ReloadedFile(path, load)
 
     assert reloading.current() is reloading.current()
     assert [path] == read
@@ -46,7 +46,7 @@ def test_an_unchanged_file_is_read_once(path: Path) -> None:
 
 def test_a_replaced_file_is_loaded(path: Path) -> None:
     """A replaced file is loaded at the next look, also when it has the same length and time."""
-    reloading = Reloading(path, PublicRing.load)
+    reloading = ReloadedFile(path, PublicRing.load)
     before, status = reloading.current(), path.stat()
     ring = PrivateRing.generate().public()
     ring.save(path, replace=True)
@@ -60,7 +60,7 @@ def test_a_replaced_file_is_loaded(path: Path) -> None:
 def test_an_unusable_file_changes_nothing(path: Path, harm: str) -> None:
     """A file that cannot be used is reported once, with its name, and the earlier content stays in use."""
     problems: list[NightsafeError] = []
-    reloading = Reloading(path, PublicRing.load, problems.append)
+    reloading = ReloadedFile(path, PublicRing.load, problems.append)
     before = reloading.current()
     if harm == "removed":
         path.unlink()
@@ -83,8 +83,8 @@ def test_an_older_ring_changes_nothing(tmp_path: Path) -> None:
     problems: list[NightsafeError] = []
     second.save(private)
     second.public().save(public)
-    reloading = Reloading(public, PublicRing.load, problems.append, PublicRing.succeeding)
-    opening = Reloading(private, PrivateRing.load, problems.append, PrivateRing.succeeding)
+    reloading = ReloadedFile(public, PublicRing.load, problems.append, PublicRing.as_successor_of)
+    opening = ReloadedFile(private, PrivateRing.load, problems.append, PrivateRing.as_successor_of)
 
     first.save(private, replace=True)
     first.public().save(public, replace=True)
@@ -102,18 +102,18 @@ def test_a_ring_that_lacks_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
     public, problems = tmp_path / "public.json", list[NightsafeError]()
     first = PrivateRing.generate()
     second, apart = first.rotated(), first.rotated().rotated()
-    given_up: list[str] = []
+    retired_keys: list[str] = []
     second.public().save(public)
-    succeed = partial(PublicRing.succeeding, given_up=lambda: given_up)
-    reloading = Reloading(public, PublicRing.load, problems.append, succeed)
+    combine = partial(PublicRing.as_successor_of, retired_keys=lambda: retired_keys)
+    reloading = ReloadedFile(public, PublicRing.load, problems.append, combine)
 
     apart.public().save(public, replace=True)
     assert [second.public().primary.id] * 2 == [reloading.current().primary.id for _ in range(2)]
     assert [True] == [f"lacks the key {second.public().primary.id}" in str(problem) for problem in problems]
 
     third = second.rotated()
-    given_up += [key.id for key in second.keys]
-    third.public().without(given_up).save(public, replace=True)
+    retired_keys += [key.id for key in second.keys]
+    third.public().without(retired_keys).save(public, replace=True)
     assert [third.public().primary.id] == [key.id for key in reloading.current().keys]
 
 
@@ -124,7 +124,7 @@ def test_a_key_known_to_be_retired_stays_retired(tmp_path: Path) -> None:
     ring = first.rotated()
     ring.public().save(public)
     old = RingSealer(first.public()).seal(CONTEXT, SecretValue(b"old"))
-    sealer = ReloadingSealer(Reloading(public, PublicRing.load, succeed=PublicRing.succeeding), signing_key)
+    sealer = ReloadingSealer(ReloadedFile(public, PublicRing.load, combine=PublicRing.as_successor_of), signing_key)
     assert sealer.countersign(CONTEXT, old)
 
     sealer.refuse([first.keys[0].id, "0" * 16])
@@ -140,7 +140,7 @@ def test_a_key_known_to_be_retired_stays_retired(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused_at_the_start(tmp_path: Path) -> None:
     """A missing file is refused at the start, because there is nothing to keep using."""
     with pytest.raises(NightsafeError):
-        Reloading(tmp_path / "nothing.json", PublicRing.load)
+        ReloadedFile(tmp_path / "nothing.json", PublicRing.load)
 
 
 def test_sealing_and_opening_continue_through_a_rotation(tmp_path: Path) -> None:
@@ -149,8 +149,8 @@ def test_sealing_and_opening_continue_through_a_rotation(tmp_path: Path) -> None
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring.save(private)
     ring.public().save(public)
-    sealer = ReloadingSealer(Reloading(public, PublicRing.load), signing_key)
-    opener = ReloadingOpener(VerifyKeys([signing_key.verify_key]), Reloading(private, PrivateRing.load))
+    sealer = ReloadingSealer(ReloadedFile(public, PublicRing.load), signing_key)
+    opener = ReloadingOpener(VerifyKeys([signing_key.verify_key]), ReloadedFile(private, PrivateRing.load))
     before = sealer.seal(CONTEXT, SecretValue(b"before"))
 
     rotated = ring.rotated()
@@ -176,8 +176,8 @@ def test_a_renamed_record_opens_only_with_both_contexts(tmp_path: Path) -> None:
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring.save(path)
     ring.public().save(tmp_path / "public.json")
-    sealer = ReloadingSealer(Reloading(tmp_path / "public.json", PublicRing.load), signing_key)
-    opener = ReloadingOpener(VerifyKeys([signing_key.verify_key]), Reloading(path, PrivateRing.load))
+    sealer = ReloadingSealer(ReloadedFile(tmp_path / "public.json", PublicRing.load), signing_key)
+    opener = ReloadingOpener(VerifyKeys([signing_key.verify_key]), ReloadedFile(path, PrivateRing.load))
     other = Context(account_id="a" * 32, namespace="", script="worker", name="B", kind="secret_text")
     sealed = Record.parse(sealer.seal(CONTEXT, SecretValue(b"value"))).sealed
     record = sealer.countersign(other, sealed)

@@ -198,17 +198,24 @@ def test_a_rings_number_only_grows(ring: PrivateRing) -> None:
     """A rotation raises the number by one, or past a known number; retiring and removing a key keep it."""
     old = ring.public().primary.id
     rotated = ring.rotated()
-    given_up = rotated.retired(old)
+    retired_keys = rotated.retired(old)
     assert [1, 2, 2, 2, 3, 8] == [
         each_ring.number
-        for each_ring in (ring, rotated, given_up, given_up.without(old), rotated.rotated(), ring.rotated(beyond=7))
+        for each_ring in (
+            ring,
+            rotated,
+            retired_keys,
+            retired_keys.without(old),
+            rotated.rotated(),
+            ring.rotated(beyond=7),
+        )
     ]
     assert [2, 2, 2] == [
         each_ring.number
         for each_ring in (
-            PrivateRing.decode(given_up.encode()),
-            PublicRing.decode(given_up.public().encode()),
-            given_up.public().without({old}),
+            PrivateRing.decode(retired_keys.encode()),
+            PublicRing.decode(retired_keys.public().encode()),
+            retired_keys.public().without({old}),
         )
     ]
 
@@ -228,7 +235,7 @@ def test_a_ring_of_the_first_format_stays_unchanged(form: type[PublicRing] | typ
 
 def test_clients_are_offered_the_first_format(ring: PrivateRing) -> None:
     """Clients are offered the first format, which every release of them reads; it has no number."""
-    offered = json.loads(ring.rotated().public().offered())
+    offered = json.loads(ring.rotated().public().encode_offer())
     assert ("nightsafe-public-ring/1", False) == (offered["format"], "number" in offered)
     assert json.loads(ring.rotated().public().encode())["keys"] != offered["keys"] != []
 
@@ -241,7 +248,7 @@ class RotatedRings:
         self.old = first.public().primary.id
         second = first.rotated()
         self.first, self.second = first.public(), second.public()
-        self.retired = self.second.retiring({self.old})
+        self.retired = self.second.with_retired({self.old})
         self.removed = self.second.without({self.old})
         self.third = second.rotated().public()
         apart = first.rotated()
@@ -266,19 +273,19 @@ def test_an_older_or_separate_ring_is_refused() -> None:
         (PrivateRing.generate().rotated().rotated().public(), rings.second, "belongs to another safe"),
     ]:
         with pytest.raises(NightsafeError, match=words) as caught:
-            new.succeeding(before, "the file")
+            new.as_successor_of(before, "the file")
         assert caught.value.problems[0].detail.startswith("the file: ")
 
 
 def test_a_given_up_key_may_be_missing() -> None:
-    """A missing key is accepted if it is known to be retired or given up; `given_up` is called only when needed."""
+    """A missing key is accepted if it was retired or given up; `retired_keys` is called only when needed."""
     rings = RotatedRings()
     newest = rings.third.without({rings.old})
-    assert newest is newest.succeeding(rings.retired)
-    assert newest is newest.succeeding(rings.second, given_up=lambda: [rings.old])
-    assert newest is newest.succeeding(rings.first, given_up=lambda: {rings.old})
+    assert newest is newest.as_successor_of(rings.retired)
+    assert newest is newest.as_successor_of(rings.second, retired_keys=lambda: [rings.old])
+    assert newest is newest.as_successor_of(rings.first, retired_keys=lambda: {rings.old})
     asked = Mock(return_value=[])
-    rings.third.succeeding(rings.second, given_up=asked)
+    rings.third.as_successor_of(rings.second, retired_keys=asked)
     asked.assert_not_called()
 
 
@@ -286,34 +293,34 @@ def test_a_retired_key_stays_retired() -> None:
     """A retired key stays retired in a newer ring and in the same ring; it cannot be the primary."""
     rings = RotatedRings()
     for new in (rings.second, rings.third):
-        key = new.succeeding(rings.retired).get(rings.old)
+        key = new.as_successor_of(rings.retired).get(rings.old)
         assert key is not None
         assert State.RETIRED is key.state
-    assert rings.removed is rings.removed.succeeding(rings.retired)
+    assert rings.removed is rings.removed.as_successor_of(rings.retired)
     with pytest.raises(NightsafeError, match="retired here"):
-        rings.third.retiring({rings.third.primary.id})
+        rings.third.with_retired({rings.third.primary.id})
 
 
 def test_a_ring_without_a_number_may_follow_another() -> None:
     """A ring without a number may follow another, unless its primary is an older key of the ring in use."""
     rings = RotatedRings()
-    first, second = (PublicRing.decode(ring.offered()) for ring in (rings.first, rings.second))
-    assert second is second.succeeding(first)
-    assert rings.third is rings.third.succeeding(second)
+    first, second = (PublicRing.decode(ring.encode_offer()) for ring in (rings.first, rings.second))
+    assert second is second.as_successor_of(first)
+    assert rings.third is rings.third.as_successor_of(second)
     with pytest.raises(NightsafeError, match="older key of the ring in use"):
-        first.succeeding(second)
+        first.as_successor_of(second)
     with pytest.raises(NightsafeError, match="its number is 0"):
-        second.succeeding(rings.first)
+        second.as_successor_of(rings.first)
 
 
 def test_an_older_private_ring_is_refused(ring: PrivateRing) -> None:
     """A private ring that lacks keys is refused as older; one with keys retired or removed is not."""
     rotated = ring.rotated()
     smaller = rotated.retired(ring.keys[0].id).without(ring.keys[0].id)
-    assert rotated is rotated.succeeding(ring)
-    assert smaller is smaller.succeeding(rotated)
+    assert rotated is rotated.as_successor_of(ring)
+    assert smaller is smaller.as_successor_of(rotated)
     with pytest.raises(NightsafeError, match="older"):
-        ring.succeeding(rotated)
+        ring.as_successor_of(rotated)
 
 
 def test_a_key_in_use_is_neither_retired_nor_removed(ring: PrivateRing) -> None:

@@ -88,7 +88,7 @@ def test_the_number_of_links_is_limited() -> None:
     [link] = PublicRing.decode(json.dumps(read("good-one-rotation")["offered"]).encode()).lineage.links
 
     many = tuple(msgspec.structs.replace(link, number=number) for number in range(1, MOST_LINKS + 3))
-    kept = Lineage(link.signer, many[: MOST_LINKS + 1]).joined(Lineage(None, many[MOST_LINKS:])).links
+    kept = Lineage(link.signer, many[: MOST_LINKS + 1]).joined_with(Lineage(None, many[MOST_LINKS:])).links
     assert many[2:] == kept
 
     offered = read("good-one-rotation")["offered"]

@@ -11,16 +11,16 @@ import click
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
 from nightsafe.cli.secret.key.import_ import USAGES
-from nightsafe.cli.secret.key.material import Key, PrivateKey, of_object, public_pem
-from nightsafe.cli.secret.key.put import put_key, ready_key, words
+from nightsafe.cli.secret.key.material import Key, PrivateKey, key_from_object, public_pem
+from nightsafe.cli.secret.key.put import describe_put, prepare_key, put_key
 from nightsafe.cli.secret.key.usage import ALGORITHMS, CIPHERS, HASHES, Family, use_of
-from nightsafe.cli.secret.writing import fingerprint_options, writing_key
+from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import secret_argument, write_options
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.cli.terminal.output import say
 
 _CURVES: Final[dict[str, ec.EllipticCurve]] = {
@@ -81,37 +81,40 @@ def command(  # noqa: PLR0913 - one for each option
     as_json: bool,
 ) -> None:
     """Generate a key and put it. The key is not stored elsewhere and not shown; a public half is printed as PEM."""
-    fingerprint_key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    fingerprint_key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     key, public = _generate(algorithm, length, curve, digest)
-    ready = ready_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
-    shown = ready.shown | ({"public_key": public} if public else {})
+    prepared = prepare_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
+    shown = prepared.shown | ({"public_key": public} if public else {})
     out = public_out if public else None
     if out is not None and out.exists():
         confirm(f"Replace {out} with the public half of the new key?", yes=yes)
-    with handing_over("the public half" if public else "the key's metadata") as show, _written(out, public):
+    with (
+        print_before_storing("the public half" if public else "the key's metadata") as show,
+        _public_half_file(out, public),
+    ):
         if as_json or (public and out is None):
             show(json.dumps(shown, ensure_ascii=False) if as_json else public)
-        put_key(remote, ready, fingerprint_key)
+        put_key(remote, prepared, fingerprint_key)
     if not as_json:
-        say(words(ready.shown))
+        say(describe_put(prepared.shown))
 
 
 def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tuple[Key, str]:
     """Generate a key. Return it with its public half in PEM, or "" if it has none."""
     if algorithm in (*CIPHERS, "AES-KW"):
-        return _octets(_one_of(length or 256, _AES_BITS, algorithm)), ""
+        return _random_key(_check_length(length or 256, _AES_BITS, algorithm)), ""
     if algorithm == "HMAC":
-        return _octets(length or _HMAC_BITS[digest]), ""
+        return _random_key(length or _HMAC_BITS[digest]), ""
     if algorithm in {"HKDF", "PBKDF2"}:
-        return _octets(length or 256), ""
-    made = _pair(algorithm, length, curve)
-    return of_object(made), public_pem(made)
+        return _random_key(length or 256), ""
+    private_key = _generate_pair(algorithm, length, curve)
+    return key_from_object(private_key), public_pem(private_key)
 
 
-def _pair(algorithm: str, length: int | None, curve: str) -> PrivateKey:
+def _generate_pair(algorithm: str, length: int | None, curve: str) -> PrivateKey:
     """Generate a private key."""
     if algorithm.startswith("RSA"):
-        return rsa.generate_private_key(_EXPONENT, _one_of(length or 3072, _RSA_BITS, algorithm))
+        return rsa.generate_private_key(_EXPONENT, _check_length(length or 3072, _RSA_BITS, algorithm))
     if length is not None:
         raise CommandError(f"{algorithm} has no --length; use --curve, which sets the length")
     if algorithm in {"ECDSA", "ECDH"}:
@@ -119,14 +122,14 @@ def _pair(algorithm: str, length: int | None, curve: str) -> PrivateKey:
     return ed25519.Ed25519PrivateKey.generate() if algorithm == "Ed25519" else x25519.X25519PrivateKey.generate()
 
 
-def _octets(bits: int) -> Key:
+def _random_key(bits: int) -> Key:
     """Generate random bytes."""
     if bits % 8:
         raise CommandError("--length must be a multiple of 8")
     return Key("raw", secrets.token_bytes(bits // 8), Family("oct", private=True))
 
 
-def _one_of(bits: int, allowed: tuple[int, ...], algorithm: str) -> int:
+def _check_length(bits: int, allowed: tuple[int, ...], algorithm: str) -> int:
     """Check that the algorithm permits a length."""
     if bits not in allowed:
         raise CommandError(f"--length of {algorithm} must be one of {', '.join(map(str, allowed))}")
@@ -134,7 +137,7 @@ def _one_of(bits: int, allowed: tuple[int, ...], algorithm: str) -> int:
 
 
 @contextmanager
-def _written(path: Path | None, public: str) -> Iterator[None]:
+def _public_half_file(path: Path | None, public: str) -> Iterator[None]:
     """Write the public half to a file. The file replaces the old one only if the block puts the key successfully.
 
     Raises:
@@ -143,16 +146,16 @@ def _written(path: Path | None, public: str) -> Iterator[None]:
     if path is None:
         yield
         return
-    replaced = path.is_file() or not path.exists()  # write directly to a device or a pipe
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}") if replaced else path
+    is_replaced = path.is_file() or not path.exists()  # write directly to a device or a pipe
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}") if is_replaced else path
     try:
-        _write(beside, path, public)
+        _write(temporary, path, public)
         yield
-        if replaced:
-            beside.replace(path)
+        if is_replaced:
+            temporary.replace(path)
     except BaseException:
-        if replaced:
-            beside.unlink(missing_ok=True)
+        if is_replaced:
+            temporary.unlink(missing_ok=True)
         raise
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.secret.key.material import ENCODINGS, FORMATS, read_key
-from nightsafe.cli.secret.key.put import put_key, ready_key, words
+from nightsafe.cli.secret.key.put import describe_put, prepare_key, put_key
 from nightsafe.cli.secret.key.usage import ALGORITHMS, HASHES, SYMMETRIC, use_of
 from nightsafe.cli.secret.sources.prompt import read_bytes
-from nightsafe.cli.secret.writing import fingerprint_options, writing_key
+from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import secret_argument, write_options
@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913 - one for each option
     remote: Remote,
     secret_name: str,
     file: Path,
-    form: str,
+    file_format: str,
     encoding: str,
     algorithm: str | None,
     digest: str | None,
@@ -70,16 +70,16 @@ def command(  # noqa: PLR0913 - one for each option
     The command infers the algorithm: RSASSA-PKCS1-v1_5 for an RSA key, ECDSA for an EC key; a JWK names its own. For
     raw bytes give --algorithm. A key that the Workers runtime would not import is refused.
     """
-    fingerprint_key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    fingerprint_key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     content = read_bytes(None if str(file) == "-" else file)
     ask = partial(_password, password_file)
-    key = read_key(content, form, encoding, ask, symmetric=algorithm in SYMMETRIC)
-    ready = ready_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
-    put_key(remote, ready, fingerprint_key)
+    key = read_key(content, file_format, encoding, ask, symmetric=algorithm in SYMMETRIC)
+    prepared = prepare_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
+    put_key(remote, prepared, fingerprint_key)
     if as_json:
-        show_json(ready.shown)
+        show_json(prepared.shown)
     else:
-        say(words(ready.shown))
+        say(describe_put(prepared.shown))
 
 
 def _password(password_file: Path | None) -> str:

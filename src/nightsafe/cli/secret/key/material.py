@@ -34,12 +34,12 @@ class Key(NamedTuple):
 
     Attributes:
         format: format of the binding: `raw`, `pkcs8`, `spki` or `jwk`.
-        held: the key's bytes, or the JWK.
+        content: the key's bytes, or the JWK.
         family: the key's type and what it says about its use.
     """
 
     format: str
-    held: Any
+    content: Any
     family: Family
 
     def __repr__(self) -> str:
@@ -65,16 +65,16 @@ def read_key(content: bytes, form: str, encoding: str, ask_password: AskPassword
     if form == "jwk" or (form == "auto" and content.lstrip()[:1] == b"{"):
         return _jwk(content)
     if form == "pem" or (form == "auto" and b"-----BEGIN " in content):
-        return of_object(_load(content, ask_password, _PEM))
+        return key_from_object(_load(content, ask_password, _PEM))
     try:
-        return of_object(_load(content, ask_password, _DER))
+        return key_from_object(_load(content, ask_password, _DER))
     except CommandError:
         if form == "auto" and symmetric:
             return _raw(content, encoding)
         raise
 
 
-def of_object(key: PrivateKey | PublicKey) -> Key:
+def key_from_object(key: PrivateKey | PublicKey) -> Key:
     """Convert a loaded key: a private key to PKCS #8, a public key to SubjectPublicKeyInfo.
 
     Raises:

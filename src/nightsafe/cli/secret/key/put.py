@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 from nightsafe.cli.secret.fingerprints import FingerprintKey
 from nightsafe.cli.secret.key.material import Key
-from nightsafe.cli.secret.key.usage import Use, checked
+from nightsafe.cli.secret.key.usage import Use, refuse_unusable
 from nightsafe.cli.secret.losses import confirm_put
 from nightsafe.cli.secret.sources.declared import Fields
-from nightsafe.cli.secret.views import algorithm_words
+from nightsafe.cli.secret.views import describe_algorithm
 from nightsafe.cli.secret.writing import write
 from nightsafe.cli.settings.remote import Remote
 
 
-class KeyPut(NamedTuple):
+class PreparedKey(NamedTuple):
     """A key that is ready to be put.
 
     Attributes:
@@ -31,35 +31,35 @@ class KeyPut(NamedTuple):
         return f"KeyPut({self.name!r}, hidden)"
 
 
-def ready_key(remote: Remote, name: str, key: Key, use: Use, *, yes: bool) -> KeyPut:
+def prepare_key(remote: Remote, name: str, key: Key, use: Use, *, yes: bool) -> PreparedKey:
     """Check that the runtime would import a key, and ask before it replaces a secret of another kind.
 
     Raises:
         CommandError: if the runtime would not import it, or as for `confirm_put`.
         click.Abort, APIError: as for `confirm_put`.
     """
-    checked(key.format, use, key.held)
+    refuse_unusable(key.format, use, key.content)
     shown = {"type": "secret_key", "algorithm": use.algorithm, "format": key.format, "usages": use.usages}
     if key.format == "jwk":
-        held: dict[str, Any] = {"key_jwk": key.held}
+        key_fields: dict[str, Any] = {"key_jwk": key.content}
     else:
-        held = {"key_base64": base64.b64encode(key.held).decode()}
-    fields = {**shown, **held}
+        key_fields = {"key_base64": base64.b64encode(key.content).decode()}
+    fields = {**shown, **key_fields}
     confirm_put(remote, name, fields, yes=yes)
-    return KeyPut(name, fields, {"script": remote.script, "name": name, **shown})
+    return PreparedKey(name, fields, {"script": remote.script, "name": name, **shown})
 
 
-def put_key(remote: Remote, ready: KeyPut, fingerprint_key: FingerprintKey | None) -> None:
+def put_key(remote: Remote, prepared: PreparedKey, fingerprint_key: FingerprintKey | None) -> None:
     """Put the key.
 
     Raises:
         APIError: if the server refuses it.
     """
-    write(remote, {ready.name: ready.fields}, fingerprint_key)
+    write(remote, {prepared.name: prepared.fields}, fingerprint_key)
 
 
-def words(shown: dict[str, Any]) -> str:
+def describe_put(shown: dict[str, Any]) -> str:
     """Return a line about the key that was put."""
     usages = ", ".join(shown["usages"]) or "nothing by itself"
-    what = f"{algorithm_words(shown['algorithm'])}, {shown['format']}, for {usages}"
+    what = f"{describe_algorithm(shown['algorithm'])}, {shown['format']}, for {usages}"
     return f"Put {shown['name']} of {shown['script']}: {what}"

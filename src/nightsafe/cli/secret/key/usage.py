@@ -67,15 +67,15 @@ def use_of(family: Family, algorithm: str | None, digest: str | None, usages: Se
         raise CommandError(
             f"the algorithm cannot be inferred from raw bytes; give --algorithm: {', '.join(SYMMETRIC)}"
         )
-    full: dict[str, Any] = {"name": name}
+    parameters: dict[str, Any] = {"name": name}
     if name in _HASHED:
-        full["hash"] = digest or family.hash or DEFAULT_HASH
+        parameters["hash"] = digest or family.hash or DEFAULT_HASH
     if name in _CURVED and family.curve:
-        full["namedCurve"] = family.curve
-    wanted = list(usages) or (
+        parameters["namedCurve"] = family.curve
+    chosen = list(usages) or (
         usual_usages(name, private=family.private) if family.usages is None else [*family.usages]
     )
-    return Use(full, wanted)
+    return Use(parameters, chosen)
 
 
 def usual_usages(algorithm: str, *, private: bool) -> list[str]:
@@ -98,7 +98,7 @@ def jwk_family(jwk: Mapping[str, Any]) -> Family:
         CommandError: if no algorithm supports its type.
     """
     kind, curve = jwk.get("kty"), str(jwk.get("crv") or "")
-    suggested, digest = _named(str(jwk.get("alg") or ""), str(jwk.get("use") or ""), kind)
+    suggested, digest = _jwk_algorithm(str(jwk.get("alg") or ""), str(jwk.get("use") or ""), kind)
     operations = jwk.get("key_ops")
     usages = tuple(map(str, operations)) if isinstance(operations, list) else None
     if kind == "oct":
@@ -113,19 +113,19 @@ def jwk_family(jwk: Mapping[str, Any]) -> Family:
     raise CommandError("the JWK has an unknown type: its 'kty' must be RSA, EC, OKP or oct")
 
 
-def checked(key_format: str, use: Use, held: object) -> None:
+def refuse_unusable(key_format: str, use: Use, content: object) -> None:
     """Refuse a key that the Workers runtime would not import.
 
     Raises:
         CommandError: with the runtime's message.
     """
     try:
-        check_key(key_format, use.algorithm, use.usages, held)
+        check_key(key_format, use.algorithm, use.usages, content)
     except KeyRefusedError as refused:
         raise CommandError(f"the Workers runtime would not import this key: {refused} (at {refused.field})") from None
 
 
-def _named(alg: str, use: str, kind: object) -> tuple[str, str]:
+def _jwk_algorithm(alg: str, use: str, kind: object) -> tuple[str, str]:
     """Return the algorithm and hash function for a JWK's `alg` (RFC 7518), or else for its `use`."""
     digest = f"SHA-{alg[-3:]}" if alg[-3:] in {"256", "384", "512"} else ""
     if alg[:2] in _FAMILY_NAMES and digest:

@@ -33,29 +33,29 @@ def read_declared(file: str) -> Declared:
     source = "standard input" if file == "-" else file
     content = _read(file, source)
     try:
-        parsed = json.loads(content, object_pairs_hook=_Once)
-    except _TwiceError as error:
+        parsed = json.loads(content, object_pairs_hook=_UniqueMembers)
+    except _DuplicateMemberError as error:
         raise CommandError(f"{source}: {error.name!r} occurs twice") from None
     except (ValueError, RecursionError) as error:
         _refuse_broken_json(content, source, error)
         declared = _from_dotenv(content, source)
     else:
         declared = _from_json(parsed, source)
-    if not declared and not isinstance(declared, _Empty):
+    if not declared and not isinstance(declared, _EmptyObject):
         raise CommandError(f"{source} declares nothing: give a JSON object, or lines of NAME=value")
-    check(declared, source)
+    check_declared(declared, source)
     return dict(declared)
 
 
-def check(declared: Mapping[str, Fields | None], source: str) -> None:
+def check_declared(declared: Mapping[str, Fields | None], source: str) -> None:
     """Refuse secrets that the API would refuse, before anything is sent.
 
     Raises:
         CommandError: with the name and problem of each such secret.
     """
-    wrong = [complaint for name, fields in declared.items() if (complaint := _complaint(name, fields))]
-    if wrong:
-        raise CommandError(f"{source}: {'; '.join(wrong)}; nothing was sent")
+    problems = [problem for name, fields in declared.items() if (problem := _problem_of(name, fields))]
+    if problems:
+        raise CommandError(f"{source}: {'; '.join(problems)}; nothing was sent")
 
 
 def text_fields(value: str) -> Fields:
@@ -63,11 +63,11 @@ def text_fields(value: str) -> Fields:
     return {"type": "secret_text", "text": value}
 
 
-class _Empty(dict[str, Any]):
+class _EmptyObject(dict[str, Any]):
     """The secrets of an empty JSON object, which declares that a script should have no secrets."""
 
 
-class _TwiceError(ValueError):
+class _DuplicateMemberError(ValueError):
     """A JSON object has a member twice."""
 
     def __init__(self, name: str) -> None:
@@ -75,14 +75,14 @@ class _TwiceError(ValueError):
         self.name = name
 
 
-class _Once(dict[str, Any]):
+class _UniqueMembers(dict[str, Any]):
     """A JSON object that refuses duplicate names, because the intended one is unknown."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__()
         for name, member in pairs:
             if name in self:
-                raise _TwiceError(name)
+                raise _DuplicateMemberError(name)
             self[name] = member
 
 
@@ -124,7 +124,7 @@ def _from_json(parsed: object, source: str) -> Declared:
     if not isinstance(parsed, dict):
         raise CommandError(f"{source}: give a JSON object of names and values")
     if not parsed:
-        return _Empty()
+        return _EmptyObject()
     return {name: _member(name, member, source) for name, member in parsed.items()}
 
 
@@ -148,34 +148,35 @@ def _from_dotenv(content: str, source: str) -> Declared:
     """Read the secrets of `.env` assignments."""
     parsed = parse_dotenv(content)
     declared: Declared = {}
-    for entry in parsed.entries:
-        if entry.name in declared:
-            say(f"{source}:{entry.line}: {entry.name} occurs twice; the last one counts")
-        if entry.open_quote:
-            say(f"{source}:{entry.line}: {entry.name} begins with an unclosed quote, which stays in the value")
-        declared[entry.name] = text_fields(entry.text)
+    for assignment in parsed.assignments:
+        if assignment.name in declared:
+            say(f"{source}:{assignment.line}: {assignment.name} occurs twice; the last one counts")
+        if assignment.open_quote:
+            name = assignment.name
+            say(f"{source}:{assignment.line}: {name} begins with an unclosed quote, which stays in the value")
+        declared[assignment.name] = text_fields(assignment.text)
     for line in parsed.skipped if declared else ():
         say(f"{source}:{line}: not an assignment; ignored")
     return declared
 
 
-def _complaint(name: str, fields: Fields | None) -> str:
+def _problem_of(name: str, fields: Fields | None) -> str:
     """Return the problem of one secret, or ""."""
     try:
-        size = len(name.encode())
-        held = len(str((fields or {}).get("text", "")).encode())
+        name_size = len(name.encode())
+        value_size = len(str((fields or {}).get("text", "")).encode())
     except UnicodeEncodeError:
         return f"{name!a} is not Unicode text"
     if not name:
         return "a secret has no name"
-    if size > MOST_NAME_BYTES:
+    if name_size > MOST_NAME_BYTES:
         return f"a name is over {MOST_NAME_BYTES:,} bytes"
-    if held > MOST_VALUE_BYTES:
+    if value_size > MOST_VALUE_BYTES:
         return f"{name!r} is over {MOST_VALUE_BYTES:,} bytes"
-    return f"{name!r} has {missing}" if (missing := _unusable(fields or {})) else ""
+    return f"{name!r} has {problem}" if (problem := _type_problem(fields or {})) else ""
 
 
-def _unusable(fields: Fields) -> str:
+def _type_problem(fields: Fields) -> str:
     """Return a message about a member of the wrong type, or ""."""
     if fields.get("type") == "secret_text" and not isinstance(fields.get("text"), str):
         return "no 'text', or one that is not a string"
@@ -184,4 +185,4 @@ def _unusable(fields: Fields) -> str:
 
 def _is_strings(usages: object) -> bool:
     """Return whether a value is an array of strings."""
-    return isinstance(usages, list) and all(isinstance(one, str) for one in usages)
+    return isinstance(usages, list) and all(isinstance(item, str) for item in usages)

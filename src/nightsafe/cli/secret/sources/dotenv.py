@@ -25,7 +25,7 @@ _STRIPPED: Final = (
 _QUOTES: Final = frozenset("'\"`")
 
 
-class Entry(NamedTuple):
+class Assignment(NamedTuple):
     """One assignment.
 
     Attributes:
@@ -49,45 +49,45 @@ class DotEnv(NamedTuple):
     """A parsed file.
 
     Attributes:
-        entries: the assignments in order; if a name occurs twice, the last one counts.
+        assignments: the assignments in order; if a name occurs twice, the last one counts.
         skipped: numbers of lines that are neither an assignment, nor empty, nor a comment.
     """
 
-    entries: list[Entry]
+    assignments: list[Assignment]
     skipped: list[int]
 
 
 def parse_dotenv(content: str) -> DotEnv:
     """Parse the content of a file."""
     lines = re.sub(r"\r\n?", "\n", content)
-    entries: list[Entry] = []
+    assignments: list[Assignment] = []
     skipped: list[int] = []
     end = 0
-    for found in _LINE.finditer(lines):
-        skipped += _strays(lines, end, found.start())
-        entries.append(_entry(found, _line_number(lines, found.start(1))))
-        end = found.end()
-    skipped += _strays(lines, end, len(lines))
-    return DotEnv(entries, skipped)
+    for match in _LINE.finditer(lines):
+        skipped += _stray_lines(lines, end, match.start())
+        assignments.append(_assignment(match, _line_number(lines, match.start(1))))
+        end = match.end()
+    skipped += _stray_lines(lines, end, len(lines))
+    return DotEnv(assignments, skipped)
 
 
-def _entry(found: re.Match[str], line: int) -> Entry:
+def _assignment(match: re.Match[str], line: int) -> Assignment:
     """Return one assignment, with quotes removed and, within double quotes, escaped line breaks replaced."""
-    given = (found[2] or "").strip(_STRIPPED)
-    first = given[:1]
-    bare = _QUOTED.sub(lambda quoted: quoted[2], given)
-    open_quote = first in _QUOTES and bare == given
+    raw = (match[2] or "").strip(_STRIPPED)
+    first = raw[:1]
+    unquoted = _QUOTED.sub(lambda quoted: quoted[2], raw)
+    open_quote = first in _QUOTES and unquoted == raw
     if first == '"':
-        bare = bare.replace("\\n", "\n").replace("\\r", "\r")
-    return Entry(found[1], bare, line, open_quote)
+        unquoted = unquoted.replace("\\n", "\n").replace("\\r", "\r")
+    return Assignment(match[1], unquoted, line, open_quote)
 
 
-def _strays(lines: str, start: int, end: int) -> Iterator[int]:
+def _stray_lines(lines: str, start: int, end: int) -> Iterator[int]:
     """Yield the numbers of lines between two assignments that are neither empty nor comments."""
     number = _line_number(lines, start)
     for offset, line in enumerate(lines[start:end].split("\n")):
-        said = line.strip(_STRIPPED)
-        if said and not said.startswith("#"):
+        text = line.strip(_STRIPPED)
+        if text and not text.startswith("#"):
             yield number + offset
 
 

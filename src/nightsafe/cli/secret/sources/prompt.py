@@ -40,19 +40,19 @@ def read_value(name: str, from_file: Path | None, *, exact: bool, allow_empty: b
         CommandError: if the value cannot be read, is empty, or is not text.
     """
     if from_file is None and sys.stdin.isatty():
-        given = _prompt(name)
+        value = _prompt(name)
     else:
         try:
-            given = read_bytes(from_file).decode()
+            value = read_bytes(from_file).decode()
         except UnicodeDecodeError:
             raise CommandError(
                 "the value is not UTF-8 text; encode it in base64, or put it with `nightsafe secret key import`"
             ) from None
     if not exact:
-        given = given.rstrip("\r\n")
-    if not given and not allow_empty:
+        value = value.rstrip("\r\n")
+    if not value and not allow_empty:
         raise CommandError("the value is empty; give --allow-empty to put an empty value")
-    return given
+    return value
 
 
 def _prompt(name: str) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from nightsafe.cli.settings.server_address import refuse_in_the_clear
-from nightsafe.cli.terminal.errors import NOT_FOUND, NOT_PERMITTED, UNAVAILABLE, CommandError, reason_of
+from nightsafe.cli.settings.server_address import refuse_unencrypted
+from nightsafe.cli.terminal.errors import NOT_FOUND, NOT_PERMITTED, UNAVAILABLE, CommandError, connection_problem
 from nightsafe.client.blocking.transport import HttpTransport
 from nightsafe.client.messages import Origin, Request
 from nightsafe.client.timeouts import timeout_of
@@ -51,7 +51,7 @@ class Kv:
     def __init__(self, scheme: str, path: str, *, plain_http: bool) -> None:
         self._scheme = scheme
         self._path = path.strip("/")
-        self._below = path.endswith("/")
+        self._is_folder = path.endswith("/")
         self._origin, self._prefix = _address(scheme, plain_http=plain_http)
         self._headers = self._make_headers()
         self._transport = HttpTransport()
@@ -67,7 +67,7 @@ class Kv:
         self._data = f"{mount}/data" if version == "2" else mount
         self._metadata = f"{mount}/metadata" if version == "2" else mount
         self._version = version
-        if not self._below and inside:
+        if not self._is_folder and inside:
             return [inside]
         found = []
         for path in self._walk(inside):
@@ -134,12 +134,12 @@ class Kv:
         try:
             response = self._transport.send(request, _TIMEOUT)
         except OSError as error:
-            way_out = reason_of(error) or f"is {self._named('ADDR')} right?"
-            raise CommandError(f"{self._origin.authority} cannot be reached; {way_out}", UNAVAILABLE) from None
+            advice = connection_problem(error) or f"is {self._variable_names('ADDR')} right?"
+            raise CommandError(f"{self._origin.authority} cannot be reached; {advice}", UNAVAILABLE) from None
         if response.status_code in _REDIRECTS:
+            variables = self._variable_names("ADDR")
             raise CommandError(
-                f"{self._origin.authority} answers with a redirect; name the active node in {self._named('ADDR')}",
-                UNAVAILABLE,
+                f"{self._origin.authority} answers with a redirect; name the active node in {variables}", UNAVAILABLE
             )
         try:
             answer = json.loads(response.content)
@@ -151,7 +151,8 @@ class Kv:
         """Return the refusal for an unexpected status."""
         if status in {_FORBIDDEN, _NOT_FOUND}:
             return CommandError(
-                f"{doing} is not permitted, or it does not exist; is {self._named('TOKEN')} right?", NOT_PERMITTED
+                f"{doing} is not permitted, or it does not exist; is {self._variable_names('TOKEN')} right?",
+                NOT_PERMITTED,
             )
         return CommandError(f"{doing} was answered with {status}", UNAVAILABLE)
 
@@ -163,27 +164,26 @@ class Kv:
         """
         token = _variable(self._scheme, "TOKEN") or _token_file()
         if not token:
-            raise CommandError(f"no credentials found: set {self._named('TOKEN')}", NOT_PERMITTED)
+            raise CommandError(f"no credentials found: set {self._variable_names('TOKEN')}", NOT_PERMITTED)
         namespace = _variable(self._scheme, "NAMESPACE")
         headers = {"Host": self._origin.authority, "Accept": "application/json", "X-Vault-Request": "true"}
         headers |= {"X-Vault-Token": token} | ({"X-Vault-Namespace": namespace} if namespace else {})
         if not all(shown.isascii() and shown.isprintable() for shown in headers.values()):
-            raise CommandError(
-                f"{self._named('TOKEN')} or {self._named('NAMESPACE')} contains a character that a header cannot"
-            )
+            variables = f"{self._variable_names('TOKEN')} or {self._variable_names('NAMESPACE')}"
+            raise CommandError(f"{variables} contains a character that a header cannot")
         return [(name.encode(), shown.encode()) for name, shown in headers.items()]
 
-    def _named(self, what: str) -> str:
+    def _variable_names(self, name: str) -> str:
         """Return the names of a variable, for messages."""
-        return " or ".join(f"{prefix}_{what}" for prefix in SCHEMES[self._scheme])
+        return " or ".join(f"{prefix}_{name}" for prefix in SCHEMES[self._scheme])
 
 
 def _address(scheme: str, *, plain_http: bool) -> tuple[Origin, str]:
     """Return the server that the variables name, and the path of its URL."""
     address = _variable(scheme, "ADDR")
-    named = " or ".join(f"{prefix}_ADDR" for prefix in SCHEMES[scheme])
+    names = " or ".join(f"{prefix}_ADDR" for prefix in SCHEMES[scheme])
     if not address:
-        raise CommandError(f"set {named} to the server's address")
+        raise CommandError(f"set {names} to the server's address")
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -191,14 +191,14 @@ def _address(scheme: str, *, plain_http: bool) -> tuple[Origin, str]:
         host = port = None
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not host:
-        raise CommandError(f"{named} must have the form https://host:8200")
-    refuse_in_the_clear(parts.scheme, host, plain_http=plain_http)
+        raise CommandError(f"{names} must have the form https://host:8200")
+    refuse_unencrypted(parts.scheme, host, plain_http=plain_http)
     return Origin(parts.scheme, host, port), parts.path.rstrip("/")
 
 
-def _variable(scheme: str, what: str) -> str | None:
+def _variable(scheme: str, name: str) -> str | None:
     """Return the first of a scheme's variables that is set, or None."""
-    return next(filter(None, (os.environ.get(f"{prefix}_{what}") for prefix in SCHEMES[scheme])), None)
+    return next(filter(None, (os.environ.get(f"{prefix}_{name}") for prefix in SCHEMES[scheme])), None)
 
 
 def _token_file() -> str | None:
