@@ -165,7 +165,7 @@ class Scene:
         """Return a binding as the store keeps it."""
         if isinstance(parsed, PlainBinding):
             return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.public_json()))
-        return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.shown()), self.seal(script, parsed))
+        return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.public_json()), self.seal(script, parsed))
 
     def seal(self, script: str, secret: Secret) -> bytes:
         """Return a secret's stored record."""
