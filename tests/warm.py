@@ -28,6 +28,9 @@ from typing import IO, Final, NoReturn, TextIO
 _SERVE: Final = (sys.executable, "-c", "import tests.warm; tests.warm.serve()")
 _ROOT: Final = Path(__file__).parents[1]
 _PARTS: Final = 5
+_ALIKE: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+"""Variables of the interpreter that change nothing in what a command does."""
+
 _TEXT: Final = (
     ("r", "surrogateescape"),
     ("w", "surrogateescape"),
@@ -133,7 +136,7 @@ def can_start(environ: Mapping[str, str]) -> bool:
 
 def _told(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that configure an interpreter."""
-    return {name: value for name, value in environ.items() if name.startswith("PYTHON")}
+    return {name: value for name, value in environ.items() if name.startswith("PYTHON") and name not in _ALIKE}
 
 
 @functools.cache

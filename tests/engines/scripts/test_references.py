@@ -120,7 +120,7 @@ async def target_with_old_reference(store: Store) -> bytes:
 
 def removal(seen: ReferenceCandidates | None) -> Change:
     """Return a deletion of the target by a caller who saw these references."""
-    return editing(TARGET, remove=True, pointing=seen)
+    return editing(TARGET, remove=True, reference_candidates=seen)
 
 
 def upload_that_needs_target() -> Change:

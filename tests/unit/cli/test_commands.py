@@ -1,6 +1,7 @@
 """The table of commands matches the commands, help loads little, and settings belong to options."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from nightsafe.cli.lazy import load
 from nightsafe.cli.main import cli
+from nightsafe.cli.settings.remote_options import _REMOTE_OPTIONS
 from nightsafe.cli.settings.settings_file import CLIENT_SETTINGS, SERVER_SETTINGS, default_map
 from nightsafe.cli.tree import Leaf, leaves
 
@@ -37,6 +39,19 @@ def test_each_command_has_help_and_its_name(words: str, leaf: Leaf, command: cli
     assert command.help
     assert command.name == words.rsplit(maxsplit=1)[-1]
     assert leaf.help.endswith(".")
+
+
+def test_each_command_takes_its_options() -> None:
+    """The arguments of each function are the parameters of its command, or are made from several of them."""
+    from_several = {"remote", "inherited", *_REMOTE_OPTIONS}
+    for words, _, command in every_command():
+        assert command.callback is not None
+        arguments = inspect.signature(inspect.unwrap(command.callback)).parameters.values()
+        if any(argument.kind is argument.VAR_KEYWORD for argument in arguments):
+            continue
+        needed = {argument.name for argument in arguments if argument.default is argument.empty}
+        given = {parameter.name for parameter in command.params if parameter.expose_value}
+        assert (needed ^ given) <= from_several, words
 
 
 def test_every_setting_belongs_to_an_option() -> None:

@@ -26,7 +26,12 @@ USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wr
 @secret_argument
 @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True, help="Format of the file."
+    "--format",
+    "file_format",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="Format of the file.",
 )
 @click.option(
     "--encoding", type=click.Choice(ENCODINGS), default="binary", show_default=True, help="Encoding of raw bytes."
