@@ -4,17 +4,18 @@ import json
 from pathlib import Path
 
 import click
-import msgspec
 
 from nightsafe.api.http.times import format_time
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.settings.options import account_id_option, credential_lines, data_option, email_option, json_option
-from nightsafe.cli.terminal.handing_over import print_before_storing
+from nightsafe.cli.settings.options import account_id_option, data_option, email_option, json_option
+from nightsafe.cli.terminal.handing_over import format_credentials, print_before_storing
 from nightsafe.cli.terminal.table import format_table
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.store.identities import Account
 from nightsafe.store.sqlite import SqliteStore
+
+_CREATED = "Created an account. Its credentials are shown only once:"
 
 
 @click.group("account")
@@ -47,23 +48,10 @@ def create(data: Path, account_id: str, name: str, email: str, *, as_json: bool)
                 account_id,
                 name,
                 email,
-                show=lambda credentials: show(_format_credentials(credentials, as_json=as_json)),
+                show=lambda credentials: show(format_credentials(_CREATED, credentials, as_json=as_json)),
             )
 
         DataDirectory(data).run(work)
-
-
-def _format_credentials(credentials: Credentials, *, as_json: bool) -> str:
-    """Return the output for a new account."""
-    if as_json:
-        return json.dumps(msgspec.to_builtins(credentials))
-    lines = credential_lines(
-        account_id=credentials.account_id,
-        api_token=credentials.api_token,
-        email=credentials.email,
-        api_key=credentials.api_key,
-    )
-    return f"Created an account. Its credentials are shown only once:\n\n{lines}"
 
 
 @command.command("list")

@@ -1,6 +1,5 @@
 """`nightsafe deployment`: lists and shows the deployments of a script."""
 
-from itertools import islice
 from typing import Any, Final
 
 import click
@@ -12,7 +11,16 @@ from nightsafe.cli.settings.remote_options import script_options
 from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
 from nightsafe.cli.terminal.output import show_fields, show_json, show_table
 from nightsafe.cli.terminal.times import display_time
-from nightsafe.cli.version import PREFIX, UUID, note_of, short_id, trigger_and_source
+from nightsafe.cli.version import (
+    PREFIX,
+    UUID,
+    limit_option,
+    newest,
+    note_of,
+    only_match,
+    short_id,
+    trigger_and_source,
+)
 from nightsafe.client import Deployment
 
 HEAD: Final = ("id", "created_on", "serves", "author", "note")
@@ -43,15 +51,7 @@ def find_deployment(remote: Remote, query: str | None) -> Deployment:
         raise CommandError(f"{query!r} is not a deployment ID: give the ID or at least its first four characters")
     all_deployments = deployments.list(remote.script, account_id=remote.account_id, per_page=100)
     matches = [deployment for deployment in all_deployments if deployment.id.startswith(prefix)]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise CommandError(
-            f"several deployments of {remote.script} begin with {query}; give more characters of the ID"
-        )
-    raise CommandError(
-        f"{remote.script} has no deployment {query}; run `nightsafe deployment list` to see them", NOT_FOUND
-    )
+    return only_match(matches, "deployment", remote, query)
 
 
 def row(deployment: Deployment) -> list[str]:
@@ -80,16 +80,12 @@ def fields(deployment: Deployment) -> dict[str, Any]:
 
 
 @click.command("list")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Show at most this many.")
+@limit_option
 @script_options
 @json_option
 def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
     """List the deployments of a script, newest first. The newest one is served."""
-    page = min(limit, 100)
-    all_deployments = remote.client.workers.scripts.deployments.list(
-        remote.script, account_id=remote.account_id, per_page=page
-    )
-    deployments = list(islice(all_deployments, limit))
+    deployments = newest(remote.client.workers.scripts.deployments.list, remote, limit)
     if as_json:
         show_json(
             {"script": remote.script, "deployments": [msgspec.to_builtins(deployment) for deployment in deployments]}

@@ -1,20 +1,20 @@
 """`nightsafe user`: creates users, for the operator at the machine."""
 
-import json
 from pathlib import Path
 
 import click
-import msgspec
 
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.settings.options import credential_lines, data_option, email_option, json_option
-from nightsafe.cli.terminal.handing_over import print_before_storing
+from nightsafe.cli.settings.options import data_option, email_option, json_option
+from nightsafe.cli.terminal.handing_over import format_credentials, print_before_storing
 from nightsafe.cli.token.policies import groups_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.services.identity.administration import UserCredentials, create_user
 from nightsafe.services.identity.operator import add_member, find_account
 from nightsafe.store.sqlite import SqliteStore
+
+_CREATED = "Created a user. The credentials are shown only once:"
 
 
 @click.group("user")
@@ -71,7 +71,7 @@ def create(  # noqa: PLR0913 - one for each option
             credentials = await create_user(
                 store,
                 email,
-                show=lambda credentials: show(_format_credentials(credentials, as_json=as_json)),
+                show=lambda credentials: show(format_credentials(_CREATED, credentials, as_json=as_json)),
                 with_service_key=service_key,
             )
             for account in accounts:
@@ -79,16 +79,3 @@ def create(  # noqa: PLR0913 - one for each option
             return credentials
 
         DataDirectory(data).run(work)
-
-
-def _format_credentials(credentials: UserCredentials, *, as_json: bool) -> str:
-    """Return the output for a new user."""
-    if as_json:
-        return json.dumps(msgspec.to_builtins(credentials))
-    lines = credential_lines(
-        user_id=credentials.user_id,
-        email=credentials.email,
-        api_key=credentials.api_key,
-        service_key=credentials.service_key,
-    )
-    return f"Created a user. The credentials are shown only once:\n\n{lines}"

@@ -1,9 +1,9 @@
 """`nightsafe version`: lists and shows the versions of a script."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
@@ -16,13 +16,20 @@ from nightsafe.cli.terminal.output import show_fields, show_json, show_table
 from nightsafe.cli.terminal.times import display_time
 from nightsafe.client import Version
 
+T = TypeVar("T")
+
 UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PREFIX: Final = re.compile(r"[0-9a-f][0-9a-f-]{3,}")
 _SHORT: Final = 8
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
+_MOST_PER_PAGE: Final = 100
 HEAD: Final = ("number", "id", "created_on", "by", "author", "note")
 ELASTIC: Final = (3, 4, 5)
 """The columns that a narrow terminal may cut."""
+
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Show at most this many."
+)
 
 
 def find_version(remote: Remote, query: str) -> Version:
@@ -39,14 +46,41 @@ def find_version(remote: Remote, query: str) -> Version:
         raise CommandError(
             f"{query!r} is not a version: give its number, its ID, or at least the first four characters of its ID"
         )
-    all_versions = list(versions.list(remote.script, account_id=remote.account_id, per_page=100))
+    all_versions = list(versions.list(remote.script, account_id=remote.account_id, per_page=_MOST_PER_PAGE))
     matches = [version for version in all_versions if is_number and version.number == int(query)]
     matches = matches or [version for version in all_versions if prefix and version.id.startswith(query.lower())]
+    return only_match(matches, "version", remote, query)
+
+
+def only_match(matches: Sequence[T], kind: str, remote: Remote, query: str) -> T:
+    """Return the only item that matches a query.
+
+    Args:
+        matches: the items of the script that match.
+        kind: `version` or `deployment`, for the messages.
+        remote: the script.
+        query: the number, or the first characters of the ID.
+
+    Raises:
+        CommandError: if no item matches, or several do.
+    """
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise CommandError(f"several versions of {remote.script} begin with {query}; give more characters of the ID")
-    raise CommandError(f"{remote.script} has no version {query}; run `nightsafe version list` to see them", NOT_FOUND)
+        raise CommandError(f"several {kind}s of {remote.script} begin with {query}; give more characters of the ID")
+    raise CommandError(f"{remote.script} has no {kind} {query}; run `nightsafe {kind} list` to see them", NOT_FOUND)
+
+
+def newest(list_items: Callable[..., Iterable[T]], remote: Remote, limit: int) -> list[T]:
+    """Return the newest versions or deployments of a script.
+
+    Args:
+        list_items: the client's method that lists them.
+        remote: the script.
+        limit: the most items to return.
+    """
+    items = list_items(remote.script, account_id=remote.account_id, per_page=min(limit, _MOST_PER_PAGE))
+    return list(islice(items, limit))
 
 
 def row(version: Version) -> list[str]:
@@ -84,7 +118,7 @@ def note_of(annotations: Mapping[str, Any] | None) -> str:
 
 
 @click.command("list")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Show at most this many.")
+@limit_option
 @script_options
 @json_option
 def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
@@ -92,11 +126,7 @@ def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
 
     The table shows the first characters of each ID. Commands accept them in place of the ID.
     """
-    page = min(limit, 100)
-    all_versions = remote.client.workers.scripts.versions.list(
-        remote.script, account_id=remote.account_id, per_page=page
-    )
-    versions = list(islice(all_versions, limit))
+    versions = newest(remote.client.workers.scripts.versions.list, remote, limit)
     if as_json:
         show_json({"script": remote.script, "versions": [msgspec.to_builtins(version) for version in versions]})
     else:

@@ -12,12 +12,11 @@ from nightsafe.cli.doctor.machine import clock, confinement, disk, server, worke
 from nightsafe.cli.doctor.store import database, directory, unfinished
 from nightsafe.cli.doctor.tls import tls
 from nightsafe.cli.doctor.tokens import tokens
-from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.os_errors import describe_os_error
 from nightsafe.cli.terminal.output import say, show_json, show_table
 from nightsafe.errors import NightsafeError
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
     directory,
     unfinished,
@@ -39,9 +38,9 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
 @click.command("doctor")
 @data_option
 @click.option("--quick", is_flag=True, help="Skip the comparison of the database's indexes with its tables.")
-@click.option("--tls-cert", type=_FILE, envvar="NIGHTSAFE_TLS_CERT", help="As for serve.")
-@click.option("--tls-key", type=_FILE, envvar="NIGHTSAFE_TLS_KEY", help="As for serve.")
-@click.option("--tls-client-ca", type=_FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="As for serve.")
+@click.option("--tls-cert", type=FILE, envvar="NIGHTSAFE_TLS_CERT", help="As for serve.")
+@click.option("--tls-key", type=FILE, envvar="NIGHTSAFE_TLS_KEY", help="As for serve.")
+@click.option("--tls-client-ca", type=FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="As for serve.")
 @json_option
 def command(  # noqa: PLR0913 - one for each option
     *, data: Path, quick: bool, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, as_json: bool

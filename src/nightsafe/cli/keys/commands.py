@@ -10,7 +10,7 @@ from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.keys import ring_files
 from nightsafe.cli.keys.reseal import command as reseal
 from nightsafe.cli.keys.status import status
-from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -24,9 +24,8 @@ from nightsafe.services.key_rotation.recipient_keys import (
     retire_key,
 )
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _private_option = click.option(
-    "--private-ring", type=_FILE, help="File of the private ring.  [default: in the data directory]"
+    "--private-ring", type=FILE, help="File of the private ring.  [default: in the data directory]"
 )
 
 
@@ -45,7 +44,7 @@ command.add_command(status)
 @command.command("rotate")
 @data_option
 @_private_option
-@click.option("--public-ring", type=_FILE, help="File of the public ring to write.  [default: in the data directory]")
+@click.option("--public-ring", type=FILE, help="File of the public ring to write.  [default: in the data directory]")
 @click.option(
     "--suite",
     type=click.Choice([suite.value for suite in Suite]),
@@ -79,7 +78,7 @@ def rotate(
 @command.command("sign")
 @data_option
 @_private_option
-@click.option("--public-ring", type=_FILE, help="File of the public ring.  [default: in the data directory]")
+@click.option("--public-ring", type=FILE, help="File of the public ring.  [default: in the data directory]")
 @json_option
 def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_json: bool) -> None:
     """Write the key that signs the next ring into an old ring, made before rings were signed.
@@ -100,7 +99,7 @@ def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_
 
 @command.command("install")
 @data_option
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @json_option
 def install(data: Path, file: Path, *, as_json: bool) -> None:
     """Install a public ring that was made on the machine of the private ring. An older ring is refused."""
@@ -136,7 +135,7 @@ def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, 
 @_private_option
 @click.option(
     "--public-ring",
-    type=_FILE,
+    type=FILE,
     help="With --unchecked: a copy of the public ring, from which the key is removed too.",
 )
 @click.option(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nightsafe.cli.server.delivery_options import api_options, keys_option, option, ring_option
+from nightsafe.cli.server.delivery_options import api_options, keys_option, ring_option
 from nightsafe.cli.server.own_token import temporary_token
-from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.settings.options import data_option, json_option, option
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import RESEALING
 

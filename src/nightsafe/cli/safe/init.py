@@ -1,16 +1,14 @@
 """`nightsafe init`: creates a safe with an account, its owner and their credentials."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import click
-import msgspec
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.process.signals import exit_on_signals
-from nightsafe.cli.settings.options import account_id_option, credential_lines, data_option, email_option, json_option
-from nightsafe.cli.terminal.handing_over import print_before_storing
+from nightsafe.cli.settings.options import account_id_option, data_option, email_option, json_option
+from nightsafe.cli.terminal.handing_over import format_credentials, print_before_storing
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.store.sqlite import SqliteStore
 
@@ -45,16 +43,12 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
 
 def _format_credentials(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> str:
     """Return the output for a new safe."""
+    introduction = f"Created a safe in {directory.path}. Its credentials are shown only once:"
+    output = format_credentials(introduction, credentials, as_json=as_json)
     if as_json:
-        return json.dumps(msgspec.to_builtins(credentials))
-    lines = credential_lines(
-        account_id=credentials.account_id,
-        api_token=credentials.api_token,
-        email=credentials.email,
-        api_key=credentials.api_key,
-    )
+        return output
     return (
-        f"Created a safe in {directory.path}. Its credentials are shown only once:\n\n{lines}\n\n"
+        f"{output}\n\n"
         f"Anybody who has {directory.private_ring} can open every value. Keep a copy that nobody else\n"
         "can read, and move the file to the machine that delivers. Serving does not need it."
     )

@@ -1,33 +1,24 @@
 """`nightsafe secret bulk`: puts and deletes the secrets listed in a file."""
 
-from pathlib import Path
-
 import click
 
 from nightsafe.cli.secret.losses import confirm_all
 from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS, read_declared
-from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options, write
-from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.secret.writing import FingerprintOptions, put_options, write
 from nightsafe.cli.settings.remote import Remote
-from nightsafe.cli.settings.remote_options import write_options
-from nightsafe.cli.terminal.confirm import yes_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 
 
 @click.command("bulk")
 @click.argument("file", type=click.Path(allow_dash=True))
-@yes_option
-@fingerprint_options
-@write_options
-@json_option
-def command(  # noqa: PLR0913 - one for each option
+@put_options
+def command(
     *,
     remote: Remote,
     file: str,
     yes: bool,
-    fingerprint_key_file: Path | None,
-    no_fingerprint: bool,
+    fingerprints: FingerprintOptions,
     as_json: bool,
 ) -> None:
     """Put and delete the secrets listed in a file, as one version, all or nothing. `-` is standard input.
@@ -35,7 +26,7 @@ def command(  # noqa: PLR0913 - one for each option
     The file is a JSON object of names and strings, in which null deletes a secret, or a `.env` file, which is read as
     wrangler reads it.
     """
-    key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    key = fingerprints.key()
     declared = read_declared(file)
     if len(declared) > MOST_OPERATIONS:
         raise CommandError(

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
+from nightsafe.cli.settings.own_file import read_own_file
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.user_folder import user_folder
 
@@ -57,14 +58,7 @@ class FingerprintKey:
         Raises:
             CommandError: if the file cannot be read, others may read it, or it holds no key.
         """
-        try:
-            with path.open("rb") as file:
-                mode, content = os.fstat(file.fileno()).st_mode, file.read(_MOST_FILE_BYTES)
-        except OSError as error:
-            raise CommandError(f"the fingerprint key {path} cannot be read: {error.strerror}") from None
-        if mode & 0o077:
-            raise CommandError(f"{path} can be read by others; run: chmod 600 {path}")
-        key = _decode(content.decode("latin-1").strip())
+        key = _decode(read_own_file(path, f"the fingerprint key {path}", _MOST_FILE_BYTES))
         if key is None or len(key) != _KEY_BYTES:
             raise CommandError(f"{path} does not hold a fingerprint key, which is 32 bytes in URL-safe base64")
         return cls(key)

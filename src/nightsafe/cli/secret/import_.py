@@ -3,18 +3,14 @@
 import json
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import click
 
 from nightsafe.cli.secret.losses import confirm_known
 from nightsafe.cli.secret.sources.declared import Declared, check_declared, read_declared, text_fields
 from nightsafe.cli.secret.sources.vault import SCHEMES, Kv
-from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options, write_in_parts
-from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.secret.writing import FingerprintOptions, put_options, write_in_parts
 from nightsafe.cli.settings.remote import Remote
-from nightsafe.cli.settings.remote_options import write_options
-from nightsafe.cli.terminal.confirm import yes_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import step_bar
@@ -30,10 +26,7 @@ from nightsafe.cli.terminal.progress import step_bar
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing secrets.  [default: keep them]")
 @click.option("--dry-run", is_flag=True, help="Show what would be imported but send nothing.")
-@yes_option
-@fingerprint_options
-@write_options
-@json_option
+@put_options
 def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
@@ -42,8 +35,7 @@ def command(  # noqa: PLR0913 - one for each option
     overwrite: bool,
     dry_run: bool,
     yes: bool,
-    fingerprint_key_file: Path | None,
-    no_fingerprint: bool,
+    fingerprints: FingerprintOptions,
     as_json: bool,
 ) -> None:
     """Import secrets from a file, Vault or OpenBao.
@@ -56,7 +48,7 @@ def command(  # noqa: PLR0913 - one for each option
     More than 100 secrets make several versions, in the order of their names. If the command was interrupted, run it
     again to continue.
     """
-    key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    key = fingerprints.key()
     chosen = {
         name: fields
         for name, fields in _read(source, plain_http=remote.plain_http).items()

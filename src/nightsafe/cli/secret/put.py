@@ -7,11 +7,10 @@ import click
 from nightsafe.cli.secret.losses import confirm_put
 from nightsafe.cli.secret.sources.declared import check_declared, text_fields
 from nightsafe.cli.secret.sources.prompt import read_value
-from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options, write
-from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.secret.writing import FingerprintOptions, put_options, write
+from nightsafe.cli.settings.options import FILE
 from nightsafe.cli.settings.remote import Remote
-from nightsafe.cli.settings.remote_options import secret_argument, write_options
-from nightsafe.cli.terminal.confirm import yes_option
+from nightsafe.cli.settings.remote_options import secret_argument
 from nightsafe.cli.terminal.output import say, show_json
 
 _NEVER = (
@@ -25,15 +24,12 @@ _NEVER = (
 @click.argument("never", metavar="", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--from-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Read the value from a file.  [default: standard input, or a prompt]",
 )
 @click.option("--exact", is_flag=True, help="Keep line breaks at the end of the value.")
 @click.option("--allow-empty", is_flag=True, help="Put an empty value.")
-@yes_option
-@fingerprint_options
-@write_options
-@json_option
+@put_options
 def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
@@ -43,8 +39,7 @@ def command(  # noqa: PLR0913 - one for each option
     exact: bool,
     allow_empty: bool,
     yes: bool,
-    fingerprint_key_file: Path | None,
-    no_fingerprint: bool,
+    fingerprints: FingerprintOptions,
     as_json: bool,
 ) -> None:
     """Put one secret. This creates a new version of the script and deploys it.
@@ -53,7 +48,7 @@ def command(  # noqa: PLR0913 - one for each option
     """
     if never or "=" in secret_name:
         raise click.UsageError(_NEVER)
-    key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    key = fingerprints.key()
     script = remote.script
     fields = text_fields(read_value(secret_name, from_file, exact=exact, allow_empty=allow_empty))
     check_declared({secret_name: fields}, "the value")

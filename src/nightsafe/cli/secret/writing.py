@@ -3,49 +3,65 @@
 A change that is too large for one request is sent in parts. Each part takes effect entirely or not at all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, FingerprintScope, load_or_create_key
 from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS, Declared, Fields
+from nightsafe.cli.settings.options import FILE, json_option, option
 from nightsafe.cli.settings.remote import Remote
-from nightsafe.cli.terminal.confirm import is_interactive
+from nightsafe.cli.settings.remote_options import Command, write_options
+from nightsafe.cli.terminal.confirm import is_interactive, yes_option
 from nightsafe.cli.terminal.output import say
 from nightsafe.cli.terminal.progress import step_bar
 from nightsafe.client import Secret
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-def fingerprint_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options about fingerprints to a command that writes."""
-    for option in (_no_fingerprint_option, key_file_option):
-        command = option(command)
-    return command
-
-
-key_file_option = click.option(
-    "--fingerprint-key-file",
-    type=_FILE,
-    envvar="NIGHTSAFE_FINGERPRINT_KEY_FILE",
-    show_envvar=True,
-    help="File of the fingerprint key.  [default: the user's own]",
+key_file_option = option(
+    "--fingerprint-key-file", "File of the fingerprint key.  [default: the user's own]", type=FILE
 )
 _no_fingerprint_option = click.option(
     "--no-fingerprint", is_flag=True, help="Store no fingerprint for `secret diff`."
 )
 
 
-def choose_fingerprint_key(fingerprint_key_file: Path | None, *, no_fingerprint: bool) -> FingerprintKey | None:
-    """Return the fingerprint key, or None if no fingerprints are wanted.
+class FingerprintOptions(NamedTuple):
+    """The options about fingerprints of a command that puts secrets.
 
-    Raises:
-        CommandError: if the key cannot be read or created.
+    Attributes:
+        key_file: file of the fingerprint key, or None for the user's own.
+        disabled: whether no fingerprints are wanted.
     """
-    return None if no_fingerprint else load_or_create_key(fingerprint_key_file)
+
+    key_file: Path | None
+    disabled: bool
+
+    def key(self) -> FingerprintKey | None:
+        """Return the fingerprint key, or None if no fingerprints are wanted.
+
+        Raises:
+            CommandError: if the key cannot be read or created.
+        """
+        return None if self.disabled else load_or_create_key(self.key_file)
+
+
+def put_options(command: Command) -> Command:
+    """Add the options that every command that puts secrets has.
+
+    The command gets four arguments for them: `remote`, `yes`, `fingerprints` and `as_json`.
+    """
+
+    @wraps(command)
+    def run(*, fingerprint_key_file: Path | None, no_fingerprint: bool, **arguments: Any) -> None:
+        command(fingerprints=FingerprintOptions(fingerprint_key_file, no_fingerprint), **arguments)
+
+    decorated: Command = run
+    for add in (json_option, write_options, _no_fingerprint_option, key_file_option, yes_option):
+        decorated = add(decorated)
+    return decorated
 
 
 def write(remote: Remote, changes: Declared, key: FingerprintKey | None) -> dict[str, Secret]:

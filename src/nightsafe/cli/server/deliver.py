@@ -13,9 +13,9 @@ from nightsafe.cli.server.delivery_options import (
     delivery_options,
     keys_option,
     make_settings,
-    option,
     ring_option,
 )
+from nightsafe.cli.settings.options import log_format_option
 from nightsafe.errors import Code, NightsafeError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _PAUSE = 2.0
 @ring_option
 @keys_option
 @delivery_options
-@option("--log-format", "Format of the log on stderr.", type=click.Choice(["json", "text"]), default="json")
+@log_format_option
 def command(**values: Any) -> None:
     """Deliver secrets to Workers scripts.
 

@@ -2,18 +2,17 @@
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from nightsafe.cli.server.proxies import networks, trusted_proxy_option
+from nightsafe.cli.settings.options import FILE, option
 
 if TYPE_CHECKING:
     from nightsafe.delivery.settings import DeliverySettings
 
-FILE = click.Path(dir_okay=False, path_type=Path)
 _MEGABYTE = 1 << 20
 _MAX_PORT = 65535
 
@@ -46,17 +45,6 @@ def _parse_domains(_: click.Context, __: click.Parameter, values: tuple[str, ...
     if not all(domains):
         raise click.BadParameter("give a domain, for example workers.example.com")
     return domains
-
-
-def option(flag: str, help_text: str, **attributes: Any) -> Callable[[Any], Any]:
-    """Return an option with its environment variable."""
-    name = flag.removeprefix("--").replace("-", "_")
-    attributes.setdefault("default", False if attributes.get("is_flag") else None)
-    show_default = attributes["default"] not in {None, False}
-    variable = f"NIGHTSAFE_{name.upper()}"
-    return click.option(
-        flag, envvar=variable, show_envvar=True, show_default=show_default, help=help_text, **attributes
-    )
 
 
 _OPTIONS = (

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nightsafe.cli.settings.options import option
+
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
@@ -22,24 +24,18 @@ def networks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
         raise click.BadParameter(f"{error}; give a network, for example 10.0.0.0/8, or an address") from None
 
 
-trusted_proxy_option = click.option(
+trusted_proxy_option = option(
     "--trusted-proxy",
+    "Network of proxies that are trusted to give their client's address. Repeatable.",
     multiple=True,
-    default=None,
     metavar="CIDR",
     callback=networks,
-    envvar="NIGHTSAFE_TRUSTED_PROXY",
-    show_envvar=True,
-    help="Network of proxies that are trusted to give their client's address. Repeatable.",
 )
-_header_option = click.option(
+_header_option = option(
     "--proxy-header",
+    "Header in which proxies in front of the API give the client's address; the other one is ignored.",
     type=click.Choice(HEADERS),
     default=HEADERS[0],
-    envvar="NIGHTSAFE_PROXY_HEADER",
-    show_envvar=True,
-    show_default=True,
-    help="Header in which proxies in front of the API give the client's address; the other one is ignored.",
 )
 
 

@@ -19,15 +19,14 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.server import serve
 from nightsafe.cli.server.delivery_options import (
-    FILE,
     check_listen,
     delivery_options,
     keys_option,
     make_settings,
-    option,
     ring_option,
 )
 from nightsafe.cli.server.own_token import temporary_token
+from nightsafe.cli.settings.options import FILE, option
 from nightsafe.errors import NightsafeError
 from nightsafe.identity.permissions import DELIVERY, RESEALING
 

@@ -16,7 +16,7 @@ import click
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server.proxies import proxy_options
-from nightsafe.cli.settings.options import data_option
+from nightsafe.cli.settings.options import FILE, data_option, log_format_option, option
 from nightsafe.cli.tls.files import TlsFiles, check_tls_files
 from nightsafe.services.delivery.admission import DeliveryOptions
 from nightsafe.services.limits import Limits
@@ -31,7 +31,6 @@ _MEGABYTE = 1 << 20
 _OVERWRITE_FREED = "junk:free"
 """Makes the HTTP server's allocator overwrite freed memory, which has held bodies of requests."""
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
 
 
@@ -44,141 +43,58 @@ def _domain(value: str | None) -> str | None:
 
 @click.command("serve")
 @data_option
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    envvar="NIGHTSAFE_HOST",
-    show_envvar=True,
-    show_default=True,
-    help="Address or host name to listen on.",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8787,
-    envvar="NIGHTSAFE_PORT",
-    show_envvar=True,
-    show_default=True,
-    help="Port to listen on; 0 takes a free port.",
-)
-@click.option(
-    "--tls-cert",
-    type=_FILE,
-    default=None,
-    envvar="NIGHTSAFE_TLS_CERT",
-    show_envvar=True,
-    help="PEM file of the server's certificate chain; the server then speaks HTTPS.",
-)
-@click.option(
-    "--tls-key",
-    type=_FILE,
-    default=None,
-    envvar="NIGHTSAFE_TLS_KEY",
-    show_envvar=True,
-    help="PEM file of that certificate's private key.",
-)
-@click.option(
-    "--tls-client-ca",
-    type=_FILE,
-    default=None,
-    envvar="NIGHTSAFE_TLS_CLIENT_CA",
-    show_envvar=True,
-    help="PEM file of CAs; every client must then show a certificate from one of them.",
-)
-@click.option(
-    "--plain-http",
-    is_flag=True,
-    default=False,
-    envvar="NIGHTSAFE_PLAIN_HTTP",
-    show_envvar=True,
-    help="Allow listening without TLS on an address that other machines reach.",
-)
-@click.option(
-    "--keep-alive",
-    type=click.IntRange(min=1),
-    default=120,
-    envvar="NIGHTSAFE_KEEP_ALIVE",
-    show_envvar=True,
-    show_default=True,
-    help="Minimum seconds to keep an idle connection.",
-)
-@click.option(
+@option("--host", "Address or host name to listen on.", default="127.0.0.1")
+@option("--port", "Port to listen on; 0 takes a free port.", type=click.IntRange(0, 65535), default=8787)
+@option("--tls-cert", "PEM file of the server's certificate chain; the server then speaks HTTPS.", type=FILE)
+@option("--tls-key", "PEM file of that certificate's private key.", type=FILE)
+@option("--tls-client-ca", "PEM file of CAs; every client must then show a certificate from one of them.", type=FILE)
+@option("--plain-http", "Allow listening without TLS on an address that other machines reach.", is_flag=True)
+@option("--keep-alive", "Minimum seconds to keep an idle connection.", type=click.IntRange(min=1), default=120)
+@option(
     "--max-variables",
+    "Maximum number of secrets, text and JSON variables of one script.",
     type=click.IntRange(min=1),
     default=128,
-    envvar="NIGHTSAFE_MAX_VARIABLES",
-    show_envvar=True,
-    show_default=True,
-    help="Maximum number of secrets, text and JSON variables of one script.",
 )
-@click.option(
+@option(
     "--upload-memory",
+    "Megabytes of memory for all large uploads together; further uploads wait.",
     type=click.IntRange(min=16),
     default=256,
-    envvar="NIGHTSAFE_UPLOAD_MEMORY",
-    show_envvar=True,
-    show_default=True,
-    help="Megabytes of memory for all large uploads together; further uploads wait.",
 )
-@click.option(
-    "--log-format",
-    type=click.Choice(["json", "text"]),
-    default="json",
-    envvar="NIGHTSAFE_LOG_FORMAT",
-    show_envvar=True,
-    show_default=True,
-    help="Format of the log on stderr.",
-)
-@click.option(
+@log_format_option
+@option(
     "--rate-limit",
+    "Requests per credential and window; 0 for no limit. Cloudflare allows 1200.",
     type=click.IntRange(min=0),
     default=0,
-    envvar="NIGHTSAFE_RATE_LIMIT",
-    show_envvar=True,
-    show_default=True,
-    help="Requests per credential and window; 0 for no limit. Cloudflare allows 1200.",
 )
-@click.option(
+@option(
     "--rate-window",
+    "Length of that window, and of the block after it, in seconds.",
     type=click.IntRange(min=1),
     default=300,
-    envvar="NIGHTSAFE_RATE_WINDOW",
-    show_envvar=True,
-    show_default=True,
-    help="Length of that window, and of the block after it, in seconds.",
 )
-@click.option(
+@option(
     "--auth-failures",
+    "Failed authentications per address and minute; 0 for no limit.",
     type=click.IntRange(min=0),
     default=1000,
-    envvar="NIGHTSAFE_AUTH_FAILURES",
-    show_envvar=True,
-    show_default=True,
-    help="Failed authentications per address and minute; 0 for no limit.",
 )
-@click.option(
+@option(
     "--delivered",
+    "Refuse versions that cannot be delivered, even while no delivery process is connected.",
     is_flag=True,
-    default=False,
-    envvar="NIGHTSAFE_DELIVERED",
-    show_envvar=True,
-    help="Refuse versions that cannot be delivered, even while no delivery process is connected.",
 )
-@click.option(
+@option(
     "--accept-undeliverable",
+    "Accept versions that cannot be delivered; the last deliverable version stays in service.",
     is_flag=True,
-    default=False,
-    envvar="NIGHTSAFE_ACCEPT_UNDELIVERABLE",
-    show_envvar=True,
-    help="Accept versions that cannot be delivered; the last deliverable version stays in service.",
 )
-@click.option(
+@option(
     "--workers-domain",
-    default=None,
+    "Host name of Workers behind TLS, for example workers.example, for the links that wrangler prints.",
     callback=lambda _context, _option, value: _domain(value),
-    envvar="NIGHTSAFE_WORKERS_DOMAIN",
-    show_envvar=True,
-    help="Host name of Workers behind TLS, for example workers.example, for the links that wrangler prints.",
 )
 @proxy_options
 @click.pass_obj

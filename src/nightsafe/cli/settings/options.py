@@ -12,14 +12,6 @@ from nightsafe.cli.terminal.output import JSON_WANTED
 
 _ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
-_LABELS = {
-    "user_id": "user id",
-    "account_id": "account id",
-    "api_token": "API token",
-    "email": "e-mail",
-    "api_key": "Global API key",
-    "service_key": "service key",
-}
 
 
 def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) -> str:
@@ -42,11 +34,6 @@ def email_option(default: str | None, help_text: str) -> Callable[[Any], Any]:
     """Return the option for an e-mail address. Without a default, it is required."""
     attributes = {"required": True} if default is None else {"default": default, "show_default": True}
     return click.option("--email", callback=_check_email, help=help_text, **attributes)
-
-
-def credential_lines(**credentials: str) -> str:
-    """Return the credentials that are set, one per line."""
-    return "\n".join(f"  {_LABELS[name]:15} {value}" for name, value in credentials.items() if value)
 
 
 account_id_option = click.option(
@@ -93,15 +80,32 @@ class _DirectoryType(click.Path):
         return super().convert(value, param, ctx)
 
 
+def option(flag: str, help_text: str, **attributes: Any) -> Callable[[Any], Any]:
+    """Return an option with its environment variable.
+
+    Args:
+        flag: the flag. `--tls-cert` has the variable `NIGHTSAFE_TLS_CERT`.
+        help_text: the help.
+        attributes: further arguments for `click.option`. The default is False for a flag, else None.
+    """
+    attributes.setdefault("default", False if attributes.get("is_flag") else None)
+    show_default = attributes["default"] is not None and attributes["default"] is not False
+    variable = f"NIGHTSAFE_{flag.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(
+        flag, envvar=variable, show_envvar=True, show_default=show_default, help=help_text, **attributes
+    )
+
+
+FILE = click.Path(dir_okay=False, path_type=Path)
 seconds_type = click.IntRange(1, _CENTURY_SECONDS)
-data_option = click.option(
+log_format_option = option(
+    "--log-format", "Format of the log on stderr.", type=click.Choice(["json", "text"]), default="json"
+)
+data_option = option(
     "--data",
+    "The data directory.",
     type=_DirectoryType(file_okay=False, path_type=Path),
     default=Path(".nightsafe"),
-    envvar="NIGHTSAFE_DATA",
-    show_envvar=True,
-    show_default=True,
-    help="The data directory.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, is_eager=True, callback=_record_json, help="Print one JSON object."

@@ -2,20 +2,18 @@
 
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
 
 from nightsafe.cli.completing import complete_scripts, complete_secrets
-from nightsafe.cli.settings.options import data_option, is_account_id, is_text
+from nightsafe.cli.settings.options import FILE, data_option, is_account_id, is_text, option
 from nightsafe.cli.settings.remote import SEAL_CHOICES, Remote
 from nightsafe.cli.settings.sources import apply_environment
 from nightsafe.cli.terminal.likely import add_suggestion
 from nightsafe.cli.terminal.notices import print_notices
 from nightsafe.client import NotFoundError
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 Command: TypeAlias = Callable[..., None]
 
 
@@ -49,8 +47,8 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
                 raise
 
     decorated: Command = run
-    for option in reversed(options):
-        decorated = option(decorated)
+    for add in reversed(options):
+        decorated = add(decorated)
     return decorated
 
 
@@ -69,22 +67,18 @@ def _check_account(_: click.Context, __: click.Parameter, value: str | None) -> 
 
 
 _REMOTE_OPTIONS = ("url", "account_id", "script", "token_file", "data", "plain_http", "seal", "public_ring")
-_SCRIPT = click.option(
+_SCRIPT = option(
     "--script",
+    "The script.  [default: the name in wrangler.json, wrangler.jsonc or wrangler.toml]",
     metavar="NAME",
-    envvar="NIGHTSAFE_SCRIPT",
-    show_envvar=True,
     callback=_check_name,
     shell_complete=complete_scripts,
-    help="The script.  [default: the name in wrangler.json, wrangler.jsonc or wrangler.toml]",
 )
 _SERVER = (
-    click.option(
+    option(
         "--url",
+        "The server's URL.  [default: CLOUDFLARE_BASE_URL, else the server that serves --data]",
         metavar="URL",
-        envvar="NIGHTSAFE_URL",
-        show_envvar=True,
-        help="The server's URL.  [default: CLOUDFLARE_BASE_URL, else the server that serves --data]",
     ),
     click.option(
         "--account",
@@ -96,38 +90,21 @@ _SERVER = (
         callback=_check_account,
         help="The account's ID.  [default: the only account of the credentials]",
     ),
-    click.option(
-        "--token-file",
-        type=_FILE,
-        envvar="NIGHTSAFE_TOKEN_FILE",
-        show_envvar=True,
-        help="File with an API token; mode 0600.  [default: CLOUDFLARE_API_TOKEN]",
-    ),
-    click.option(
-        "--plain-http",
-        is_flag=True,
-        envvar="NIGHTSAFE_PLAIN_HTTP",
-        show_envvar=True,
-        help="Allow http:// to another machine.",
-    ),
+    option("--token-file", "File with an API token; mode 0600.  [default: CLOUDFLARE_API_TOKEN]", type=FILE),
+    option("--plain-http", "Allow http:// to another machine.", is_flag=True),
     data_option,
 )
 _SEALING = (
-    click.option(
+    option(
         "--seal",
+        "Seal values before sending them: auto does so if the server offers a ring; require fails without one.",
         type=click.Choice(list(SEAL_CHOICES)),
         default="auto",
-        envvar="NIGHTSAFE_SEAL",
-        show_envvar=True,
-        show_default=True,
-        help="Seal values before sending them: auto does so if the server offers a ring; require fails without one.",
     ),
-    click.option(
+    option(
         "--public-ring",
-        type=_FILE,
-        envvar="NIGHTSAFE_PUBLIC_RING",
-        show_envvar=True,
-        help="File of the ring to seal to, copied here by hand.  [default: the ring first seen from the server]",
+        "File of the ring to seal to, copied here by hand.  [default: the ring first seen from the server]",
+        type=FILE,
     ),
 )
 checked_name = _check_name

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from nightsafe.cli.data_directory.local_server import address_of
+from nightsafe.cli.settings.own_file import read_own_file
 from nightsafe.cli.terminal.errors import NOT_PERMITTED, CommandError
 from nightsafe.client.network import is_loopback
 
@@ -101,14 +102,7 @@ def _require_credentials(data: Path) -> None:
 
 def _read_token(path: Path) -> str:
     """Read the token from a file that only its owner may read."""
-    try:
-        with path.open("rb") as file:
-            mode, content = os.fstat(file.fileno()).st_mode, file.read(_MOST_BYTES)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
-    if mode & 0o077:
-        raise CommandError(f"{path} can be read by others; run: chmod 600 {path}")
-    token = content.decode("latin-1").strip()
+    token = read_own_file(path, str(path), _MOST_BYTES)
     if not token.isascii() or not token.isprintable() or not token or " " in token:
         raise CommandError(f"{path} does not hold an API token, which is one line of letters and digits")
     return token

@@ -5,14 +5,25 @@ closed pipe or a closed standard output leaves no valid credential that nobody h
 """
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
+import msgspec
 
 from nightsafe.errors import Code, NightsafeError
+
+_LABELS = {
+    "user_id": "user id",
+    "account_id": "account id",
+    "api_token": "API token",
+    "email": "e-mail",
+    "api_key": "Global API key",
+    "service_key": "service key",
+}
 
 
 @contextmanager
@@ -39,6 +50,21 @@ def print_before_storing(label: str) -> Iterator[Callable[[str], None]]:
         if printed:
             click.echo(f"nightsafe: do not use {label} printed above: not all of it was stored", err=True)
         raise
+
+
+def format_credentials(introduction: str, credentials: msgspec.Struct, *, as_json: bool) -> str:
+    """Return new credentials as one JSON object, or as text: an introduction, then those that are set, one per line.
+
+    Args:
+        introduction: the first line of the text.
+        credentials: has only fields with a label here.
+        as_json: whether to return JSON.
+    """
+    fields = msgspec.to_builtins(credentials)
+    if as_json:
+        return json.dumps(fields)
+    lines = "\n".join(f"  {_LABELS[name]:15} {value}" for name, value in fields.items() if value)
+    return f"{introduction}\n\n{lines}"
 
 
 def _print(output: str, label: str) -> None:

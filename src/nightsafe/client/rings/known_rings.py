@@ -82,11 +82,7 @@ class KnownRings:
             UnusableError: when the file cannot be trusted.
             CannotKeepError: when the file cannot be written.
         """
-        if self.path is None:
-            raise CannotKeepError(_HOMELESS)
-        path = Path(os.path.realpath(self.path))
-        with _locked(path):
-            lines = self._lines(path)
+        with self._locked_lines() as (path, lines):
             known = _find(lines, owner)
             ring = choose_ring(known)
             if ring != known:
@@ -101,15 +97,20 @@ class KnownRings:
             UnusableError: when the file cannot be trusted.
             CannotKeepError: when the file cannot be written.
         """
-        if self.path is None:
-            raise CannotKeepError(_HOMELESS)
-        path = Path(os.path.realpath(self.path))
-        with _locked(path):
-            lines = self._lines(path)
+        with self._locked_lines() as (path, lines):
             kept = [line for line in lines if not _is_line_of(line, owner)]
             if len(kept) < len(lines):
                 _write(path, "".join(kept))
         return len(kept) < len(lines)
+
+    @contextmanager
+    def _locked_lines(self) -> Iterator[tuple[Path, list[str]]]:
+        """Lock the file for a change. Give its real path and its lines."""
+        if self.path is None:
+            raise CannotKeepError(_HOMELESS)
+        path = Path(os.path.realpath(self.path))
+        with _locked(path):
+            yield path, self._lines(path)
 
     def _lines(self, path: Path) -> list[str]:
         """Return the file's lines; an empty list when the file does not exist."""

@@ -10,15 +10,14 @@ from typing import Final
 import click
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
-from nightsafe.cli.secret.key.import_ import USAGES
 from nightsafe.cli.secret.key.material import Key, PrivateKey, key_from_object, public_pem
-from nightsafe.cli.secret.key.put import describe_put, prepare_key, put_key
+from nightsafe.cli.secret.key.put import describe_put, prepare_key, put_key, usage_option
 from nightsafe.cli.secret.key.usage import ALGORITHMS, CIPHERS, HASHES, Family, use_of
-from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options
-from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.secret.writing import FingerprintOptions, put_options
+from nightsafe.cli.settings.options import FILE
 from nightsafe.cli.settings.remote import Remote
-from nightsafe.cli.settings.remote_options import secret_argument, write_options
-from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.cli.settings.remote_options import secret_argument
+from nightsafe.cli.terminal.confirm import confirm
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.cli.terminal.output import say
@@ -49,22 +48,13 @@ _EXPONENT: Final = 65537
 @click.option(
     "--hash", "digest", type=click.Choice(HASHES), default="SHA-256", show_default=True, help="Hash function."
 )
-@click.option(
-    "--usage",
-    "usages",
-    type=click.Choice(USAGES),
-    multiple=True,
-    help="Usage that the script may make of the key. Repeatable.  [default: the algorithm's usual usages]",
-)
+@usage_option("the algorithm's usual usages")
 @click.option(
     "--public-out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="File for the public half.  [default: print it]",
 )
-@yes_option
-@fingerprint_options
-@write_options
-@json_option
+@put_options
 def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
@@ -76,12 +66,11 @@ def command(  # noqa: PLR0913 - one for each option
     usages: tuple[str, ...],
     public_out: Path | None,
     yes: bool,
-    fingerprint_key_file: Path | None,
-    no_fingerprint: bool,
+    fingerprints: FingerprintOptions,
     as_json: bool,
 ) -> None:
     """Generate a key and put it. The key is not stored elsewhere and not shown; a public half is printed as PEM."""
-    fingerprint_key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    fingerprint_key = fingerprints.key()
     key, public = _generate(algorithm, length, curve, digest)
     prepared = prepare_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
     shown = prepared.shown | ({"public_key": public} if public else {})

@@ -7,19 +7,15 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.secret.key.material import ENCODINGS, FORMATS, read_key
-from nightsafe.cli.secret.key.put import describe_put, prepare_key, put_key
+from nightsafe.cli.secret.key.put import describe_put, prepare_key, put_key, usage_option
 from nightsafe.cli.secret.key.usage import ALGORITHMS, HASHES, SYMMETRIC, use_of
 from nightsafe.cli.secret.sources.prompt import read_bytes
-from nightsafe.cli.secret.writing import choose_fingerprint_key, fingerprint_options
-from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.secret.writing import FingerprintOptions, put_options
+from nightsafe.cli.settings.options import FILE
 from nightsafe.cli.settings.remote import Remote
-from nightsafe.cli.settings.remote_options import secret_argument, write_options
-from nightsafe.cli.terminal.confirm import yes_option
+from nightsafe.cli.settings.remote_options import secret_argument
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
-USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey")
 
 
 @click.command("import")
@@ -42,18 +38,9 @@ USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wr
 @click.option(
     "--hash", "digest", type=click.Choice(HASHES), help="Hash function.  [default: inferred from the key, or SHA-256]"
 )
-@click.option(
-    "--usage",
-    "usages",
-    type=click.Choice(USAGES),
-    multiple=True,
-    help="Usage that the script may make of the key. Repeatable.  [default: inferred from the key]",
-)
-@click.option("--password-file", type=_FILE, help="File with the password of an encrypted key.  [default: ask]")
-@yes_option
-@fingerprint_options
-@write_options
-@json_option
+@usage_option("inferred from the key")
+@click.option("--password-file", type=FILE, help="File with the password of an encrypted key.  [default: ask]")
+@put_options
 def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
@@ -66,8 +53,7 @@ def command(  # noqa: PLR0913 - one for each option
     usages: tuple[str, ...],
     password_file: Path | None,
     yes: bool,
-    fingerprint_key_file: Path | None,
-    no_fingerprint: bool,
+    fingerprints: FingerprintOptions,
     as_json: bool,
 ) -> None:
     """Put a key from PEM (also a certificate's or OpenSSH's), DER, JWK or raw bytes. `-` is standard input.
@@ -75,7 +61,7 @@ def command(  # noqa: PLR0913 - one for each option
     The command infers the algorithm: RSASSA-PKCS1-v1_5 for an RSA key, ECDSA for an EC key; a JWK names its own. For
     raw bytes give --algorithm. A key that the Workers runtime would not import is refused.
     """
-    fingerprint_key = choose_fingerprint_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    fingerprint_key = fingerprints.key()
     content = read_bytes(None if str(file) == "-" else file)
     ask = partial(_password, password_file)
     key = read_key(content, file_format, encoding, ask, symmetric=algorithm in SYMMETRIC)

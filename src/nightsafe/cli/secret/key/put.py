@@ -1,16 +1,30 @@
-"""Puts a key, generated or imported."""
+"""Puts a key, generated or imported. Both commands share these functions and the option `--usage`."""
 
 import base64
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import click
 
 from nightsafe.cli.secret.fingerprints import FingerprintKey
 from nightsafe.cli.secret.key.material import Key
-from nightsafe.cli.secret.key.usage import Use, refuse_unusable
+from nightsafe.cli.secret.key.usage import USAGES, Use, refuse_unusable
 from nightsafe.cli.secret.losses import confirm_put
 from nightsafe.cli.secret.sources.declared import Fields
 from nightsafe.cli.secret.views import describe_algorithm
 from nightsafe.cli.secret.writing import write
 from nightsafe.cli.settings.remote import Remote
+
+
+def usage_option(default: str) -> Callable[[Any], Any]:
+    """Return the option for a key's usages, with its default in words."""
+    return click.option(
+        "--usage",
+        "usages",
+        type=click.Choice(USAGES),
+        multiple=True,
+        help=f"Usage that the script may make of the key. Repeatable.  [default: {default}]",
+    )
 
 
 class PreparedKey(NamedTuple):

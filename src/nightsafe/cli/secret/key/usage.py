@@ -15,6 +15,7 @@ CIPHERS: Final = ("AES-GCM", "AES-CBC", "AES-CTR")
 DERIVATIONS: Final = ("HKDF", "PBKDF2")
 SYMMETRIC: Final = ("HMAC", *CIPHERS, "AES-KW", *DERIVATIONS)
 ALGORITHMS: Final = (*SIGNATURES, "RSA-OAEP", *AGREEMENTS, *SYMMETRIC)
+USAGES: Final = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey")
 HASHES: Final = ("SHA-1", "SHA-256", "SHA-384", "SHA-512")
 DEFAULT_HASH: Final = "SHA-256"
 
