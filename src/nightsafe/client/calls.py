@@ -1,7 +1,9 @@
 """Describes every call of the API, once for both clients. Nothing here does input or output."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from msgspec.structs import replace
 
 from nightsafe.bindings.json_fields import pointer_to
 from nightsafe.client.call import Call, ScriptLocation, make_call, segment
@@ -20,9 +22,24 @@ from nightsafe.client.not_given import Omit, Query, RequestOptions
 from nightsafe.errors import NightsafeError, Problem
 
 K = TypeVar("K", str, int)
+T = TypeVar("T")
 
 SealBinding: TypeAlias = Callable[[Mapping[str, Any], str], Mapping[str, Any]]
 """Returns a binding with its value sealed, or unchanged. The second argument is its JSON Pointer in the body."""
+
+
+class Upload(NamedTuple):
+    """The content of an upload of a script or of a version.
+
+    Attributes:
+        metadata: the name of the main file, bindings and settings.
+        bindings_inherit: `strict`, or omitted.
+        files: the modules.
+    """
+
+    metadata: Mapping[str, Any]
+    bindings_inherit: str | Omit
+    files: Sequence[File]
 
 
 def get_secret(location: ScriptLocation, name: str, query: Query, options: RequestOptions) -> Call[Secret]:
@@ -61,16 +78,11 @@ def patch_secrets(
     return make_call("PATCH", f"{location.path}/secrets-bulk", result_of(dict[str, Secret]), options, body=fields)
 
 
-def upload_script(  # noqa: PLR0913, PLR0917 - the sides of an upload
-    location: ScriptLocation,
-    metadata: Mapping[str, Any],
-    bindings_inherit: str | Omit,
-    files: Sequence[File],
-    options: RequestOptions,
-    seal: SealBinding,
+def upload_script(
+    location: ScriptLocation, upload: Upload, options: RequestOptions, seal: SealBinding
 ) -> Call[Script]:
     """Describe an upload of a script, which is deployed at once."""
-    return _upload("PUT", location.path, result_of(Script), metadata, bindings_inherit, files, options, seal)
+    return _upload("PUT", location.path, result_of(Script), upload, options, seal)
 
 
 def list_scripts(account_id: str, tags: str | Omit, options: RequestOptions) -> Call[ListPage[Script]]:
@@ -89,17 +101,11 @@ def delete_script(location: ScriptLocation, query: Query, options: RequestOption
     return make_call("DELETE", location.path, read_nothing, options, query=query)
 
 
-def upload_version(  # noqa: PLR0913, PLR0917 - the sides of an upload
-    location: ScriptLocation,
-    metadata: Mapping[str, Any],
-    bindings_inherit: str | Omit,
-    files: Sequence[File],
-    options: RequestOptions,
-    seal: SealBinding,
+def upload_version(
+    location: ScriptLocation, upload: Upload, options: RequestOptions, seal: SealBinding
 ) -> Call[Version]:
     """Describe an upload of a version, which is not deployed."""
-    path = f"{location.path}/versions"
-    return _upload("POST", path, result_of(Version), metadata, bindings_inherit, files, options, seal)
+    return _upload("POST", f"{location.path}/versions", result_of(Version), upload, options, seal)
 
 
 def list_versions(location: ScriptLocation, query: Query, options: RequestOptions) -> Call[ListPage[Version]]:
@@ -174,31 +180,21 @@ def _seal_all(bindings: Mapping[K, Mapping[str, Any]], pointer: str, seal: SealB
     return sealed
 
 
-def _upload(  # noqa: PLR0913, PLR0917 - the sides of an upload
+def _upload(  # noqa: PLR0913, PLR0917 - the sides of a call
     method: str,
     path: str,
-    read: Callable[[bytes], Any],
-    metadata: Mapping[str, Any],
-    bindings_inherit: str | Omit,
-    files: Sequence[File],
+    read: Callable[[bytes], T],
+    upload: Upload,
     options: RequestOptions,
     seal: SealBinding,
-) -> Call[Any]:
+) -> Call[T]:
     """Describe an upload of a script or of a version."""
+    metadata = upload.metadata
     bindings = metadata.get("bindings")
     if bindings:
         sealed = _seal_all(dict(enumerate(bindings)), "/bindings", seal)
         metadata = {**metadata, "bindings": list(sealed.values())}
-    content_type, content = encode_form({**metadata, **(options.get("extra_body") or {})}, files)
-    query = {"bindings_inherit": bindings_inherit}
+    content_type, content = encode_form({**metadata, **(options.get("extra_body") or {})}, upload.files)
+    query = {"bindings_inherit": upload.bindings_inherit}
     call = make_call(method, path, read, {**options, "extra_body": None}, query=query)
-    return Call(
-        method=call.method,
-        path=call.path,
-        read=call.read,
-        query=call.query,
-        content=content,
-        content_type=content_type,
-        headers=call.headers,
-        timeout=call.timeout,
-    )
+    return replace(call, content=content, content_type=content_type)

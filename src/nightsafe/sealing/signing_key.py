@@ -1,13 +1,12 @@
 """The API node's signing key, which signs every stored record."""
 
-from pathlib import Path
 from typing import Final, Literal, Self
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nightsafe.sealing import files
 from nightsafe.sealing.context import Context
+from nightsafe.sealing.key_file import KeyFile
 from nightsafe.sealing.record import Record
 from nightsafe.sealing.rings import ring_file
 from nightsafe.sealing.rings.ring_file import problem
@@ -26,7 +25,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
         return f"_File({self.id})"
 
 
-class SigningKey:
+class SigningKey(KeyFile):
     """An Ed25519 key as a `Signer`.
 
     Args:
@@ -34,6 +33,7 @@ class SigningKey:
     """
 
     __slots__ = ("_key", "verify_key")
+    is_private = True
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key: Final = key
@@ -77,23 +77,6 @@ class SigningKey:
         ring_file.check_id(source, file.id, key.id)
         return key
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a key from a file that no other user can access.
-
-        Raises:
-            NightsafeError: INVALID, with the path and what is wrong, never with the key.
-        """
-        return cls.decode(files.read(path, private=True), str(path))
-
     def encode(self) -> bytes:
         """Return the key as a file's bytes, in the clear."""
         return ring_file.encode(_File("nightsafe-signing-key/1", self.id, self._key.private_bytes_raw()))
-
-    def save(self, path: Path, *, replace: bool = False) -> None:
-        """Write the key to a file of mode 0600, whole or not at all.
-
-        Raises:
-            NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
-        """
-        files.write(path, self.encode(), private=True, replace=replace)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal, Self
 
 import msgspec
@@ -10,9 +9,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from nightsafe.errors import NightsafeError
-from nightsafe.sealing import files
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.encoding import short_id
+from nightsafe.sealing.key_file import KeyFile
 from nightsafe.sealing.record import Record, cannot_open
 from nightsafe.sealing.rings import ring_file
 from nightsafe.sealing.rings.ring_file import problem
@@ -57,7 +56,7 @@ class VerifyKey:
         return cls(short_id(b"nightsafe signer id v1", public), public, loaded)
 
 
-class VerifyKeys:
+class VerifyKeys(KeyFile):
     """Trusted keys by id, as a `Verifier`.
 
     Args:
@@ -69,6 +68,7 @@ class VerifyKeys:
     """
 
     __slots__ = ("_by_id", "keys")
+    is_private = False
 
     def __init__(self, keys: Iterable[VerifyKey], source: str = "verification keys") -> None:
         self.keys: Final = tuple(keys)
@@ -110,26 +110,9 @@ class VerifyKeys:
         """
         return cls([_key(entry, source) for entry in ring_file.decode(data, _File, source).keys], source)
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read the keys from a file that no other user can write to.
-
-        Raises:
-            NightsafeError: INVALID, with the path and what is wrong.
-        """
-        return cls.decode(files.read(path, private=False), str(path))
-
     def encode(self) -> bytes:
         """Return the keys as a file's bytes."""
         return ring_file.encode(_File("nightsafe-verify-keys/1", [_Entry(key.id, key.public) for key in self.keys]))
-
-    def save(self, path: Path, *, replace: bool = False) -> None:
-        """Write the keys to a file of mode 0644, whole or not at all.
-
-        Raises:
-            NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
-        """
-        files.write(path, self.encode(), private=False, replace=replace)
 
 
 def _key(entry: _Entry, source: str) -> VerifyKey:

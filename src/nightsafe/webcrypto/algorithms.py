@@ -60,9 +60,7 @@ def required_hash(algorithm: ImportAlgorithm) -> str:
     Raises:
         KeyRefusedError: when no digest is given.
     """
-    if algorithm.hash is None:
-        raise type_error('Missing field "hash" in "algorithm".', "algorithm/hash")
-    return algorithm.hash
+    return _required(algorithm.hash, "hash")
 
 
 def check_hash(name: str) -> None:
@@ -81,9 +79,7 @@ def required_curve_name(algorithm: ImportAlgorithm) -> str:
     Raises:
         KeyRefusedError: when no curve is given.
     """
-    if algorithm.named_curve is None:
-        raise type_error('Missing field "namedCurve" in "algorithm".', "algorithm/namedCurve")
-    return algorithm.named_curve
+    return _required(algorithm.named_curve, "namedCurve")
 
 
 def curve_for(name: str) -> str:
@@ -98,6 +94,13 @@ def curve_for(name: str) -> str:
             f'Unrecognized or unimplemented EC curve "{printable(name)}" requested.', "algorithm/namedCurve"
         )
     return curve
+
+
+def _required(parameter: str | None, name: str) -> str:
+    """Return a parameter of the algorithm; raise KeyRefusedError if it is not given."""
+    if parameter is None:
+        raise type_error(f'Missing field "{name}" in "algorithm".', f"algorithm/{name}")
+    return parameter
 
 
 def _read_hash(value: object) -> str:

@@ -6,33 +6,23 @@ from functools import cached_property
 from typing import Literal, Unpack
 
 from nightsafe.client import calls
+from nightsafe.client.aio.base import AsyncResource
 from nightsafe.client.aio.listing import AsyncPaginator, listing
 from nightsafe.client.aio.page import AsyncItemsPage
 from nightsafe.client.aio.response import raw
-from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.model import Deployment
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import AnnotationsParam, DeployedVersionParam
 
 
-class AsyncDeployments:
-    """The deployments of a script: the versions that are served.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: AsyncSender) -> None:
-        self._sender = sender
+class AsyncDeployments(AsyncResource):
+    """The deployments of a script: the versions that are served."""
 
     @cached_property
     def with_raw_response(self) -> "AsyncDeploymentsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return AsyncDeploymentsWithRawResponse(
-            AsyncDeployments(AsyncRawSender(sender.settings, sender.transport, sender.rings))
-        )
+        return AsyncDeploymentsWithRawResponse(AsyncDeployments(self._raw_sender()))
 
     async def create(
         self,

@@ -4,33 +4,18 @@ from functools import cached_property
 from typing import Literal, Unpack
 
 from nightsafe.client import calls
+from nightsafe.client.aio.base import AsyncResource
 from nightsafe.client.aio.dispatched_secrets import AsyncDispatchedSecrets
 from nightsafe.client.aio.listing import AsyncPaginator, listing
 from nightsafe.client.aio.page import AsyncArrayPage
 from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.scripts import AsyncScripts, AsyncScriptsWithRawResponse
-from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.call import without_omitted
 from nightsafe.client.model import Account, TokenStatus, User
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 
 
-class _AsyncResource:
-    """The base of these resources.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: AsyncSender) -> None:
-        self._sender = sender
-
-    def _raw_sender(self) -> AsyncRawSender:
-        """Return a sender with the same settings that returns whole answers."""
-        return AsyncRawSender(self._sender.settings, self._sender.transport, self._sender.rings)
-
-
-class AsyncWorkers(_AsyncResource):
+class AsyncWorkers(AsyncResource):
     """`client.workers`: the Workers of an account."""
 
     @cached_property
@@ -55,7 +40,7 @@ class AsyncWorkersWithRawResponse:
         self.scripts = scripts
 
 
-class AsyncDispatchedScripts(_AsyncResource):
+class AsyncDispatchedScripts(AsyncResource):
     """`client.workers_for_platforms.dispatch.namespaces.scripts`: the scripts in namespaces."""
 
     @cached_property
@@ -64,7 +49,7 @@ class AsyncDispatchedScripts(_AsyncResource):
         return AsyncDispatchedSecrets(self._sender)
 
 
-class AsyncNamespaces(_AsyncResource):
+class AsyncNamespaces(AsyncResource):
     """`client.workers_for_platforms.dispatch.namespaces`: dispatch namespaces."""
 
     @cached_property
@@ -73,7 +58,7 @@ class AsyncNamespaces(_AsyncResource):
         return AsyncDispatchedScripts(self._sender)
 
 
-class AsyncDispatch(_AsyncResource):
+class AsyncDispatch(AsyncResource):
     """`client.workers_for_platforms.dispatch`: dynamic dispatch."""
 
     @cached_property
@@ -82,7 +67,7 @@ class AsyncDispatch(_AsyncResource):
         return AsyncNamespaces(self._sender)
 
 
-class AsyncWorkersForPlatforms(_AsyncResource):
+class AsyncWorkersForPlatforms(AsyncResource):
     """`client.workers_for_platforms`: Workers for Platforms."""
 
     @cached_property
@@ -91,7 +76,7 @@ class AsyncWorkersForPlatforms(_AsyncResource):
         return AsyncDispatch(self._sender)
 
 
-class AsyncTokens(_AsyncResource):
+class AsyncTokens(AsyncResource):
     """`client.user.tokens`: the tokens of the user."""
 
     @cached_property
@@ -120,7 +105,7 @@ class AsyncTokensWithRawResponse:
         self.verify = raw(tokens.verify)
 
 
-class AsyncCurrentUser(_AsyncResource):
+class AsyncCurrentUser(AsyncResource):
     """`client.user`: the user that the credentials belong to."""
 
     @cached_property
@@ -138,7 +123,7 @@ class AsyncCurrentUser(_AsyncResource):
         return await self._sender.send(calls.get_user(options))
 
 
-class AsyncAccounts(_AsyncResource):
+class AsyncAccounts(AsyncResource):
     """`client.accounts`: the accounts that the credentials can see."""
 
     @cached_property

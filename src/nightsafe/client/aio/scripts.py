@@ -5,12 +5,12 @@ from functools import cached_property, partial
 from typing import Literal, Unpack
 
 from nightsafe.client import calls
+from nightsafe.client.aio.base import AsyncResource
 from nightsafe.client.aio.deployments import AsyncDeployments
 from nightsafe.client.aio.listing import AsyncPaginator, listing
 from nightsafe.client.aio.page import AsyncSinglePage
 from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.secrets import AsyncSecrets
-from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.aio.versions import AsyncVersions
 from nightsafe.client.call import ScriptLocation
 from nightsafe.client.form import File
@@ -19,15 +19,8 @@ from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import Metadata
 
 
-class AsyncScripts:
-    """The Workers of an account.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: AsyncSender) -> None:
-        self._sender = sender
+class AsyncScripts(AsyncResource):
+    """The Workers of an account."""
 
     @cached_property
     def secrets(self) -> AsyncSecrets:
@@ -47,10 +40,7 @@ class AsyncScripts:
     @cached_property
     def with_raw_response(self) -> "AsyncScriptsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return AsyncScriptsWithRawResponse(
-            AsyncScripts(AsyncRawSender(sender.settings, sender.transport, sender.rings))
-        )
+        return AsyncScriptsWithRawResponse(AsyncScripts(self._raw_sender()))
 
     async def update(
         self,
@@ -76,9 +66,9 @@ class AsyncScripts:
             BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        location, modules = ScriptLocation(account_id, script_name), () if isinstance(files, Omit) else files
-        build = partial(calls.upload_script, location, metadata, bindings_inherit, modules, options)
-        return await self._sender.send_sealed(location, build)
+        location = ScriptLocation(account_id, script_name)
+        upload = calls.Upload(metadata, bindings_inherit, () if isinstance(files, Omit) else files)
+        return await self._sender.send_sealed(location, partial(calls.upload_script, location, upload, options))
 
     def list(
         self, *, account_id: str, tags: str | Omit = omit, **options: Unpack[RequestOptions]

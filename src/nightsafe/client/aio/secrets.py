@@ -5,33 +5,23 @@ from functools import cached_property, partial
 from typing import Any, Literal, Unpack, overload
 
 from nightsafe.client import calls
+from nightsafe.client.aio.base import AsyncResource
 from nightsafe.client.aio.listing import AsyncPaginator, listing
 from nightsafe.client.aio.page import AsyncSinglePage
 from nightsafe.client.aio.response import raw
-from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.model import KeyFormat, Secret, Usage
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import SecretParam
 
 
-class AsyncSecrets:
-    """The secret bindings of a script. No method returns a value.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: AsyncSender) -> None:
-        self._sender = sender
+class AsyncSecrets(AsyncResource):
+    """The secret bindings of a script. No method returns a value."""
 
     @cached_property
     def with_raw_response(self) -> "AsyncSecretsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return AsyncSecretsWithRawResponse(
-            AsyncSecrets(AsyncRawSender(sender.settings, sender.transport, sender.rings))
-        )
+        return AsyncSecretsWithRawResponse(AsyncSecrets(self._raw_sender()))
 
     @overload
     async def update(

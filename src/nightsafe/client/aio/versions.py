@@ -5,10 +5,10 @@ from functools import cached_property, partial
 from typing import Literal, Unpack
 
 from nightsafe.client import calls
+from nightsafe.client.aio.base import AsyncResource
 from nightsafe.client.aio.listing import AsyncPaginator, listing
 from nightsafe.client.aio.page import AsyncItemsPage
 from nightsafe.client.aio.response import raw
-from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.form import File
 from nightsafe.client.model import Version
@@ -16,23 +16,13 @@ from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import Metadata
 
 
-class AsyncVersions:
-    """The versions of a script.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: AsyncSender) -> None:
-        self._sender = sender
+class AsyncVersions(AsyncResource):
+    """The versions of a script."""
 
     @cached_property
     def with_raw_response(self) -> "AsyncVersionsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return AsyncVersionsWithRawResponse(
-            AsyncVersions(AsyncRawSender(sender.settings, sender.transport, sender.rings))
-        )
+        return AsyncVersionsWithRawResponse(AsyncVersions(self._raw_sender()))
 
     async def create(
         self,
@@ -59,9 +49,9 @@ class AsyncVersions:
             BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        location, modules = ScriptLocation(account_id, script_name), () if isinstance(files, Omit) else files
-        build = partial(calls.upload_version, location, metadata, bindings_inherit, modules, options)
-        return await self._sender.send_sealed(location, build)
+        location = ScriptLocation(account_id, script_name)
+        upload = calls.Upload(metadata, bindings_inherit, () if isinstance(files, Omit) else files)
+        return await self._sender.send_sealed(location, partial(calls.upload_version, location, upload, options))
 
     def list(
         self,

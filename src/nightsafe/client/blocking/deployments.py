@@ -7,31 +7,23 @@ from functools import cached_property
 from typing import Literal, Unpack
 
 from nightsafe.client import calls
+from nightsafe.client.blocking.base import Resource
 from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import ItemsPage
 from nightsafe.client.blocking.response import raw
-from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.model import Deployment
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import AnnotationsParam, DeployedVersionParam
 
 
-class Deployments:
-    """The deployments of a script: the versions that are served.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+class Deployments(Resource):
+    """The deployments of a script: the versions that are served."""
 
     @cached_property
     def with_raw_response(self) -> "DeploymentsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return DeploymentsWithRawResponse(Deployments(RawSender(sender.settings, sender.transport, sender.rings)))
+        return DeploymentsWithRawResponse(Deployments(self._raw_sender()))
 
     def create(
         self,

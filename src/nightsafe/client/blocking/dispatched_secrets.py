@@ -6,33 +6,23 @@ from functools import cached_property, partial
 from typing import Any, Literal, Unpack, overload
 
 from nightsafe.client import calls
+from nightsafe.client.blocking.base import Resource
 from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import SinglePage
 from nightsafe.client.blocking.response import raw
-from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.call import location_in_namespace, without_omitted
 from nightsafe.client.model import KeyFormat, Secret, Usage
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import SecretParam
 
 
-class DispatchedSecrets:
-    """The secret bindings of a script in a dispatch namespace. No method returns a value.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+class DispatchedSecrets(Resource):
+    """The secret bindings of a script in a dispatch namespace. No method returns a value."""
 
     @cached_property
     def with_raw_response(self) -> "DispatchedSecretsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return DispatchedSecretsWithRawResponse(
-            DispatchedSecrets(RawSender(sender.settings, sender.transport, sender.rings))
-        )
+        return DispatchedSecretsWithRawResponse(DispatchedSecrets(self._raw_sender()))
 
     @overload
     def update(

@@ -5,33 +5,18 @@ from functools import cached_property
 from typing import Literal, Unpack
 
 from nightsafe.client import calls
+from nightsafe.client.blocking.base import Resource
 from nightsafe.client.blocking.dispatched_secrets import DispatchedSecrets
 from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import ArrayPage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.scripts import Scripts, ScriptsWithRawResponse
-from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.call import without_omitted
 from nightsafe.client.model import Account, TokenStatus, User
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 
 
-class _Resource:
-    """The base of these resources.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-
-    def _raw_sender(self) -> RawSender:
-        """Return a sender with the same settings that returns whole answers."""
-        return RawSender(self._sender.settings, self._sender.transport, self._sender.rings)
-
-
-class Workers(_Resource):
+class Workers(Resource):
     """`client.workers`: the Workers of an account."""
 
     @cached_property
@@ -56,7 +41,7 @@ class WorkersWithRawResponse:
         self.scripts = scripts
 
 
-class DispatchedScripts(_Resource):
+class DispatchedScripts(Resource):
     """`client.workers_for_platforms.dispatch.namespaces.scripts`: the scripts in namespaces."""
 
     @cached_property
@@ -65,7 +50,7 @@ class DispatchedScripts(_Resource):
         return DispatchedSecrets(self._sender)
 
 
-class Namespaces(_Resource):
+class Namespaces(Resource):
     """`client.workers_for_platforms.dispatch.namespaces`: dispatch namespaces."""
 
     @cached_property
@@ -74,7 +59,7 @@ class Namespaces(_Resource):
         return DispatchedScripts(self._sender)
 
 
-class Dispatch(_Resource):
+class Dispatch(Resource):
     """`client.workers_for_platforms.dispatch`: dynamic dispatch."""
 
     @cached_property
@@ -83,7 +68,7 @@ class Dispatch(_Resource):
         return Namespaces(self._sender)
 
 
-class WorkersForPlatforms(_Resource):
+class WorkersForPlatforms(Resource):
     """`client.workers_for_platforms`: Workers for Platforms."""
 
     @cached_property
@@ -92,7 +77,7 @@ class WorkersForPlatforms(_Resource):
         return Dispatch(self._sender)
 
 
-class Tokens(_Resource):
+class Tokens(Resource):
     """`client.user.tokens`: the tokens of the user."""
 
     @cached_property
@@ -121,7 +106,7 @@ class TokensWithRawResponse:
         self.verify = raw(tokens.verify)
 
 
-class CurrentUser(_Resource):
+class CurrentUser(Resource):
     """`client.user`: the user that the credentials belong to."""
 
     @cached_property
@@ -139,7 +124,7 @@ class CurrentUser(_Resource):
         return self._sender.send(calls.get_user(options))
 
 
-class Accounts(_Resource):
+class Accounts(Resource):
     """`client.accounts`: the accounts that the credentials can see."""
 
     @cached_property

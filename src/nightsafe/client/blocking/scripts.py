@@ -6,12 +6,12 @@ from functools import cached_property, partial
 from typing import Literal, Unpack
 
 from nightsafe.client import calls
+from nightsafe.client.blocking.base import Resource
 from nightsafe.client.blocking.deployments import Deployments
 from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import SinglePage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.secrets import Secrets
-from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.blocking.versions import Versions
 from nightsafe.client.call import ScriptLocation
 from nightsafe.client.form import File
@@ -20,15 +20,8 @@ from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import Metadata
 
 
-class Scripts:
-    """The Workers of an account.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+class Scripts(Resource):
+    """The Workers of an account."""
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -48,8 +41,7 @@ class Scripts:
     @cached_property
     def with_raw_response(self) -> "ScriptsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return ScriptsWithRawResponse(Scripts(RawSender(sender.settings, sender.transport, sender.rings)))
+        return ScriptsWithRawResponse(Scripts(self._raw_sender()))
 
     def update(
         self,
@@ -75,9 +67,9 @@ class Scripts:
             BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        location, modules = ScriptLocation(account_id, script_name), () if isinstance(files, Omit) else files
-        build = partial(calls.upload_script, location, metadata, bindings_inherit, modules, options)
-        return self._sender.send_sealed(location, build)
+        location = ScriptLocation(account_id, script_name)
+        upload = calls.Upload(metadata, bindings_inherit, () if isinstance(files, Omit) else files)
+        return self._sender.send_sealed(location, partial(calls.upload_script, location, upload, options))
 
     def list(
         self, *, account_id: str, tags: str | Omit = omit, **options: Unpack[RequestOptions]

@@ -6,31 +6,23 @@ from functools import cached_property, partial
 from typing import Any, Literal, Unpack, overload
 
 from nightsafe.client import calls
+from nightsafe.client.blocking.base import Resource
 from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import SinglePage
 from nightsafe.client.blocking.response import raw
-from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.model import KeyFormat, Secret, Usage
 from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import SecretParam
 
 
-class Secrets:
-    """The secret bindings of a script. No method returns a value.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+class Secrets(Resource):
+    """The secret bindings of a script. No method returns a value."""
 
     @cached_property
     def with_raw_response(self) -> "SecretsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return SecretsWithRawResponse(Secrets(RawSender(sender.settings, sender.transport, sender.rings)))
+        return SecretsWithRawResponse(Secrets(self._raw_sender()))
 
     @overload
     def update(

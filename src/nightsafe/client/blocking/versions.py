@@ -6,10 +6,10 @@ from functools import cached_property, partial
 from typing import Literal, Unpack
 
 from nightsafe.client import calls
+from nightsafe.client.blocking.base import Resource
 from nightsafe.client.blocking.listing import listing
 from nightsafe.client.blocking.page import ItemsPage
 from nightsafe.client.blocking.response import raw
-from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.call import ScriptLocation, without_omitted
 from nightsafe.client.form import File
 from nightsafe.client.model import Version
@@ -17,21 +17,13 @@ from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import Metadata
 
 
-class Versions:
-    """The versions of a script.
-
-    Args:
-        sender: sends the calls.
-    """
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+class Versions(Resource):
+    """The versions of a script."""
 
     @cached_property
     def with_raw_response(self) -> "VersionsWithRawResponse":
         """Return the same methods, but with whole answers as results."""
-        sender = self._sender
-        return VersionsWithRawResponse(Versions(RawSender(sender.settings, sender.transport, sender.rings)))
+        return VersionsWithRawResponse(Versions(self._raw_sender()))
 
     def create(
         self,
@@ -58,9 +50,9 @@ class Versions:
             BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
-        location, modules = ScriptLocation(account_id, script_name), () if isinstance(files, Omit) else files
-        build = partial(calls.upload_version, location, metadata, bindings_inherit, modules, options)
-        return self._sender.send_sealed(location, build)
+        location = ScriptLocation(account_id, script_name)
+        upload = calls.Upload(metadata, bindings_inherit, () if isinstance(files, Omit) else files)
+        return self._sender.send_sealed(location, partial(calls.upload_version, location, upload, options))
 
     def list(
         self,

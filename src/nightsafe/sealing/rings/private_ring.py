@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import shake_256
-from pathlib import Path
 from typing import Final, Literal, Self
 
 import msgspec
@@ -12,7 +11,7 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from nightsafe.sealing import files
+from nightsafe.sealing.key_file import KeyFile
 from nightsafe.sealing.rings import ring_file
 from nightsafe.sealing.rings.public_ring import PublicKey, PublicRing
 from nightsafe.sealing.rings.ring_file import State, problem
@@ -98,7 +97,7 @@ class PrivateKey:
         return replace(self, public=replace(self.public, state=state))
 
 
-class PrivateRing:
+class PrivateRing(KeyFile):
     """One primary key, and older keys by id. Rings are immutable: a change returns a new ring.
 
     Args:
@@ -111,6 +110,7 @@ class PrivateRing:
     """
 
     __slots__ = ("_by_id", "keys", "number")
+    is_private = True
 
     def __init__(self, keys: Iterable[PrivateKey], source: str = "private ring", number: int = 0) -> None:
         self.keys: Final = tuple(keys)
@@ -199,27 +199,10 @@ class PrivateRing:
         ring_file.check_number(source, file.format, file.number)
         return cls([_key(entry, source) for entry in file.keys], source, file.number)
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a ring from a file that no other user can access.
-
-        Raises:
-            NightsafeError: INVALID, with the path and what is wrong, never with a key.
-        """
-        return cls.decode(files.read(path, private=True), str(path))
-
     def encode(self) -> bytes:
         """Return the ring as a file's bytes, with the private keys in the clear."""
         entries = [_Entry(key.id, key.public.suite, key.state, key.private.reveal()) for key in self.keys]
         return ring_file.encode(_File(format=_FORMATS[bool(self.number)], number=self.number, keys=entries))
-
-    def save(self, path: Path, *, replace: bool = False) -> None:
-        """Write the ring to a file of mode 0600, whole or not at all.
-
-        Raises:
-            NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
-        """
-        files.write(path, self.encode(), private=True, replace=replace)
 
     def _require_not_primary(self, key_id: str) -> PrivateKey:
         """Return the key with this id; raise NightsafeError INVALID if it is the primary or missing."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final, Literal, Self
 
 import msgspec
@@ -10,8 +9,8 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from nightsafe.sealing import files
 from nightsafe.sealing.encoding import short_id
+from nightsafe.sealing.key_file import KeyFile
 from nightsafe.sealing.rings import ring_file
 from nightsafe.sealing.rings.lineage import Identity, Lineage, check_lineage, primary_digest
 from nightsafe.sealing.rings.ring_file import State, problem
@@ -89,7 +88,7 @@ class PublicKey:
         return cls(key_id(suite, public), suite, state, public, loaded)
 
 
-class PublicRing:
+class PublicRing(KeyFile):
     """One primary key that values are sealed to, and older keys by id.
 
     Args:
@@ -103,6 +102,7 @@ class PublicRing:
     """
 
     __slots__ = ("_by_id", "keys", "lineage", "number", "primary")
+    is_private = False
 
     def __init__(
         self,
@@ -244,15 +244,6 @@ class PublicRing:
             raise problem(source, "wrong or missing field at $.lineage")
         return cls([_key(entry, source) for entry in file.keys], source, file.number, file.lineage)
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a ring from a file that no other user can write to.
-
-        Raises:
-            NightsafeError: INVALID, with the path and what is wrong.
-        """
-        return cls.decode(files.read(path, private=False), str(path))
-
     def encode(self) -> bytes:
         """Return the ring as a file's bytes."""
         file_format: _Format = "nightsafe-public-ring/1" if not self.number else "nightsafe-public-ring/2"
@@ -285,14 +276,6 @@ class PublicRing:
     def _entries(self) -> list[_Entry]:
         """Return the keys as file entries."""
         return [_Entry(key.id, key.suite, key.state, key.public) for key in self.keys]
-
-    def save(self, path: Path, *, replace: bool = False) -> None:
-        """Write the ring to a file of mode 0644, whole or not at all.
-
-        Raises:
-            NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
-        """
-        files.write(path, self.encode(), private=False, replace=replace)
 
 
 def _load(suite: Suite, public: bytes) -> LoadedPublicKey:

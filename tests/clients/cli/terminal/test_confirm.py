@@ -17,7 +17,7 @@ from nightsafe.cli.main import cli
 from nightsafe.cli.terminal import confirm
 from nightsafe.sealing.rings.private_ring import PrivateRing
 
-ASKING = {"confirm", "confirm_put", "confirm_all", "confirm_known", "ready_key"}
+ASKING = {"confirm", "confirm_put", "confirm_all", "confirm_known", "prepare_key"}
 KEY = ("--algorithm", "HMAC", "--no-fingerprint")
 
 EXAMPLES = {

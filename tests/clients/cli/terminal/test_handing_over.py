@@ -41,7 +41,7 @@ MAKERS = {"new_token", "new_key", "new_service_key"}
 
 def test_every_command_that_prints_a_credential_has_an_example() -> None:
     """Each command that prints the only copy of a credential has an example above, so all tests below cover it."""
-    assert EXAMPLES.keys() == commands_that_name("handing_over")
+    assert EXAMPLES.keys() == commands_that_name("print_before_storing")
 
 
 def functions(tree: ast.AST) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
