@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -38,6 +39,13 @@ def pytest_configure() -> None:
 def pytest_report_header() -> str:
     """Show the effort of the tests."""
     return f"effort: {effort.EFFORT}"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Yield a directory whose path is short enough for unix sockets."""
+    with TemporaryDirectory(prefix="ns-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session", autouse=True)

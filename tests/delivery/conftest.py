@@ -1,6 +1,6 @@
 """Fixtures of the delivery tests: delivery sides that have started with the real workerd."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,13 +16,6 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_HERE) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Yield a directory whose path is short enough for unix sockets."""
-    with TemporaryDirectory(prefix="ns-") as name:
-        yield Path(name)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -5,9 +5,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from tests.delivery.scene import HELLO, Scene, text, workerd
@@ -28,13 +27,6 @@ for place in sys.argv[1:]:
         except OSError:
             pass
 """
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Yield a directory with a path short enough for unix sockets."""
-    with TemporaryDirectory(prefix="ns-") as name:
-        yield Path(name)
 
 
 async def test_the_control_socket_has_no_name(folder: Path) -> None:

@@ -6,9 +6,8 @@ import shutil
 import subprocess
 import sys
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from msgspec.structs import replace
@@ -42,13 +41,6 @@ CODE = """
     await crypto.subtle.sign("HMAC", env.RAW, new Uint8Array(1));
     return new Response(env.TOKEN.slice(0, 7));
   } };"""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Yield a directory with a path short enough for unix sockets."""
-    with TemporaryDirectory(prefix="ns-") as name:
-        yield Path(name)
 
 
 @pytest.fixture

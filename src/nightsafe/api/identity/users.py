@@ -1,7 +1,8 @@
 """Serves `/user`, `/accounts`, `/accounts/{account_id}` and `/memberships`."""
 
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from nightsafe.api.http.envelope import Reply, success
 from nightsafe.api.http.paging import fields_of, page_of, page_reply
@@ -13,6 +14,8 @@ from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import parse_policies
 from nightsafe.services.identity.users import Users
 from nightsafe.store.identities import Account, Membership
+
+T = TypeVar("T")
 
 _MAX_PER_PAGE = 50
 _ACCEPTED = "accepted"
@@ -41,10 +44,7 @@ def resources(users: Users) -> list[Resource]:
         fields = fields_of(call.query)
         principal = call.caller.principal
         matching = [account for account in await users.accounts(principal) if _is_named(account, fields.get("name"))]
-        if fields.get("direction") == "desc":
-            matching.reverse()
-        page = page_of(fields, _MAX_PER_PAGE)
-        return page_reply([_account(account) for account in page.of(matching)], page, len(matching))
+        return _page_reply(matching, fields, _account)
 
     async def account(call: Call) -> Reply:
         """GET /accounts/{account_id}."""
@@ -57,10 +57,7 @@ def resources(users: Users) -> list[Resource]:
         matching = [pair for pair in await users.memberships(call.caller.principal) if _is_named(pair[1], name)]
         if fields.get("status", _ACCEPTED) != _ACCEPTED:
             matching = []
-        if fields.get("direction") == "desc":
-            matching.reverse()
-        page = page_of(fields, _MAX_PER_PAGE)
-        return page_reply([_membership(*pair) for pair in page.of(matching)], page, len(matching))
+        return _page_reply(matching, fields, lambda pair: _membership(*pair))
 
     return [
         Resource("GET", "/client/v4/user", Action.READ_USER, user),
@@ -68,6 +65,14 @@ def resources(users: Users) -> list[Resource]:
         Resource("GET", "/client/v4/accounts/{account_id}", Action.READ_ACCOUNT, account),
         Resource("GET", "/client/v4/memberships", None, memberships, unknown=Code.AUTHENTICATION_FAILED),
     ]
+
+
+def _page_reply(items: list[T], fields: dict[str, str], to_json: Callable[[T], dict[str, Any]]) -> Reply:
+    """Return the page of a list that a query asks for, in its direction."""
+    if fields.get("direction") == "desc":
+        items.reverse()
+    page = page_of(fields, _MAX_PER_PAGE)
+    return page_reply([to_json(item) for item in page.of(items)], page, len(items))
 
 
 def _is_named(account: Account, name: str | None) -> bool:
