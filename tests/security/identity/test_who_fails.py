@@ -133,7 +133,7 @@ def test_a_request_names_one_host(server: Server, what: str) -> None:
 
 @pytest.mark.parametrize("what", LAST)
 def test_a_body_that_could_end_in_two_places(server: Server, what: str) -> None:
-    """A request whose body could end in two places is the last on its connection.
+    """After a request whose body's end is ambiguous, the server closes the connection.
 
     The server does not read the bytes after it as a request (RFC 9112, 6.3).
     """
