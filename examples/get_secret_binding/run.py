@@ -1,4 +1,4 @@
-"""Reads a secret binding through the official SDK, which only environment variables point at a new, temporary server.
+"""Reads a secret with the official SDK. Environment variables alone point the SDK at a temporary server.
 
 Deletes the safe at the end, so that the first safe that you keep is the one that `nightsafe init` makes.
 """

@@ -45,8 +45,9 @@ def main() -> None:
 def use(running: "subprocess.Popen[str]", credentials: dict[str, str]) -> None:
     """Upload the Worker, send it a request, change a secret, and send another request.
 
-    Args: running: the `nightsafe run` process; its first two lines of output name the URLs of the API and of the
-    Workers. credentials: the JSON that `nightsafe init` printed.
+    Args:
+        running: the `nightsafe run` process; its first two lines of output name the URLs of the API and the Workers.
+        credentials: the JSON that `nightsafe init` printed.
     """
     lines = [running.stdout.readline() if running.stdout else "" for _ in range(2)]
     if not all(lines):

@@ -98,7 +98,7 @@ def test_rights_outlast_a_membership(own_api: Api) -> None:
 
 def test_guessing_goes_on(own_api: Api) -> None:
     """An address that fails to authenticate too often gets no reasons for a minute, but can go on guessing: the
-    server still looks up each credential.
+    API process still looks up each credential.
     """
     door = with_rate_limits(own_api.app, Limits(auth_failures=3))
     wrong = [(b"authorization", b"Bearer " + new_token().encode())]

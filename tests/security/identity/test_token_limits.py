@@ -84,7 +84,7 @@ def test_an_id_wins_over_a_name(own_api: Api) -> None:
 
 
 def test_checking_policies_is_bounded_work(api: Api) -> None:
-    """The work of checking a token's policies is bounded, and is never a product of two sizes that a caller chooses.
+    """The work of checking a token's policies is bounded, and grows linearly with the sizes that a caller chooses.
 
     Twenty policies of 51 scripts each are refused; a check against 600 patterns takes fewer than a hundred calls.
     """

@@ -108,8 +108,8 @@ def test_clients_behind_an_unnamed_proxy(server: Server, wire: Wire) -> None:
 
 
 def test_a_trusted_proxy_is_believed(server: Server, wire: Wire) -> None:
-    """The server believes a trusted proxy's header about its client: the proxy must append the address that connected
-    to it.
+    """The API process believes a trusted proxy's header about its client: the proxy must append the address that
+    connected to it.
 
     A proxy that passes the header on unchanged lets a client claim any address.
     """
@@ -133,7 +133,7 @@ def test_a_request_names_one_host(server: Server, what: str) -> None:
 
 @pytest.mark.parametrize("what", LAST)
 def test_a_body_that_could_end_in_two_places(server: Server, what: str) -> None:
-    """A request whose body could end in two places is the last on its connection.
+    """After a request whose body's end is ambiguous, the API process closes the connection.
 
     The server does not read the bytes after it as a request (RFC 9112, 6.3).
     """

@@ -262,7 +262,7 @@ except PermissionError:
 
 
 def test_a_system_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without Landlock, nothing keeps the serving processes from their user's files and ports; the log says so."""
+    """Without Landlock, nothing keeps the API process from its user's files and ports; the log says so."""
     monkeypatch.setattr(landlock, "_CREATE_RULESET", -1)
 
     assert (0, 0) == (landlock.version(), landlock.restrict(landlock.Allowed(read=())))

@@ -1,4 +1,4 @@
-"""Attacks with the database, a backup file, the keys and the serving machine."""
+"""Attacks with the database, a backup file, the keys and the API's machine."""
 
 import base64
 import json
@@ -153,8 +153,8 @@ def test_records_are_deleted_and_put_back(rotation: Rotation) -> None:
 
 
 def test_the_signing_key_makes_values(rotation: Rotation) -> None:
-    """With a `nightsafe backup` file and write access to the database, an attacker can put values of their own in any
-    place, but cannot read a value.
+    """With a `nightsafe backup` file and write access to the database, an attacker can put values of the attacker's
+    choice in any place, but cannot read a value.
 
     The attacker has the public ring and the signing key.
     """
@@ -167,8 +167,8 @@ def test_the_signing_key_makes_values(rotation: Rotation) -> None:
 
 
 def test_a_machine_sees_later_values(rotation: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With full control of the serving machine, an attacker can read the signing key, and every value that is put
-    from then on, but cannot read a value that was put before: the private ring is not there.
+    """With full control of the API's machine, an attacker can read the signing key, and every value that is put from
+    then on, but cannot read a value that was put before: the private ring is not there.
 
     The attacker controls the process that seals.
     """
@@ -187,8 +187,8 @@ def test_a_machine_sees_later_values(rotation: Rotation, monkeypatch: pytest.Mon
 
 
 def test_a_machine_has_no_private_ring(planted: Planted) -> None:
-    """With full control of the serving machine, an attacker can read the signing key, and every value that is put
-    from then on, but cannot read a value that was put before: the private ring is not there.
+    """With full control of the API's machine, an attacker can read the signing key, and every value that is put from
+    then on, but cannot read a value that was put before: the private ring is not there.
 
     No file that serving needs contains the private ring, and neither does the memory of the process; both contain the
     signing key.

@@ -168,7 +168,7 @@ def _leaves_a_copy(path: Path, seed: int) -> bool:
 
 
 def test_an_answer_comes_after_the_disk(tmp_path: Path) -> None:
-    """The server answers a write after its transaction, with the audit entry, is on disk.
+    """The API process answers a write only after its transaction, with the audit entry, is on disk.
 
     On a disk that makes no data durable, no write gets a 200. An answered write, with its audit entry, is there even
     if the process ends at that very moment.

@@ -67,13 +67,15 @@ def test_a_settings_file_in_the_directory_cannot_redirect(tmp_path: Path, monkey
 
 
 def test_the_first_ring_is_believed(tmp_path: Path) -> None:
-    """A client believes the first ring that it sees, and also a server that says at first that it has no ring."""
+    """A client trusts the first ring that it sees. If a server says at first that it has no ring, the client
+    believes that too.
+    """
     assert FOREIGN.primary.id in sent(tmp_path / "known", offered(FOREIGN), answer(SECRET))
     assert VALUE in sent(tmp_path / "other", refusal(404, 7003), answer(SECRET))
 
 
 def test_a_first_signer_is_believed(tmp_path: Path) -> None:
-    """For a known ring without a signer, as older safes have, a client believes the first signer that the server
+    """For a known ring without a signer, as older safes have, a client trusts the first signer that the server
     names.
     """
     known = tmp_path / "known"

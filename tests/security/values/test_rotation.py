@@ -134,9 +134,9 @@ def _sealed(rotation: Rotation, mark: str, value: bytes) -> bytes:
 
 
 def test_values_can_be_replaced(rotation: Rotation) -> None:
-    """When a value is resealed, the API checks the caller, the place and the key; it cannot check that the content is
-    the same. With a resealing token, values under an older key can be replaced with other values; the audit log shows
-    it, but no version does.
+    """When a value is resealed, the API checks the caller, the place and the key; it cannot check that the content
+    is the same. A caller with a resealing token can replace values under an older key with other values; the audit
+    log shows it, but no version does.
     """
     versions = rotation.api.send("GET", f"{secrets_of('worker').removesuffix('/secrets')}/versions").body
 
@@ -167,7 +167,7 @@ def test_a_resealing_token_gets_no_value(rotation: Rotation) -> None:
 
 
 def test_access_to_the_database_stops_writes(rotation: Rotation) -> None:
-    """With write access to the database, keys can be marked as retired, which stops writes."""
+    """An attacker with write access to the database can mark keys as retired, which stops writes."""
     rotation.meddle("INSERT INTO retired_keys VALUES (?, 1)", rotation.primary)
 
     assert 503 == rotation.api.json_anyhow("PUT", secrets_of("worker"), text("LATE", "x")).status

@@ -80,7 +80,7 @@ def test_the_search_finds_plain_text(planted: Planted) -> None:
 
 
 def test_no_core_file(planted: Planted) -> None:
-    """The serving process writes no core file (`RLIMIT_CORE`)."""
+    """The API process writes no core file (`RLIMIT_CORE`)."""
     limits = Path(f"/proc/{planted.server.pid}/limits").read_text()
 
     assert ["0", "0"] == next(line for line in limits.splitlines() if "core file" in line).split()[4:6]
@@ -107,7 +107,7 @@ def test_serve_does_not_read_the_private_ring(planted: Planted) -> None:
 
 
 def test_no_object_keeps_a_value(api: Api) -> None:
-    """A value is in the serving process during one request only, from the last byte of the body until the value is
+    """A value is in the API process during one request only, from the last byte of the body until the value is
     sealed.
 
     After the answer, no object that Python knows of contains the value.

@@ -120,7 +120,7 @@ def sent_to(server: Server) -> int:
 
 
 def test_some_are_left(server: Server) -> None:
-    """After a serving process has received hundreds of values of mixed lengths, its memory may still hold a fifth of
+    """After an API process has received hundreds of values of mixed lengths, its memory may still hold a fifth of
     them: Python does not overwrite freed memory until it needs it again.
 
     Each value is counted once, however often the memory contains it.
@@ -132,8 +132,8 @@ def test_some_are_left(server: Server) -> None:
 
 
 def test_none_are_left(overwriting: Server) -> None:
-    """With `PYTHONMALLOC=debug` in the environment, all memory that Python frees in the serving process is
-    overwritten too.
+    """With `PYTHONMALLOC=debug` in the environment, all memory that Python frees in the API process is overwritten
+    too.
     """
     assert sent_to(overwriting) > 200
     assert [] == left(overwriting.pid)

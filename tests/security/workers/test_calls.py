@@ -49,8 +49,8 @@ def answered(asked: list[Asked]) -> set[str]:
 
 
 def test_reading_gives_no_value(planted: Planted) -> None:
-    """With a token that may read, an attacker can see names, kinds, algorithms and usages of secrets, and when and by
-    whom each was last set, but cannot get any value: no call returns one.
+    """With a token that may read, an attacker can see names, kinds, algorithms and usages of secrets, who last set
+    each, and when, but cannot get any value: no call returns one.
     """
     with planted.wire(token(planted, *READING)) as wire:
         asked = list(ask_all(wire, names_there(planted), writes=False))
@@ -127,9 +127,9 @@ def check_little_is_told(told: dict[str, bytes]) -> None:
 
 
 def test_a_delivery_token_is_for_delivery(planted: Planted) -> None:
-    """With a delivery token, an attacker can fetch the code, the sealed values and their names of one account, report
-    what is served, and have uploads refused, but cannot get a value, write anything else, or read more of the account
-    than its name and its public ring.
+    """With a delivery token, an attacker can fetch the code, the sealed values and their names of one account,
+    report what is served, and make the API refuse uploads, but cannot get a value, write anything else, or read
+    more of the account than its name and its public ring.
     """
     check_little_is_told(refused_but(planted, "Nightsafe Delivery", Action.DELIVER))
     with planted.wire(token(planted, "Nightsafe Delivery")) as wire:
@@ -154,8 +154,8 @@ def test_a_resealing_token_is_for_resealing(planted: Planted) -> None:
 
 def test_a_delivery_token_has_uploads_refused(tmp_path: Path) -> None:
     """With a delivery token, an attacker can fetch the code, the sealed values and their names of one account, report
-    what is served, and have uploads refused, but cannot get a value, write anything else, or read more of the account
-    than its name and its public ring.
+    what is served, and make the API refuse uploads, but cannot get a value, write anything else, or read more of the
+    account than its name and its public ring.
 
     The holder of the token gets the upload to check with the runtime, and reports a problem.
     """

@@ -41,7 +41,7 @@ def said(served: Run) -> list[str]:
 
 
 def test_the_api_cannot_read_the_private_ring(served: Run) -> None:
-    """Under `nightsafe run`, Landlock keeps the API's process from reading the private ring.
+    """Under `nightsafe run`, Landlock keeps the API process from reading the private ring.
 
     The process runs as a user who may read the file, and could read it before it confined itself.
     """
@@ -61,8 +61,8 @@ def database(served: Run) -> Iterator[sqlite3.Connection]:
 
 
 def test_an_older_record_is_served(served: Run) -> None:
-    """With write access to the database, an older signed record can be put back in its own place, and Nightsafe
-    serves it.
+    """An attacker with write access to the database can put an older signed record back in its own place, and
+    Nightsafe serves it.
     """
     with wire_of(served) as wire:
         upload(wire, "back", HELLO, secret("TOKEN", "older"))
