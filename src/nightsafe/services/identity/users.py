@@ -1,4 +1,4 @@
-"""What a caller can read about itself: its user, the accounts it has access to, and the user's memberships.
+"""Reads a caller's own user, the accounts that it has access to, and the user's memberships.
 
 Source: `user`, `accounts` and `memberships` in the Cloudflare v4 API's specification.
 """

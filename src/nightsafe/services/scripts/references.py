@@ -34,7 +34,7 @@ _NAMESPACE: Final = "dispatch_namespace"
 """The member that names the dispatch namespace of the script with the Durable Objects."""
 
 _CONSUMERS: Final = ("tail_consumers", "streaming_tail_consumers")
-_MOST_NAMED: Final = 20
+_MAX_NAMED: Final = 20
 
 
 class Reference(Struct, frozen=True):
@@ -121,13 +121,13 @@ class References:
         ]
         referrers += [(producer, "as its tail consumer") for producer in await _producers(ref, candidates)]
         visible = [f"'{script.path}' {how}" for script, how in dict.fromkeys(referrers) if is_visible(script)]
-        more = len(dict.fromkeys(referrers)) - len(visible[:_MOST_NAMED])
+        more = len(dict.fromkeys(referrers)) - len(visible[:_MAX_NAMED])
         if not referrers and max(len(candidates.bindings), len(candidates.settings)) >= MAX_CANDIDATES:
             advice = "too many to check whether it is needed; add ?force=true to delete it anyway"
             raise NightsafeError(Code.SCRIPT_IN_USE, f"{MAX_CANDIDATES} bindings or more name it, {advice}")
         if not referrers:
             return candidates
-        named = ", ".join([*visible[:_MOST_NAMED], *([f"{more} more"] if more else [])])
+        named = ", ".join([*visible[:_MAX_NAMED], *([f"{more} more"] if more else [])])
         advice = "remove these references first, or add ?force=true to delete it and break them"
         raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {advice}")
 

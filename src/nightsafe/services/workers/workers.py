@@ -127,7 +127,7 @@ class Workers:
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and any error that `Previews.seal` and
-                `Previews.edit` raise.
+                `Previews.base_config_edit` raise.
         """
         await self._targets.check_settings(caller, script.ref, msgspec.json.encode(patch.own))
         put = () if patch.previews is None else await self._previews.seal(caller, script.ref, patch.previews)

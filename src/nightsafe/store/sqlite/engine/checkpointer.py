@@ -99,7 +99,7 @@ class Checkpointer:
         frames = self._index.frames()
         if frames < self._limit:
             self._tried = 0
-            self._condition.over(LOG_HELD)
+            self._condition.end_trouble(LOG_HELD)
         elif not self._idle.is_set():
             if frames >= self._limit * _LONG_FACTOR:
                 await in_thread(self._idle.wait, _PAUSE_SECONDS)
@@ -133,7 +133,7 @@ class Checkpointer:
             megabytes, held, most = (
                 pages * PAGE_BYTES >> 20 for pages in (frames, self._index.uncopied(), self.most)
             )
-            self._condition.trouble(
+            self._condition.begin_trouble(
                 LOG_HELD,
                 f"the write-ahead log is {megabytes} MB long; {held} MB of it cannot be copied into the database "
                 f"while another process reads it in one long transaction; at {most} MB, writes are refused",
