@@ -93,7 +93,7 @@ async def test_a_long_reader_cannot_grow_the_log_without_limit(path: Path, monke
     are stored, and the writer itself never copies more than a few pages at a time.
     """
     monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
-    monkeypatch.setattr(store_module, "LOG_MOST", 1000)
+    monkeypatch.setattr(store_module, "MAX_LOG_PAGES", 1000)
     monkeypatch.setattr(checkpointer, "_MAX_WRITER_PAGES", 100)
     store = SqliteStore.open(path, create=True)
     copied: list[int] = []

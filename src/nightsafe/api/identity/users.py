@@ -1,4 +1,4 @@
-"""Serves `/user`, `/accounts`, `/accounts/{account_id}` and `/memberships`."""
+"""Serves `/user` and `/memberships`."""
 
 import hashlib
 from typing import Any
@@ -8,13 +8,13 @@ from nightsafe.api.http.paging import fields_of, page_of, page_reply
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.times import format_time
+from nightsafe.api.identity.accounts import MAX_PER_PAGE, is_named, to_json
 from nightsafe.errors import Code
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import parse_policies
 from nightsafe.services.identity.users import Users
 from nightsafe.store.identities import Account, Membership
 
-_MAX_PER_PAGE = 50
 _ACCEPTED = "accepted"
 
 
@@ -36,54 +36,22 @@ def resources(users: Users) -> list[Resource]:
             }
         )
 
-    async def accounts(call: Call) -> Reply:
-        """GET /accounts."""
-        fields = fields_of(call.query)
-        principal = call.caller.principal
-        matching = [account for account in await users.accounts(principal) if _is_named(account, fields.get("name"))]
-        if fields.get("direction") == "desc":
-            matching.reverse()
-        page = page_of(fields, _MAX_PER_PAGE)
-        return page_reply([_account(account) for account in page.of(matching)], page, len(matching))
-
-    async def account(call: Call) -> Reply:
-        """GET /accounts/{account_id}."""
-        return success(_account(await users.account(call.account_id)))
-
     async def memberships(call: Call) -> Reply:
         """GET /memberships."""
         fields = fields_of(call.query)
         name = fields.get("account.name", fields.get("name"))
-        matching = [pair for pair in await users.memberships(call.caller.principal) if _is_named(pair[1], name)]
+        matching = [pair for pair in await users.memberships(call.caller.principal) if is_named(pair[1], name)]
         if fields.get("status", _ACCEPTED) != _ACCEPTED:
             matching = []
         if fields.get("direction") == "desc":
             matching.reverse()
-        page = page_of(fields, _MAX_PER_PAGE)
+        page = page_of(fields, MAX_PER_PAGE)
         return page_reply([_membership(*pair) for pair in page.of(matching)], page, len(matching))
 
     return [
         Resource("GET", "/client/v4/user", Action.READ_USER, user),
-        Resource("GET", "/client/v4/accounts", None, accounts),
-        Resource("GET", "/client/v4/accounts/{account_id}", Action.READ_ACCOUNT, account),
         Resource("GET", "/client/v4/memberships", None, memberships, unknown=Code.AUTHENTICATION_FAILED),
     ]
-
-
-def _is_named(account: Account, name: str | None) -> bool:
-    """Tell whether an account has the requested name, if one is requested."""
-    return name is None or account.name == name
-
-
-def _account(account: Account) -> dict[str, Any]:
-    """Return an account as lists show it."""
-    return {
-        "id": account.id,
-        "name": account.name,
-        "type": "standard",
-        "settings": {"enforce_twofactor": False},
-        "created_on": format_time(account.created_on),
-    }
 
 
 def _membership(membership: Membership, account: Account) -> dict[str, Any]:
@@ -100,7 +68,7 @@ def _membership(membership: Membership, account: Account) -> dict[str, Any]:
     ]
     return {
         "id": hashlib.sha256(sides).hexdigest()[:32],
-        "account": _account(account),
+        "account": to_json(account),
         "roles": [PERMISSION_GROUPS[group].name for group in dict.fromkeys(groups) if group in PERMISSION_GROUPS],
         "status": _ACCEPTED,
         "permissions": {},

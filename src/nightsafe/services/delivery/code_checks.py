@@ -34,8 +34,9 @@ class _AccountChecks:
     Attributes:
         checks: the checks that no process has taken.
         verdicts: by check ID, a future for the verdict.
-        here: how many processes are waiting for a check at this moment.
-        left_at: when the last of them was answered.
+        new_check: set when a check arrives.
+        active_checkers: how many processes are waiting for a check at this moment.
+        last_seen_at: when the last of them was answered.
     """
 
     def __init__(self) -> None:

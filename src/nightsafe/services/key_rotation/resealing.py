@@ -1,8 +1,8 @@
 """Reseals values after a rotation of recipient keys: hands out values under older keys, and stores the new records.
 
 The API process cannot open a value. A delivery process can: it requests values under older keys and returns them
-sealed to the primary key. Each new record replaces the record that it was made from, if that is still stored, and gets
-a new signature for the same place. This makes no version, so no script is delivered again because of it.
+sealed to the primary key. Each new record replaces the record that it was made from, if that is still stored, and
+gets a new signature for the same place. This makes no version, so no script is delivered again because of it.
 """
 
 import asyncio
@@ -132,8 +132,8 @@ class Resealing:
             signed.append(Resealed(mark=value.mark, before=before.sealed, sealed=record, key_id=key_id))
             places.append(_name_in_log(before))
             await asyncio.sleep(0)  # a check and a signature hold the interpreter for a fifth of a millisecond
-        done = await self._commit(caller, account_id, signed, places) if signed else 0
-        return ResealingResult(resealed=done, changed=len(values) - refused - done, refused=refused)
+        resealed = await self._commit(caller, account_id, signed, places) if signed else 0
+        return ResealingResult(resealed=resealed, changed=len(values) - refused - resealed, refused=refused)
 
     def _is_old(self, value: StoredValue) -> bool:
         """Return whether a value must be resealed. A caller's value may replace only such a value."""
