@@ -31,7 +31,7 @@ class WriteBatch:
         began: whether the COMMIT was begun.
         committed: whether the COMMIT succeeded.
         error: why it did not.
-        lost: why the transaction may be lost although the COMMIT succeeded.
+        files_lost_error: why the transaction may be lost although the COMMIT succeeded.
     """
 
     def __init__(self, batch: Sequence[PendingChange]) -> None:
