@@ -142,7 +142,7 @@ class SqliteStore(Reads, IdentityReads, ContentReads, ReferenceReads, BundleRead
             writer_failures=self._condition.writer_failures,
             log_bytes=self._index.frames() * PAGE_BYTES,
             log_held_bytes=self._index.uncopied() * PAGE_BYTES,
-            log_most_bytes=self._log.most * PAGE_BYTES,
+            log_most_bytes=self._log.max_pages * PAGE_BYTES,
         )
 
     def failures(self) -> int:
