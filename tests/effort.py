@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import settings
 
-_LEAST: Final = {"fast": 5, "quick": 25, "thorough": 100, "random": 100}
+_LEAST: Final = {"fast": 5, "quick": 10, "thorough": 100, "random": 100}
 _PART: Final = {"fast": 60, "quick": 10, "thorough": 1, "random": 1}
 
 EFFORT: Final = os.environ.get("NIGHTSAFE_TEST_EFFORT", "thorough")

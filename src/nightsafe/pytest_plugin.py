@@ -117,7 +117,7 @@ def _environ() -> dict[str, str]:
 
 def _command(*arguments: str) -> dict[str, str]:
     """Run a `nightsafe` command and return the JSON that it prints."""
-    done = subprocess.run(  # noqa: S603 - this interpreter
+    process = subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-m", "nightsafe", *arguments, "--json"],
         env=_environ(),
         stdin=subprocess.DEVNULL,
@@ -126,9 +126,9 @@ def _command(*arguments: str) -> dict[str, str]:
         timeout=_START_SECONDS,
         check=False,
     )
-    if done.returncode:
-        pytest.fail(f"nightsafe {arguments[0]} failed: {done.stderr}", pytrace=False)
-    printed: dict[str, str] = json.loads(done.stdout)
+    if process.returncode:
+        pytest.fail(f"nightsafe {arguments[0]} failed: {process.stderr}", pytrace=False)
+    printed: dict[str, str] = json.loads(process.stdout)
     return printed
 
 

@@ -56,7 +56,7 @@ def untrusted_folder_reason(path: Path) -> str | None:
 def _owned_by_another(path: Path, status: os.stat_result) -> str | None:
     """Return why a file or directory is refused for its owner, or None.
 
-    The owner can change its mode, and so its contents, whatever the mode is now.
+    The owner of a file can always change its mode, and so its contents.
     """
     if status.st_uid not in {os.geteuid(), 0}:
         return f"{path} belongs to user {status.st_uid}, not to you"

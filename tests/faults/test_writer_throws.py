@@ -116,9 +116,9 @@ async def long(store: SqliteStore, _: Path) -> dict[str, Code | None]:
     found = await written(store, "COPYING", 2)
     store._log._idle.set()
     found |= await written(store, "LITTLE", 2)
-    store._log.most, store._log._limit = 1, 4000
+    store._log.max_pages, store._log._limit = 1, 4000
     found |= await written(store, "MOST", 2)
-    store._log.most = 64_000
+    store._log.max_pages = 64_000
     return found
 
 

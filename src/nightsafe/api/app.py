@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nightsafe.api import health
-from nightsafe.api.delivery import bundles, code_checks, processes
+from nightsafe.api.delivery import bundles, change_feed, code_checks, processes
 from nightsafe.api.dispatch import namespaces
 from nightsafe.api.http.envelope import FIXED_HEADERS, in_envelope
 from nightsafe.api.http.path import decode_segment
 from nightsafe.api.http.routing import address_of, router
-from nightsafe.api.identity import tokens, users
+from nightsafe.api.identity import accounts, tokens, users
 from nightsafe.api.key_rotation import public_ring, resealing
 from nightsafe.api.pages import projects
 from nightsafe.api.scripts import content, references, scripts, service_environments, settings, triggers
@@ -46,6 +46,7 @@ _PAGES = (
     projects.resources,
     stores.resources,
     routes.resources,
+    change_feed.resources,
     bundles.resources,
     resealing.resources,
     processes.resources,
@@ -81,6 +82,7 @@ class App:
             *scripts.resources(services),
             *tokens.resources(services.tokens),
             *users.resources(services.users),
+            *accounts.resources(services.accounts),
             *public_ring.resources(safe),
             *(resource for page in _PAGES for resource in page(services)),
             *secret_versions.resources(services.secret_versions),

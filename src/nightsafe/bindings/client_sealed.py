@@ -82,10 +82,10 @@ def parse_sealed(fields: dict[str, Any], at: str, *plain: str) -> SealedByClient
 
 def _decoded(encrypted: str, at: str) -> bytes:
     """Decode the base64 of a sealed value."""
-    here = pointer_to(at, ENCRYPTED)
+    pointer = pointer_to(at, ENCRYPTED)
     if len(encrypted) > MAX_ENCRYPTED_CHARACTERS:
-        raise NightsafeError(Code.INVALID, f"'{ENCRYPTED}' is over {MAX_ENCRYPTED_CHARACTERS} characters", here)
+        raise NightsafeError(Code.INVALID, f"'{ENCRYPTED}' is over {MAX_ENCRYPTED_CHARACTERS} characters", pointer)
     try:
         return b64decode(encrypted, validate=True)
     except (binascii.Error, ValueError):
-        raise NightsafeError(Code.INVALID, f"'{ENCRYPTED}' is not base64", here) from None
+        raise NightsafeError(Code.INVALID, f"'{ENCRYPTED}' is not base64", pointer) from None

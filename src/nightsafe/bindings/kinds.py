@@ -67,3 +67,11 @@ MEMBERLESS_KINDS = frozenset(
     }
 )
 """Types that need no members other than `name` and `type`: such a binding is created if it does not exist."""
+
+SCRIPT_REFERENCES: dict[str, tuple[str, ...]] = {
+    "dispatch_namespace": ("outbound", "worker", "service"),
+    "durable_object_namespace": ("script_name",),
+    "service": ("service",),
+    "workflow": ("script_name",),
+}
+"""The types that refer to a script, each with the path of members to the script's name."""

@@ -1,25 +1,44 @@
-"""Derives the public metadata that a sealed value is bound to from the JSON that reads show of a binding."""
+"""Derives the public metadata that a sealed value is bound to. A value opens only with exactly the same bytes."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 import rfc8785
 
-_KEY_METADATA = ("format", "algorithm", "usages")
+KEY_METADATA: Final = ("format", "algorithm", "usages")
+"""The members of a `secret_key` binding that describe its key without containing it."""
 
 
-def public_metadata_of(kind: str, shown: bytes | msgspec.Raw) -> bytes:
-    """Return the metadata as canonical JSON (RFC 8785), or b"" for a type that has no metadata.
+def key_metadata(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a `secret_key` binding that describe its key.
+
+    Raises:
+        KeyError: when a member is missing.
+    """
+    return {member: fields[member] for member in KEY_METADATA}
+
+
+def canonical_metadata(fields: Mapping[str, Any]) -> bytes:
+    """Return the metadata of a `secret_key` binding as canonical JSON (RFC 8785).
+
+    Raises:
+        KeyError: when a member is missing.
+    """
+    return rfc8785.dumps(key_metadata(fields))
+
+
+def public_metadata_of(kind: str, public_json: bytes | msgspec.Raw) -> bytes:
+    """Return a binding's metadata as canonical JSON (RFC 8785), or b"" for a type that has no metadata.
 
     Args:
         kind: the binding's `type`.
-        shown: the JSON object that reads return.
+        public_json: the JSON object that reads return.
 
     Raises:
-        msgspec.MsgspecError: when `shown` is not a JSON object.
+        msgspec.MsgspecError: when `public_json` is not a JSON object.
         KeyError: when a member is missing.
     """
     if kind != "secret_key":
         return b""
-    fields = msgspec.json.decode(shown, type=dict[str, Any])
-    return rfc8785.dumps({member: fields[member] for member in _KEY_METADATA})
+    return canonical_metadata(msgspec.json.decode(public_json, type=dict[str, Any]))

@@ -6,10 +6,10 @@ Source: `bindings` of the script upload in the Cloudflare v4 API's specification
 from typing import Any, ClassVar
 
 import msgspec
-import rfc8785
 from msgspec import Struct
 
 from nightsafe.bindings.client_sealed import SealedByClient
+from nightsafe.bindings.metadata import KEY_METADATA, canonical_metadata
 from nightsafe.secret_value import SecretValue
 
 SECRET_KINDS = frozenset({"secret_text", "secret_key"})
@@ -58,11 +58,11 @@ class SecretKey(Struct, frozen=True):
 
     def public_metadata(self) -> bytes:
         """Return the public metadata that the seal is bound to, as canonical JSON (RFC 8785)."""
-        return rfc8785.dumps(self._metadata())
+        return canonical_metadata(self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         """Return the members that describe the key without containing it."""
-        return {"format": self.format, "algorithm": self.algorithm, "usages": self.usages}
+        return {member: getattr(self, member) for member in KEY_METADATA}
 
 
 class PlainBinding(Struct, frozen=True):

@@ -114,15 +114,15 @@ def _parse_plain(fields: dict[str, Any], name: str, kind: str, at: str) -> Plain
 def _binding_name(fields: dict[str, Any], at: str, member_name: str | None, index: int) -> str:
     """Return the binding's name, from the object or from the place that holds the object."""
     name = fields.get("name", member_name)
-    here = pointer_to(at, "name")
+    pointer = pointer_to(at, "name")
     if name is None or name == "":
-        raise NightsafeError(Code.BINDING_UNNAMED, str(index), here)
+        raise NightsafeError(Code.BINDING_UNNAMED, str(index), pointer)
     if not isinstance(name, str):
-        raise NightsafeError(Code.INVALID, "'name' must be a string", here)
+        raise NightsafeError(Code.INVALID, "'name' must be a string", pointer)
     if member_name is not None and name != member_name:
-        raise NightsafeError(Code.INVALID, "'name' must equal the name of the member that holds this object", here)
+        raise NightsafeError(Code.INVALID, "'name' must equal the name of the member that holds this object", pointer)
     if len(name.encode()) > MAX_NAME_BYTES:
-        raise NightsafeError(Code.BINDING_NAME_TOO_LONG, str(MAX_NAME_BYTES), here)
+        raise NightsafeError(Code.BINDING_NAME_TOO_LONG, str(MAX_NAME_BYTES), pointer)
     return name
 
 
@@ -169,15 +169,15 @@ def _usages(fields: dict[str, Any], at: str) -> tuple[str, ...]:
 
 def _algorithm(fields: dict[str, Any], at: str) -> Any:
     """Return the algorithm unchanged; it must be small, because reads show it."""
-    here = pointer_to(at, "algorithm")
+    pointer = pointer_to(at, "algorithm")
     if "algorithm" not in fields:
-        raise NightsafeError(Code.INVALID, "'algorithm' is missing: give an object with a 'name'", here)
+        raise NightsafeError(Code.INVALID, "'algorithm' is missing: give an object with a 'name'", pointer)
     if len(msgspec.json.encode(fields["algorithm"])) > MAX_ALGORITHM_BYTES:
-        raise NightsafeError(Code.INVALID, f"'algorithm' is over {MAX_ALGORITHM_BYTES} bytes of JSON", here)
+        raise NightsafeError(Code.INVALID, f"'algorithm' is over {MAX_ALGORITHM_BYTES} bytes of JSON", pointer)
     try:
         rfc8785.dumps(fields["algorithm"])
     except rfc8785.CanonicalizationError:
-        raise NightsafeError(Code.INVALID, "'algorithm' holds an integer past 2^53", here) from None
+        raise NightsafeError(Code.INVALID, "'algorithm' holds an integer past 2^53", pointer) from None
     return fields["algorithm"]
 
 
@@ -188,15 +188,15 @@ def _key_value(  # noqa: PLR0913, PLR0917 - the parts of one binding
     if is_sealed(fields):
         return parse_sealed(fields, at, "key_base64", "key_jwk")
     member = "key_jwk" if key_format == "jwk" else "key_base64"
-    here = pointer_to(at, member)
+    pointer = pointer_to(at, member)
     if member not in fields:
-        raise NightsafeError(Code.INVALID, f"'{member}' is missing: format {key_format} needs it", here)
+        raise NightsafeError(Code.INVALID, f"'{member}' is missing: format {key_format} needs it", pointer)
     if member == "key_jwk":
         material: Any = fields[member]
         plaintext = msgspec.json.encode(material)
     else:
         material = plaintext = decode_base64(need_string(fields, member, at))
-    _check_size(len(plaintext), name, here)
+    _check_size(len(plaintext), name, pointer)
     try:
         check_key(key_format, algorithm, usages, material)
     except KeyRefusedError:

@@ -1,1 +1,1 @@
-"""Signed bundles, in which the API hands scripts and their sealed values to the delivery side."""
+"""Signed bundles, in which the API process hands scripts and their sealed values to delivery processes."""

@@ -1,4 +1,4 @@
-"""JSON messages between the API and the delivery side that check uploaded code on the real runtime.
+"""JSON messages between API and delivery processes that check uploaded code on the real runtime.
 
 The runtime compiles and links the code, and never runs it.
 """

@@ -90,7 +90,7 @@ def fields_of(binding: BundleBinding) -> dict[str, Any]:
 
 
 def _flag_problems(version: BundleVersion) -> Iterator[str]:
-    """Yield the problems with the flags, each of which the runtime refuses."""
+    """Yield the problems with the flags; the runtime would refuse each of them."""
     earlier: set[str] = set()
     flags = frozenset(version.compatibility_flags)
     for flag in version.compatibility_flags:

@@ -1,6 +1,6 @@
-"""A bundle: everything that the delivery side needs to serve one script, except the contents of its modules.
+"""A bundle: everything that a delivery process needs to serve one script, except the contents of its modules.
 
-A bundle names the contents by their SHA-256, and the delivery side fetches them by it. So a new secret value costs no
+A bundle names the contents by their SHA-256, and delivery processes fetch them by it. So a new secret value costs no
 transfer of code.
 """
 

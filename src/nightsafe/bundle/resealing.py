@@ -1,7 +1,7 @@
-"""JSON messages between the API and the delivery side that re-encrypt values.
+"""JSON messages between API and delivery processes that reseal values.
 
-The API sends values with their places. The delivery side returns sealed values with their marks, and never a place:
-the API looks up by the mark where each value belongs.
+The API process sends values with their places. The delivery process returns sealed values with their marks, and never
+a place: the API process looks up by the mark where each value belongs.
 """
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ class OldValue(Struct, frozen=True, kw_only=True):
     """A value sealed to a key that is no longer the primary key, with the place that it was sealed and signed for.
 
     Attributes:
-        mark: identifies the value when the delivery side returns it.
+        mark: identifies the value when the delivery process returns it.
         namespace, script, name, kind: the place that it is signed for, as in `sealing.context.Context`.
         sealed_name: the string that it is sealed to in place of `name`.
         public: canonical JSON of the public metadata, or b"".
@@ -29,13 +29,13 @@ class OldValue(Struct, frozen=True, kw_only=True):
 
 
 class OldValues(Struct, frozen=True, kw_only=True):
-    """A page of the values to re-encrypt.
+    """A page of the values to reseal.
 
     Attributes:
         primary: id of the key to seal them to.
         values: the values; empty after the last page.
-        next: the cursor of the next page. It moves past values that could not be re-encrypted.
-        waiting: on the first page, how many values there are to re-encrypt; None on later pages.
+        next: the cursor of the next page. It moves past values that could not be resealed.
+        waiting: on the first page, how many values there are to reseal; None on later pages.
     """
 
     primary: str
@@ -45,7 +45,7 @@ class OldValues(Struct, frozen=True, kw_only=True):
 
 
 class NewValue(Struct, frozen=True, kw_only=True):
-    """A re-encrypted value.
+    """A resealed value.
 
     Attributes:
         mark: the mark of the old value.
@@ -59,13 +59,13 @@ class NewValue(Struct, frozen=True, kw_only=True):
 
 
 class NewValues(Struct, frozen=True):
-    """Re-encrypted values for the API to store."""
+    """Resealed values for the API to store."""
 
     values: tuple[NewValue, ...]
 
 
 class ResealingResult(Struct, frozen=True, kw_only=True):
-    """What the API did with the re-encrypted values.
+    """The number of resealed values that the API stored, and of those that it did not store.
 
     Attributes:
         resealed: how many it stored.

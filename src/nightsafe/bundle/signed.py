@@ -1,4 +1,4 @@
-"""Signs bundles on the API node and verifies them on the delivery side.
+"""Signs bundles in the API process and verifies them in delivery processes.
 
 Layout: "NSB" and version 1, the signature algorithm (0x01, Ed25519), the signer id (8 bytes), the signature (64
 bytes), the bundle as JSON. The signature covers `encode("nightsafe bundle signature v1", SHA-256(JSON), signer id)`;

@@ -11,7 +11,7 @@ from nightsafe.identity.policy import MAX_ENCODED, Policy, confine, exceeded_lim
 from nightsafe.store.identities import Token
 
 _MAX_WEIGHT: Final = 8 * 1024 * 1024
-_LEAST_WEIGHT: Final = 1024
+_MIN_WEIGHT: Final = 1024
 
 
 _Source = tuple[bytes, bytes, str]
@@ -65,7 +65,7 @@ def compiled_token(token: Token) -> CompiledToken:
 
 def weight_of(token: Token) -> int:
     """Return about how many bytes of memory a compiled token takes, estimated from its stored size."""
-    return _LEAST_WEIGHT + len(token.policies) + len(token.condition)
+    return _MIN_WEIGHT + len(token.policies) + len(token.condition)
 
 
 def _policies_of(token: Token) -> tuple[tuple[Policy, ...], str]:

@@ -103,9 +103,10 @@ class Grants:
         """Return whether any action is allowed in an account, if only on some of its scripts."""
         key = account_id if account_id in self._accounts else ALL_ACCOUNTS
         if key not in self._access_by_account:
-            here = self._rules_in(key)
+            account_rules = self._rules_in(key)
             self._access_by_account[key] = any(
-                acting & here & self.allow_rules and not acting & here & self.deny_rules & self._whole_account_rules
+                acting & account_rules & self.allow_rules
+                and not acting & account_rules & self.deny_rules & self._whole_account_rules
                 for acting in self.rules_by_action.values()
             )
         return self._access_by_account[key]
@@ -128,8 +129,10 @@ class Grants:
         """Return the rules that may overlap a rule: all except those known not to."""
         if rule.user_id:
             return self._users.get(rule.user_id, 0)
-        here = ~0 if rule.account_id == ALL_ACCOUNTS else self._rules_in(rule.account_id)
-        return here & (self._whole_account_rules | self._globs.find_overlapping(rule.scripts) if rule.scripts else ~0)
+        account_rules = ~0 if rule.account_id == ALL_ACCOUNTS else self._rules_in(rule.account_id)
+        return account_rules & (
+            self._whole_account_rules | self._globs.find_overlapping(rule.scripts) if rule.scripts else ~0
+        )
 
     def _index_rules(self, rules: list[Rule], before: int) -> None:
         """Index the rules of one policy, which begin at index `before`."""

@@ -50,7 +50,7 @@ _USER = ("com.cloudflare.api.user",)
 _SCRIPT_ACTIONS = frozenset({Action.READ_SCRIPTS, Action.WRITE_SCRIPTS, Action.READ_SECRETS, Action.WRITE_SECRETS})
 _TOKEN_ACTIONS = frozenset({Action.READ_TOKENS, Action.WRITE_TOKENS})
 _DELIVERY_ACTIONS = frozenset({Action.DELIVER, Action.RESEAL})
-"""The actions that only the delivery side performs."""
+"""The actions that only delivery processes perform."""
 
 ALL_ACCESS = "6e696768747361666520616c6c20616c"
 DELIVERY = "6e6967687473616665206465c16976e1"

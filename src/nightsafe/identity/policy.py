@@ -182,6 +182,8 @@ def _is_resource(name: str, scope: Scope) -> bool:
     """Return whether a policy may contain this resource and scope."""
     if isinstance(scope, dict):
         patterns = [key.removeprefix(SCRIPT_RESOURCE) for key in scope if key.startswith(SCRIPT_RESOURCE)]
-        known = len(patterns) == len(scope) > 0 and all(_SCRIPT_PATTERN.fullmatch(pattern) for pattern in patterns)
-        return known and set(scope.values()) == {"*"} and _ACCOUNT_NAME.fullmatch(name) is not None
+        are_valid = len(patterns) == len(scope) > 0 and all(
+            _SCRIPT_PATTERN.fullmatch(pattern) for pattern in patterns
+        )
+        return are_valid and set(scope.values()) == {"*"} and _ACCOUNT_NAME.fullmatch(name) is not None
     return scope == "*" and bool(_ACCOUNT_NAME.fullmatch(name) or _USER_NAME.fullmatch(name))

@@ -6,6 +6,7 @@ from nightsafe.services.delivery.change_feed import ChangeFeed
 from nightsafe.services.delivery.code_checks import CodeChecks
 from nightsafe.services.delivery.processes import Processes
 from nightsafe.services.dispatch.namespaces import Namespaces
+from nightsafe.services.identity.accounts import Accounts
 from nightsafe.services.identity.tokens import Tokens
 from nightsafe.services.identity.users import Users
 from nightsafe.services.key_rotation.resealing import Resealing
@@ -61,3 +62,4 @@ class Services:
         self.processes = Processes(self.change_feed)
         self.tokens = Tokens(store)
         self.users = Users(store)
+        self.accounts = Accounts(store)

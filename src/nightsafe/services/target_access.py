@@ -18,12 +18,11 @@ from nightsafe.identity.globs import is_name
 from nightsafe.identity.permissions import Action
 from nightsafe.identity.policy import Resource
 from nightsafe.services.caller import Caller
+from nightsafe.services.scripts.setting_forms import CONSUMERS
 from nightsafe.store.interface import Store
 from nightsafe.store.script_edit import Inherit
 from nightsafe.store.scripts import Binding, ScriptRef
 from nightsafe.store.turns import in_turns
-
-_CONSUMERS: Final = ("tail_consumers", "streaming_tail_consumers")
 
 
 class Target(Struct, frozen=True):
@@ -252,7 +251,7 @@ def _durable_object_paths(ref: ScriptRef, fields: dict[str, Any]) -> Iterator[st
 
 def _consumer_targets(ref: ScriptRef, settings: dict[str, Any]) -> Iterator[Target]:
     """Yield the scripts that a script's settings name as consumers of its logs."""
-    for member in _CONSUMERS:
+    for member in CONSUMERS:
         for consumer in settings.get(member) or ():
             if isinstance(consumer.get("service"), str):
                 namespace = consumer.get("namespace")

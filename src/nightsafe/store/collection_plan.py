@@ -108,10 +108,10 @@ def _collection_to_edit(edit: CollectionEdit, collection: Collection | None, cou
     return edit.create
 
 
-def _check_limit(code: Code, more: int, count: int, most: int) -> None:
+def _check_limit(code: Code, more: int, count: int, maximum: int) -> None:
     """Refuse to exceed a limit. A number that exceeds the limit already may stay or decrease."""
-    if most and more > 0 and count + more > most:
-        raise NightsafeError(code, str(most))
+    if maximum and more > 0 and count + more > maximum:
+        raise NightsafeError(code, str(maximum))
 
 
 def _items_after(edit: CollectionEdit, before: Mapping[ItemKey, Item]) -> dict[ItemKey, Item]:

@@ -34,7 +34,7 @@ class Store(Protocol):
 
         A change whose edit alters nothing (nothing set, nothing present to drop, no upload, no removal) writes
         nothing, not even the audit entry, unless it also puts identities. The same applies to a change that only
-        re-encrypts values (`reseal`), when none of the values is as it was read. If the caller is cancelled while it
+        reseals values (`reseal`), when none of the values is as it was read. If the caller is cancelled while it
         waits, the change may still be applied.
 
         Raises:

@@ -151,9 +151,9 @@ def _split_inherited(
 
 def _with_name(name: str, current_binding: CurrentBinding) -> Binding:
     """Return the same binding under another name; every other member of `shown` stays the same byte for byte."""
-    shown = msgspec.json.decode(current_binding.shown, type=dict[str, msgspec.Raw])
-    shown["name"] = msgspec.Raw(msgspec.json.encode(name))
-    return Binding(name, current_binding.kind, msgspec.json.encode(shown))
+    fields = msgspec.json.decode(current_binding.shown, type=dict[str, msgspec.Raw])
+    fields["name"] = msgspec.Raw(msgspec.json.encode(name))
+    return Binding(name, current_binding.kind, msgspec.json.encode(fields))
 
 
 def _is_same_plain_binding(new: Binding, current_binding: CurrentBinding | None) -> bool:

@@ -93,7 +93,7 @@ async def test_a_long_reader_cannot_grow_the_log_without_limit(path: Path, monke
     are stored, and the writer itself never copies more than a few pages at a time.
     """
     monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
-    monkeypatch.setattr(store_module, "LOG_MOST", 1000)
+    monkeypatch.setattr(store_module, "MAX_LOG_PAGES", 1000)
     monkeypatch.setattr(checkpointer, "_MAX_WRITER_PAGES", 100)
     store = SqliteStore.open(path, create=True)
     copied: list[int] = []
@@ -153,7 +153,7 @@ async def test_a_failed_look_wakes_its_waiters(store: SqliteStore) -> None:
 
 async def test_a_commit_waits_for_a_running_copy_of_the_log(store: SqliteStore) -> None:
     """A commit waits for a running copy of the log instead of being refused."""
-    store._log.most = 1
+    store._log.max_pages = 1
     store._log._idle.clear()
     writing = asyncio.ensure_future(store.commit(upload()))
     done, _ = await asyncio.wait({writing}, timeout=0.1)

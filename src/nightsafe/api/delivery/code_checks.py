@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import asdict
 
-from nightsafe.api.delivery.bundles import result_unless_disconnected
+from nightsafe.api.delivery.change_feed import result_unless_disconnected
 from nightsafe.api.http.envelope import Reply, success
 from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call

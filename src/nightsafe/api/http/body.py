@@ -135,8 +135,8 @@ def check_json_type(content_type: bytes, *, merge_patch: bool = False) -> None:
     """
     bare = content_type.partition(b";")[0].strip().lower()
     if bare not in (_PATCH_TYPES if merge_patch else _JSON_TYPES):
-        wanted = "application/json or application/merge-patch+json" if merge_patch else "application/json"
-        raise NightsafeError(Code.CONTENT_TYPE, f"send {wanted}")
+        accepted_types = "application/json or application/merge-patch+json" if merge_patch else "application/json"
+        raise NightsafeError(Code.CONTENT_TYPE, f"send {accepted_types}")
 
 
 async def parse_json_in_thread(body: bytes | bytearray) -> Any:

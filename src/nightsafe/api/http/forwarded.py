@@ -114,7 +114,7 @@ def _forwarded_hops(lines: Sequence[bytes]) -> Iterator[bytes | None]:
 
 
 def _elements(line: bytes) -> list[bytes | None]:
-    """Return the `for` of each element of a line, `unknown` if it has none; an empty list for an invalid line."""
+    """Return the `for` of each element of a line, `unknown` for an element without `for`; [] for an invalid line."""
     elements: list[bytes | None] = []
     at, hop, in_element = 0, b"", False
     while at < len(line) or in_element:

@@ -93,7 +93,7 @@ def _time(body: dict[str, Any], member: str) -> int | None:
 
 def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
     """Return the token's policies. Those of an account's token may only name its own account."""
-    _check_count(need_array(body, "policies", ""), "/policies", MAX_POLICIES, least=1)
+    _check_count(need_array(body, "policies", ""), "/policies", MAX_POLICIES, minimum=1)
     try:
         policies = msgspec.convert(body, _Body).policies
     except msgspec.ValidationError as error:
@@ -160,7 +160,7 @@ def _is_valid_text(read: Callable[[str], object], value: object) -> bool:
     return True
 
 
-def _check_count(items: Any, at: str, most: int, least: int = 0) -> None:
+def _check_count(items: Any, at: str, maximum: int, minimum: int = 0) -> None:
     """Refuse a list that is too long or too short."""
-    if not least <= len(items) <= most:
-        raise _invalid(f"give {least} to {most} items", at)
+    if not minimum <= len(items) <= maximum:
+        raise _invalid(f"give {minimum} to {maximum} items", at)

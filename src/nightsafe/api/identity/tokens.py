@@ -105,7 +105,7 @@ def _owner(call: Call) -> policy.Resource:
 
 def to_json(token: Token) -> dict[str, Any]:
     """Return a token as lists show it."""
-    shown = {
+    token_json = {
         "id": token.id,
         "name": token.name,
         "status": status_of(token, now()),
@@ -115,7 +115,7 @@ def to_json(token: Token) -> dict[str, Any]:
         "policies": [_policy_json(policy) for policy in parse_policies(token.policies)],
     }
     condition = msgspec.json.decode(token.condition)
-    return shown | ({"condition": condition} if condition else {})
+    return token_json | ({"condition": condition} if condition else {})
 
 
 def _validity(not_before: int | None, expires_on: int | None) -> dict[str, str]:

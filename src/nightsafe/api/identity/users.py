@@ -1,23 +1,20 @@
-"""Serves `/user`, `/accounts`, `/accounts/{account_id}` and `/memberships`."""
+"""Serves `/user` and `/memberships`."""
 
 import hashlib
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from nightsafe.api.http.envelope import Reply, success
-from nightsafe.api.http.paging import fields_of, page_of, page_reply
+from nightsafe.api.http.paging import fields_of
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.times import format_time
+from nightsafe.api.identity.accounts import directed_page, is_named, to_json
 from nightsafe.errors import Code
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import parse_policies
 from nightsafe.services.identity.users import Users
 from nightsafe.store.identities import Account, Membership
 
-T = TypeVar("T")
-
-_MAX_PER_PAGE = 50
 _ACCEPTED = "accepted"
 
 
@@ -39,56 +36,19 @@ def resources(users: Users) -> list[Resource]:
             }
         )
 
-    async def accounts(call: Call) -> Reply:
-        """GET /accounts."""
-        fields = fields_of(call.query)
-        principal = call.caller.principal
-        matching = [account for account in await users.accounts(principal) if _is_named(account, fields.get("name"))]
-        return _page_reply(matching, fields, _account)
-
-    async def account(call: Call) -> Reply:
-        """GET /accounts/{account_id}."""
-        return success(_account(await users.account(call.account_id)))
-
     async def memberships(call: Call) -> Reply:
         """GET /memberships."""
         fields = fields_of(call.query)
         name = fields.get("account.name", fields.get("name"))
-        matching = [pair for pair in await users.memberships(call.caller.principal) if _is_named(pair[1], name)]
+        matching = [pair for pair in await users.memberships(call.caller.principal) if is_named(pair[1], name)]
         if fields.get("status", _ACCEPTED) != _ACCEPTED:
             matching = []
-        return _page_reply(matching, fields, lambda pair: _membership(*pair))
+        return directed_page(matching, fields, lambda pair: _membership(*pair))
 
     return [
         Resource("GET", "/client/v4/user", Action.READ_USER, user),
-        Resource("GET", "/client/v4/accounts", None, accounts),
-        Resource("GET", "/client/v4/accounts/{account_id}", Action.READ_ACCOUNT, account),
         Resource("GET", "/client/v4/memberships", None, memberships, unknown=Code.AUTHENTICATION_FAILED),
     ]
-
-
-def _page_reply(items: list[T], fields: dict[str, str], to_json: Callable[[T], dict[str, Any]]) -> Reply:
-    """Return the page of a list that a query asks for, in its direction."""
-    if fields.get("direction") == "desc":
-        items.reverse()
-    page = page_of(fields, _MAX_PER_PAGE)
-    return page_reply([to_json(item) for item in page.of(items)], page, len(items))
-
-
-def _is_named(account: Account, name: str | None) -> bool:
-    """Tell whether an account has the requested name, if one is requested."""
-    return name is None or account.name == name
-
-
-def _account(account: Account) -> dict[str, Any]:
-    """Return an account as lists show it."""
-    return {
-        "id": account.id,
-        "name": account.name,
-        "type": "standard",
-        "settings": {"enforce_twofactor": False},
-        "created_on": format_time(account.created_on),
-    }
 
 
 def _membership(membership: Membership, account: Account) -> dict[str, Any]:
@@ -105,7 +65,7 @@ def _membership(membership: Membership, account: Account) -> dict[str, Any]:
     ]
     return {
         "id": hashlib.sha256(sides).hexdigest()[:32],
-        "account": _account(account),
+        "account": to_json(account),
         "roles": [PERMISSION_GROUPS[group].name for group in dict.fromkeys(groups) if group in PERMISSION_GROUPS],
         "status": _ACCEPTED,
         "permissions": {},

@@ -16,7 +16,7 @@ from nightsafe.api.http.routing import Resource
 from nightsafe.bundle.resealing import NewValues
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
-from nightsafe.services.key_rotation.resealing import MOST_VALUES
+from nightsafe.services.key_rotation.resealing import MAX_VALUES
 from nightsafe.services.services import Services
 
 T = TypeVar("T")
@@ -39,8 +39,8 @@ def resources(services: Services) -> list[Resource]:
     async def post_new_values(call: Call) -> Reply:
         """POST …/nightsafe/resealing."""
         values = _parse_body(await call.json(), NewValues).values
-        if len(values) > MOST_VALUES:
-            raise NightsafeError(Code.INVALID, f"send at most {MOST_VALUES} values at once", "/values")
+        if len(values) > MAX_VALUES:
+            raise NightsafeError(Code.INVALID, f"send at most {MAX_VALUES} values at once", "/values")
         return success(await services.resealing.store(call.caller, call.account_id, values))
 
     return [

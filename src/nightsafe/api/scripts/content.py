@@ -60,8 +60,8 @@ def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
         metadata, parts = await read_upload(call, need_metadata=False)
         fields = _with_header_fields(call, metadata)
         source = await parse_in_thread(parts, partial(parse_source, fields, parts, (), call.limits))
-        done = await services.scripts.put_content(call.caller, call.script, source)
-        return success(views.script(done.script), done.notices)
+        result = await services.scripts.put_content(call.caller, call.script, source)
+        return success(views.script(result.script), result.notices)
 
     return [
         Resource("GET", f"{at}/content", Action.READ_SCRIPTS, get_content),

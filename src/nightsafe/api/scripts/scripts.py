@@ -105,8 +105,8 @@ def upload_routes(services: Services, at: str = SCRIPT) -> list[Resource]:
             return await roll_back_reply(services, call, rollback_to)
         strict = is_strict(call)
         parsed = await read_parsed_upload(call, deployed=True)
-        done = await services.scripts.upload(call.caller, call.script, parsed, strict=strict)
-        return success(upload_json(done.script, done.version_id), done.notices)
+        result = await services.scripts.upload(call.caller, call.script, parsed, strict=strict)
+        return success(upload_json(result.script, result.version_id), result.notices)
 
     return [Resource("PUT", at, Action.WRITE_SCRIPTS, upload)]
 
@@ -125,10 +125,10 @@ async def roll_back_reply(services: Services, call: Call, tag_filter: str) -> Re
     """Deploy an earlier deployment or version again. The form may contain a message."""
     message = await read_text_part(call, "message")
     force = call.has_parameter("force", "true")
-    done, notices = await services.deployments.roll_back(
+    result, notices = await services.deployments.roll_back(
         call.caller, call.script, tag_filter, message, call.limits, force=force
     )
-    return success(upload_json(await services.scripts.get(call.script), views.identifier(done.id)), notices)
+    return success(upload_json(await services.scripts.get(call.script), views.identifier(result.id)), notices)
 
 
 async def delete_script(services: Services, call: Call, ref: ScriptRef) -> str:

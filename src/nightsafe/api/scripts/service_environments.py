@@ -61,21 +61,21 @@ async def _script(services: Services, call: Call) -> Script:
 def _service(script: Script) -> dict[str, Any]:
     """Return a service with its default environment. Its other environments look like unrelated scripts."""
     times = _times(script)
-    known = {"environment": DEFAULT_ENVIRONMENT, **times, "script_tag": script.id}
-    whole = views.script(script)
+    environment_json = {"environment": DEFAULT_ENVIRONMENT, **times, "script_tag": script.id}
+    script_json = views.script(script)
     return {
         "id": script.ref.name,
         **times,
-        "usage_model": whole["usage_model"],
+        "usage_model": script_json["usage_model"],
         "default_environment": _environment(script, DEFAULT_ENVIRONMENT),
-        "environments": [known],
+        "environments": [environment_json],
     }
 
 
 def _environment(script: Script, name: str) -> dict[str, Any]:
     """Return one environment with its script. wrangler needs the tags to be a list, even an empty one."""
-    whole = views.script(script)
-    return {"environment": name, **_times(script), "script": whole | {"tags": whole["tags"] or []}}
+    script_json = views.script(script)
+    return {"environment": name, **_times(script), "script": script_json | {"tags": script_json["tags"] or []}}
 
 
 def _times(script: Script) -> dict[str, str]:

@@ -101,10 +101,10 @@ def is_strict(call: Call) -> bool:
     Raises:
         NightsafeError: INVALID, for an unknown value of the query parameter.
     """
-    asked = fields_of(call.query).get("bindings_inherit")
-    if asked not in {None, "strict"}:
+    inherit_mode = fields_of(call.query).get("bindings_inherit")
+    if inherit_mode not in {None, "strict"}:
         raise NightsafeError(Code.INVALID, "'bindings_inherit' must be strict or absent")
-    return asked is not None
+    return inherit_mode is not None
 
 
 def _bare_type(call: Call) -> bytes:

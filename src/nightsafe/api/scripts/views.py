@@ -138,8 +138,8 @@ def _migration_tag(triggers: bytes) -> dict[str, Any]:
 
 def _runtime_fields(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the member `resources.script_runtime`. It has `limits` and `exports` only if they are set."""
-    given = {name: settings[name] for name in ("limits", "exports") if name in settings}
-    return given | {
+    present = {name: settings[name] for name in ("limits", "exports") if name in settings}
+    return present | {
         "compatibility_date": date_of(settings),
         "compatibility_flags": settings.get("compatibility_flags") or [],
         "usage_model": settings.get("usage_model", "standard"),

@@ -32,8 +32,8 @@ def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
     async def put_secret(call: Call) -> Reply:
         """PUT …/secrets."""
         secret = parse_secret(await call.json())
-        shown = await secrets.put(call.caller, call.script, secret)
-        return success_raw(shown, await admission.notices_for_newest(call.script))
+        public_json = await secrets.put(call.caller, call.script, secret)
+        return success_raw(public_json, await admission.notices_for_newest(call.script))
 
     async def get_secret(call: Call) -> Reply:
         """GET …/secrets/{secret_name}. With `url_encoded`, the client may have encoded the name twice."""
@@ -47,8 +47,10 @@ def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
     async def patch_secrets(call: Call) -> Reply:
         """PATCH …/secrets-bulk."""
         patch = parse_patch(await call.json(merge_patch=True), call.limits)
-        shown = await secrets.patch(call.caller, call.script, patch)
-        return success_raw(_object_by_name(shown), (*await admission.notices_for_newest(call.script), *patch.notices))
+        public_jsons = await secrets.patch(call.caller, call.script, patch)
+        return success_raw(
+            _object_by_name(public_jsons), (*await admission.notices_for_newest(call.script), *patch.notices)
+        )
 
     return [
         Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),
@@ -68,10 +70,10 @@ async def _secret_name(call: Call, secrets: Secrets) -> str:
     name = call.names["secret_name"]
     if "%" not in name or not call.has_parameter("url_encoded", "true"):
         return name
-    for known in (name, unquote(name)):
+    for candidate in (name, unquote(name)):
         with suppress(NightsafeError):
-            await secrets.get(call.script, known)
-            return known
+            await secrets.get(call.script, candidate)
+            return candidate
     return name
 
 
@@ -84,8 +86,10 @@ class _NamedSecret(Struct):
 _names = msgspec.json.Decoder(_NamedSecret)
 
 
-def _object_by_name(shown: Iterable[bytes]) -> bytes:
+def _object_by_name(public_jsons: Iterable[bytes]) -> bytes:
     """Return a JSON object with each shown secret under its name."""
     return (
-        b"{" + b",".join(msgspec.json.encode(_names.decode(secret).name) + b":" + secret for secret in shown) + b"}"
+        b"{"
+        + b",".join(msgspec.json.encode(_names.decode(secret).name) + b":" + secret for secret in public_jsons)
+        + b"}"
     )

@@ -197,10 +197,10 @@ def _matches(secret: Item, search: str, scopes: set[str]) -> bool:
 
 def _scopes(query: bytes) -> set[str]:
     """Return the scopes in a query, which may be in one parameter or in several."""
-    given = parse_qs(query.decode("latin-1"))
+    parameters = parse_qs(query.decode("latin-1"))
     return {
         scope
-        for values in (given.get("scopes", ()), given.get("scopes[]", ()))
+        for values in (parameters.get("scopes", ()), parameters.get("scopes[]", ()))
         for value in values
         for scope in value.split(",")
     }

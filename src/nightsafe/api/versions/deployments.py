@@ -50,12 +50,12 @@ def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
         await services.deployments.refuse_delete(call.script, call.names["deployment_id"])
         return success(None)
 
-    one = f"{at}/deployments/{{deployment_id}}"
+    deployment_path = f"{at}/deployments/{{deployment_id}}"
     return [
         Resource("GET", f"{at}/deployments", Action.READ_SCRIPTS, list_deployments),
         Resource("POST", f"{at}/deployments", Action.WRITE_SCRIPTS, create),
-        Resource("GET", one, Action.READ_SCRIPTS, get),
-        Resource("DELETE", one, Action.WRITE_SCRIPTS, delete),
+        Resource("GET", deployment_path, Action.READ_SCRIPTS, get),
+        Resource("DELETE", deployment_path, Action.WRITE_SCRIPTS, delete),
     ]
 
 

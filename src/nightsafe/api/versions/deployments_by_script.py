@@ -49,8 +49,8 @@ def resources(services: Services) -> list[Resource]:
             version = await services.versions.get(script.ref, parse_version_id(deployment_id, "deployment_id"))
             return success(views.version(version, await services.versions.bindings(script.ref, version)))
         version = await _version(services, script.ref, deployment)
-        whole = views.version(version, await services.versions.bindings(script.ref, version))
-        return success(whole | _deployment_json(deployment, version))
+        version_json = views.version(version, await services.versions.bindings(script.ref, version))
+        return success(version_json | _deployment_json(deployment, version))
 
     return [
         Resource("GET", _BY_SCRIPT, None, list_deployments),

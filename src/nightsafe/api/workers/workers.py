@@ -117,9 +117,9 @@ def _version_routes(services: Services) -> list[Resource]:
         parsed = parse_version(await call.json(), call.limits, deployed=deployed)
         script = await find_worker(services, call)
         if deployed:
-            done = await services.scripts.upload(call.caller, script.ref, parsed, strict=True)
-            version = await services.versions.get(script.ref, parse_version_id(done.version_id))
-            return await _version_reply(services, script, version, notices=done.notices)
+            result = await services.scripts.upload(call.caller, script.ref, parsed, strict=True)
+            version = await services.versions.get(script.ref, parse_version_id(result.version_id))
+            return await _version_reply(services, script, version, notices=result.notices)
         version, notices = await services.versions.upload(call.caller, script.ref, parsed, strict=True)
         return await _version_reply(services, script, version, notices=notices)
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
-import rfc8785
 from msgspec.structs import replace
 
+from nightsafe.bindings.metadata import canonical_metadata, key_metadata
 from nightsafe.bundle.compatibility import IMPORTABLE_ENV, callee_of, fields_of
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion, StoredSecret
 from nightsafe.delivery.load.frame import Frame, Span
@@ -78,9 +78,8 @@ class Environment:
 
     def _add_key(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """Add a secret key. Its raw form is removed before the script runs."""
-        metadata = {member: fields[member] for member in ("format", "algorithm", "usages")}
-        span = self._open(binding, rfc8785.dumps(metadata))
-        self._frame.keys.append({"name": binding.name, **metadata, "place": span})
+        span = self._open(binding, canonical_metadata(fields))
+        self._frame.keys.append({"name": binding.name, **key_metadata(fields), "place": span})
 
     def _add_stored(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """Add a secret of a store, whose value the script gets with `get`. If it is missing, `get` says so."""

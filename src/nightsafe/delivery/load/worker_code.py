@@ -15,7 +15,7 @@ def build_load(bundle: Bundle, version: BundleVersion, contents: Mapping[bytes, 
 
     Args:
         bundle: the version's bundle; it names the place that each value was sealed for.
-        version: the version to load; `bundle.compatibility.check` has passed it.
+        version: the version to load; `check_servable` of `bundle.compatibility` has accepted it.
         contents: the contents of its modules, by SHA-256.
         opener: opens the values.
 

@@ -183,9 +183,7 @@ class PrivateRing(KeyFile):
             NightsafeError: INVALID, when the key is not retired or is not in the ring.
         """
         if self._require_not_primary(key_id).state is not State.RETIRED:
-            raise problem(
-                "private ring", f"the key {key_id} is not retired; first retire it and re-encrypt its values"
-            )
+            raise problem("private ring", f"the key {key_id} is not retired; first retire it and reseal its values")
         return type(self)([key for key in self.keys if key.id != key_id], number=self.number)
 
     @classmethod

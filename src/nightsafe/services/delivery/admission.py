@@ -222,18 +222,18 @@ class Admission:
             raise NightsafeError(Code.INVALID, f"the runtime cannot load the script: {problem}")
         return ()
 
-    def _check_version(self, version: BundleVersion, known: frozenset[str] | set[str] = frozenset()) -> Notices:
+    def _check_version(self, version: BundleVersion, ignored: frozenset[str] | set[str] = frozenset()) -> Notices:
         """Refuse a version that cannot be served, or return notices of the reasons.
 
         Args:
             version: the version.
-            known: details of problems that existed before; they do not lead to a refusal.
+            ignored: details of problems that existed before; they do not lead to a refusal.
 
         Raises:
             NightsafeError: for new problems, unless the operator accepts versions that cannot be served.
         """
         problems = tuple(problems_of(version))
-        new_problems = [problem for problem in problems if problem.detail not in known]
+        new_problems = [problem for problem in problems if problem.detail not in ignored]
         if new_problems and not self._delivery_options.accept:
             raise NightsafeError.of(map(_as_refusal, new_problems))
         return tuple(map(_as_notice, problems))

@@ -21,8 +21,8 @@ from nightsafe.store.scripts import Module
 
 _MARGIN_SECONDS: Final = 0.5
 _AWAY_SECONDS: Final = 3.0
-_MOST_BYTES: Final = 32 * 1024 * 1024
-_MOST_WAITING: Final = 16
+_MAX_BYTES: Final = 32 * 1024 * 1024
+_MAX_WAITING: Final = 16
 _WASM_PART_KIND: Final = "wasm_module"
 _COMPILED_KINDS: Final = frozenset({"js", "cjs", "json", "wasm"})
 _LONGEST_PROBLEM: Final = 500
@@ -34,8 +34,9 @@ class _AccountChecks:
     Attributes:
         checks: the checks that no process has taken.
         verdicts: by check ID, a future for the verdict.
-        here: how many processes are waiting for a check at this moment.
-        left_at: when the last of them was answered.
+        new_check: set when a check arrives.
+        active_checkers: how many processes are waiting for a check at this moment.
+        last_seen_at: when the last of them was answered.
     """
 
     def __init__(self) -> None:
@@ -68,7 +69,7 @@ class CodeChecks:
         account = self._accounts[account_id]
         check = _build_check(source, version)
         away = not account.active_checkers and self._clock() - account.last_seen_at > _AWAY_SECONDS
-        if check is None or away or len(account.checks) >= _MOST_WAITING:
+        if check is None or away or len(account.checks) >= _MAX_WAITING:
             return ""
         verdict: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         account.verdicts[check.id] = verdict
@@ -131,7 +132,7 @@ def _build_check(source: Source, version: BundleVersion) -> CodeCheck | None:
     needed = {source.main_module, *parts}
     files = [module for module in source.modules if not source.classic or module.name in needed]
     modules = tuple(_modules_to_check(files, source.main_module))
-    if not modules or sum(len(module.body) for module in modules) > _MOST_BYTES:
+    if not modules or sum(len(module.body) for module in modules) > _MAX_BYTES:
         return None
     return CodeCheck(
         id=secrets.token_hex(8),

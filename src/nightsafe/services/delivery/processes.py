@@ -23,7 +23,7 @@ class Process(Struct, frozen=True, kw_only=True):
         name: the name that it gives itself.
         acted_on: number of the log entry up to which it has acted.
         seconds_since_request: seconds since its last request for changes.
-        reseals: whether its credential has the permission to re-encrypt values after a key rotation.
+        reseals: whether its credential has the permission to reseal values after a key rotation.
         held: the scripts that it holds apart at this moment.
     """
 
@@ -57,7 +57,7 @@ class Processes:
             self._reports.pop((account_id, process_id), None)
 
     def record_request(self, account_id: str, process_id: ProcessId, *, reseals: bool) -> None:
-        """Record a request for changes, and whether its credential has the permission to re-encrypt values."""
+        """Record a request for changes, and whether its credential has the permission to reseal values."""
         self._resealing[account_id, process_id] = reseals
 
     def list(self, account_id: str) -> Sequence[Process]:

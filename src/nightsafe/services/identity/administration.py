@@ -1,4 +1,4 @@
-"""What an operator at the machine can create: accounts with an owner, users, and API tokens.
+"""Creates accounts with an owner, users, and API tokens for an operator at the machine.
 
 Each function passes new credentials to `show` before it stores anything. Credentials are never stored, so a
 credential that could not be shown must not become valid: if `show` raises, nothing is stored.

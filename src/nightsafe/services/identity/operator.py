@@ -1,4 +1,4 @@
-"""What an operator at the machine can do with existing identities: find, roll and revoke tokens, and add members.
+"""Finds, rolls and revokes tokens, and adds members, for an operator at the machine.
 
 An operator needs no permission, unlike a caller of the API. The log names the actor kind `operator`.
 """

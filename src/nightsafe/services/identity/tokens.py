@@ -221,7 +221,7 @@ def _with_ids(policies: Iterable[Policy], existing_ids: Iterable[str] = ()) -> l
     free = set(existing_ids)
     named = []
     for policy in policies:
-        known = policy.id in free
+        keeps_id = policy.id in free
         free.discard(policy.id)
-        named.append(policy if known else msgspec.structs.replace(policy, id=uuid.uuid4().hex))
+        named.append(policy if keeps_id else msgspec.structs.replace(policy, id=uuid.uuid4().hex))
     return named

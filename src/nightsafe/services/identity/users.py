@@ -1,6 +1,6 @@
-"""What a caller can read about itself: its user, the accounts it has access to, and the user's memberships.
+"""Reads a caller's own user and the user's memberships.
 
-Source: `user`, `accounts` and `memberships` in the Cloudflare v4 API's specification.
+Source: `user` and `memberships` in the Cloudflare v4 API's specification.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from nightsafe.store.interface import Store
 
 
 class Users:
-    """The use cases of users, accounts and memberships."""
+    """The use cases of users and memberships."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -28,21 +28,6 @@ class Users:
         if user is None:
             raise NightsafeError(Code.NOT_AUTHORIZED, f"no such user: {principal.user_id}")
         return user
-
-    async def accounts(self, principal: Principal) -> Sequence[Account]:
-        """Return the accounts in which a principal has any permission, oldest first."""
-        return [account for account in await self._store.accounts() if principal.grants.has_access_to(account.id)]
-
-    async def account(self, account_id: str) -> Account:
-        """Return one account. The caller must have the permission to read it.
-
-        Raises:
-            NightsafeError: NOT_PERMITTED, if it does not exist.
-        """
-        account = await self._store.account(account_id)
-        if account is None:
-            raise NightsafeError(Code.NOT_PERMITTED, f"no such account: {account_id}")
-        return account
 
     async def memberships(self, principal: Principal) -> Sequence[tuple[Membership, Account]]:
         """Return the memberships of a principal's user with their accounts, by account ID.

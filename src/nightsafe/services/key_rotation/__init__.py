@@ -1,1 +1,1 @@
-"""Rotation of recipient keys: shows which keys are in use, and re-encrypts values to the primary key."""
+"""Rotation of recipient keys: shows which keys are in use, and reseals values to the primary key."""

@@ -1,4 +1,4 @@
-"""What an operator at the machine can do with recipient keys in the database: count their values, and retire them.
+"""Counts the values of recipient keys, and retires keys, for an operator at the machine.
 
 Keys belong to the whole safe, so the counts include all accounts.
 """
@@ -101,6 +101,6 @@ def _in_use_error(key_id: str, count: int) -> NightsafeError:
     """Return the refusal of a key that values are sealed to."""
     return NightsafeError(
         Code.KEY_IN_USE,
-        f"{count} values are sealed to the key {key_id}: let the delivery side re-encrypt them first (nightsafe run,"
+        f"{count} values are sealed to the key {key_id}: let a delivery process reseal them first (nightsafe run,"
         " nightsafe deliver or nightsafe keys reseal); nightsafe keys status shows its progress",
     )

@@ -1,8 +1,8 @@
-"""Re-encryption after a rotation of recipient keys: hands out values under older keys, and stores the new records.
+"""Reseals values after a rotation of recipient keys: hands out values under older keys, and stores the new records.
 
-This side cannot open a value. The delivery side can: it requests values under older keys and returns them sealed to
-the primary key. Each new record replaces the record that it was made from, if that is still stored, and gets a new
-signature for the same place. This makes no version, so no script is delivered again because of it.
+The API process cannot open a value. A delivery process can: it requests values under older keys and returns them
+sealed to the primary key. Each new record replaces the record that it was made from, if that is still stored, and
+gets a new signature for the same place. This makes no version, so no script is delivered again because of it.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from nightsafe.store.collections import Kind
 from nightsafe.store.interface import Store
 from nightsafe.store.sealed_values import Resealed, StoredValue
 
-MOST_VALUES: Final = 64
+MAX_VALUES: Final = 64
 """Values in one batch: handling one batch delays other requests by about a millisecond."""
 
-_MOST_BYTES: Final = 512 * 1024
+_MAX_BYTES: Final = 512 * 1024
 
 
 class KeyUse(Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class RecordLocation(Struct, frozen=True):
 
 
 class Resealing:
-    """The use cases of re-encryption.
+    """The use cases of resealing.
 
     Args:
         store: the store.
@@ -80,7 +80,7 @@ class Resealing:
             for key_id, (suite, state) in (ring | dict.fromkeys(unknown_keys, ("", "unknown"))).items()
         ]
 
-    async def old_values(self, account_id: str, after: str, limit: int = MOST_VALUES) -> OldValues:
+    async def old_values(self, account_id: str, after: str, limit: int = MAX_VALUES) -> OldValues:
         """Return values that are sealed to other keys than the primary.
 
         Args:
@@ -100,7 +100,7 @@ class Resealing:
                 continue
             after_mark = mark if key_id == key_from else ""
             page = await self._store.values_under(
-                account_id, key_id, after=after_mark, limit=limit, max_bytes=_MOST_BYTES
+                account_id, key_id, after=after_mark, limit=limit, max_bytes=_MAX_BYTES
             )
             if page:
                 values = tuple(_to_old_value(value) for value in page)
@@ -108,7 +108,7 @@ class Resealing:
         return OldValues(primary=primary, values=(), next="", waiting=waiting)
 
     async def store(self, caller: Caller, account_id: str, values: Sequence[NewValue]) -> ResealingResult:
-        """Replace values under older keys by re-encrypted values.
+        """Replace values under older keys with resealed values.
 
         Raises:
             NightsafeError: INVALID, if one is not a sealed value or is sealed to another key than the primary;
@@ -132,11 +132,11 @@ class Resealing:
             signed.append(Resealed(mark=value.mark, before=before.sealed, sealed=record, key_id=key_id))
             places.append(_name_in_log(before))
             await asyncio.sleep(0)  # a check and a signature hold the interpreter for a fifth of a millisecond
-        done = await self._commit(caller, account_id, signed, places) if signed else 0
-        return ResealingResult(resealed=done, changed=len(values) - refused - done, refused=refused)
+        resealed = await self._commit(caller, account_id, signed, places) if signed else 0
+        return ResealingResult(resealed=resealed, changed=len(values) - refused - resealed, refused=refused)
 
     def _is_old(self, value: StoredValue) -> bool:
-        """Return whether a value needs re-encryption. A caller's value may replace only such a value."""
+        """Return whether a value must be resealed. A caller's value may replace only such a value."""
         return value.key_id != self._safe.ring.primary.id
 
     async def _commit(

@@ -1,4 +1,4 @@
-"""The progress of re-encryption: the values that remain, the tokens that can do it, and when it last ran."""
+"""Finds the accounts with values to reseal, the tokens that can reseal them, and when values were last resealed."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,7 +17,7 @@ from nightsafe.store.identities import Account, Token
 from nightsafe.store.interface import Store
 
 RESEALING: Final = "Nightsafe Resealing"
-"""The permission that re-encryption needs."""
+"""The permission that resealing needs."""
 
 _LATEST: Final = 1000
 
@@ -28,8 +28,8 @@ class PendingAccount(Struct, frozen=True, kw_only=True):
     Attributes:
         account_id: the account.
         values: the number of these values.
-        tokens: ID and name of each token that can re-encrypt them and is valid now.
-        last_on: when values of the account were last re-encrypted, in microseconds, according to the latest entries
+        tokens: ID and name of each token that can reseal them and is valid now.
+        last_on: when values of the account were last resealed, in microseconds, according to the latest entries
             of its log; None if these do not say.
     """
 
@@ -53,7 +53,7 @@ async def accounts_with_older_values(store: Store, primary: str) -> list[Pending
 
 
 async def _tokens_that_can_reseal(store: Store, account: Account) -> Sequence[Token]:
-    """Return the tokens that can re-encrypt values now."""
+    """Return the tokens that can reseal values now."""
     at = now()
     return [
         token
@@ -65,7 +65,7 @@ async def _tokens_that_can_reseal(store: Store, account: Account) -> Sequence[To
 
 
 async def _last_resealed_on(store: Store, account: Account) -> int | None:
-    """Return when values were last re-encrypted, according to the latest entries of the log."""
+    """Return when values were last resealed, according to the latest entries of the log."""
     head = await store.audit_head(account.id)
     entries = await store.audit_entries(account.id, max(0, head.number - _LATEST), _LATEST)
     events = (msgspec.json.decode(entry.entry, type=AuditEvent) for _, entry in reversed(entries))

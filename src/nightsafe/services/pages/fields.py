@@ -137,15 +137,15 @@ def _known_members(value: Any, members: frozenset[str], at: str) -> dict[str, An
     """Return the known members of an object, which must be strings or numbers; None for null."""
     if value is None:
         return None
-    known = {
+    known_members = {
         name: member
         for name, member in need_object(value, at, "a binding").items()
         if name in members and member is not None
     }
-    for name, member in known.items():
+    for name, member in known_members.items():
         if not isinstance(member, str | int) or not _has_valid_texts(member):
             raise NightsafeError(Code.INVALID, f"'{name}' must be a string or a number", pointer_to(at, name))
-    return known
+    return known_members
 
 
 def _optional_object(fields: dict[str, Any], name: str, at: str) -> dict[str, Any]:

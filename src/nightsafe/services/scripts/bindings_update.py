@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from nightsafe.bindings.json_fields import need_object, pointer_to
 from nightsafe.bindings.kinds import MEMBERLESS_KINDS, PLAIN_KINDS
+from nightsafe.bindings.metadata import KEY_METADATA
 from nightsafe.bindings.model import (
     SECRET_KINDS,
     AnyBinding,
@@ -31,7 +32,7 @@ from nightsafe.store.scripts import Binding
 
 _BARE = frozenset({"name", "type"})
 _KEY_MEMBERS = frozenset({"key_base64", "key_jwk"})
-_READ_BACK_MEMBERS = {SecretText.kind: _BARE, SecretKey.kind: _BARE | {"format", "algorithm", "usages"}}
+_READ_BACK_MEMBERS = {SecretText.kind: _BARE, SecretKey.kind: _BARE.union(KEY_METADATA)}
 """The members of a secret that reads show, by its type."""
 
 
@@ -192,8 +193,8 @@ def is_shown_secret(fields: Mapping[str, Any]) -> bool:
     It is one if it has no other members than reads show of this type, or is `{type, name}` alone. So a misspelt
     member makes it something else.
     """
-    shown = _READ_BACK_MEMBERS.get(fields["type"]) if isinstance(fields.get("type"), str) else None
-    return shown is not None and fields.keys() <= shown
+    public_members = _READ_BACK_MEMBERS.get(fields["type"]) if isinstance(fields.get("type"), str) else None
+    return public_members is not None and fields.keys() <= public_members
 
 
 def _lacks_key(fields: Mapping[str, Any]) -> bool:

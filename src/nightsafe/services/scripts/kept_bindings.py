@@ -10,8 +10,8 @@ No upload loses a secret by accident. Clients write `keep_bindings` in four form
 
 wrangler up to 3.34 sends `["plain_text", "json"]` for `--keep-vars` and cannot name secrets: it relies on Cloudflare
 to keep them. Later versions leave secrets out only when they make a version that must still be deployed: `versions
-secret delete` sends `["secret_key"]` and inherits each `secret_text` that should stay. An upload that is deployed at
-once never loses a secret, whatever the list says: there are calls to delete one. The decision page 0010 covers each
+secret delete` sends `["secret_key"]` and inherits each `secret_text` that should stay. With any list, an upload that
+is deployed at once loses no secret: clients delete secrets with other requests. The decision page 0010 covers each
 endpoint.
 """
 

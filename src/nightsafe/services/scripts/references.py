@@ -12,8 +12,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from nightsafe.bindings.kinds import SCRIPT_REFERENCES
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.lookup import find_script
+from nightsafe.services.scripts.setting_forms import CONSUMERS
 from nightsafe.store.interface import Store
 from nightsafe.store.references import MAX_CANDIDATES, ReferenceCandidates
 from nightsafe.store.scripts import Binding, Script, ScriptRef
@@ -22,19 +24,10 @@ from nightsafe.store.turns import in_turns
 IsVisible = Callable[[ScriptRef], bool]
 """Tells whether the caller may know that a script exists."""
 
-_PATHS: Final = {
-    "service": ("service",),
-    "durable_object_namespace": ("script_name",),
-    "dispatch_namespace": ("outbound", "worker", "service"),
-    "workflow": ("script_name",),
-}
-"""Binding types that refer to a script, each with the path of members to its name."""
-
 _NAMESPACE: Final = "dispatch_namespace"
 """The member that names the dispatch namespace of the script with the Durable Objects."""
 
-_CONSUMERS: Final = ("tail_consumers", "streaming_tail_consumers")
-_MOST_NAMED: Final = 20
+_MAX_NAMED: Final = 20
 
 
 class Reference(Struct, frozen=True):
@@ -56,7 +49,7 @@ class Reference(Struct, frozen=True):
     def target(self) -> ScriptRef | None:
         """The script that the binding refers to; None if that is in another account or not named."""
         value: Any = self.fields
-        for member in _PATHS[self.kind]:
+        for member in SCRIPT_REFERENCES[self.kind]:
             value = value.get(member) if isinstance(value, dict) else None
         if not isinstance(value, str) or self.fields.get("cross_account_grant"):
             return None
@@ -121,13 +114,13 @@ class References:
         ]
         referrers += [(producer, "as its tail consumer") for producer in await _producers(ref, candidates)]
         visible = [f"'{script.path}' {how}" for script, how in dict.fromkeys(referrers) if is_visible(script)]
-        more = len(dict.fromkeys(referrers)) - len(visible[:_MOST_NAMED])
+        more = len(dict.fromkeys(referrers)) - len(visible[:_MAX_NAMED])
         if not referrers and max(len(candidates.bindings), len(candidates.settings)) >= MAX_CANDIDATES:
             advice = "too many to check whether it is needed; add ?force=true to delete it anyway"
             raise NightsafeError(Code.SCRIPT_IN_USE, f"{MAX_CANDIDATES} bindings or more name it, {advice}")
         if not referrers:
             return candidates
-        named = ", ".join([*visible[:_MOST_NAMED], *([f"{more} more"] if more else [])])
+        named = ", ".join([*visible[:_MAX_NAMED], *([f"{more} more"] if more else [])])
         advice = "remove these references first, or add ?force=true to delete it and break them"
         raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {advice}")
 
@@ -162,14 +155,14 @@ async def _producers(ref: ScriptRef, candidates: ReferenceCandidates) -> list[Sc
 def _references(ref: ScriptRef, bindings: Sequence[Binding]) -> Iterator[Reference]:
     """Yield the bindings that refer to a script."""
     for binding in bindings:
-        if binding.kind in _PATHS:
+        if binding.kind in SCRIPT_REFERENCES:
             yield Reference(ref, binding.name, binding.kind, msgspec.json.decode(binding.shown))
 
 
 def _consumers(ref: ScriptRef, script_settings: bytes) -> Iterable[ScriptRef]:
     """Yield the tail consumers of a script."""
     settings = msgspec.json.decode(script_settings)
-    for consumer in (consumer for name in _CONSUMERS for consumer in settings.get(name) or ()):
+    for consumer in (consumer for name in CONSUMERS for consumer in settings.get(name) or ()):
         service, namespace = consumer.get("service"), consumer.get("namespace")
         if isinstance(service, str):
             yield ScriptRef(ref.account_id, service, namespace if isinstance(namespace, str) else "")

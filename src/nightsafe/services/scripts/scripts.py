@@ -99,7 +99,7 @@ class Scripts:
         """Give a script new code and nothing else, in one version that is deployed at once.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and any error that `Admission.content` raises.
+            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and any error that `Admission.check_content` raises.
         """
         based_on = await self._targets.check_code(caller, ref)
         notices = await self._admission.check_content(ref, source)

@@ -13,7 +13,7 @@ import msgspec
 
 from nightsafe.bindings.json_fields import type_name
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.scripts.setting_forms import check_consumers, check_forms
+from nightsafe.services.scripts.setting_forms import CONSUMERS, check_consumers, check_forms
 
 VERSION_LEVEL: dict[str, type] = {
     "assets": dict,
@@ -87,7 +87,7 @@ def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
             f"a tag may have up to {MAX_TAG_LENGTH} characters, and must not contain ',' or '&'",
             "/tags",
         )
-    for name in ("tail_consumers", "streaming_tail_consumers"):
+    for name in CONSUMERS:
         check_consumers(settings.get(name, []), f"/{name}")
     check_forms(settings)
     return settings

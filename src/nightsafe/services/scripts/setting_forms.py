@@ -22,6 +22,9 @@ def _form(names: str, **inner: Form) -> Form:
     return {name: {} for name in names.split()} | inner
 
 
+CONSUMERS: Final = ("tail_consumers", "streaming_tail_consumers")
+"""The settings that name consumers of a script's logs."""
+
 MAX_CONSUMERS: Final = 100
 _DESTINATION_MEMBERS: Final = "destinations enabled head_sampling_rate invocation_logs persist propagation_policy"
 _PLACEMENT_MEMBERS: Final = "host hostname region"
@@ -60,8 +63,8 @@ def check_forms(settings: Mapping[str, Any], at: str = "") -> None:
     Raises:
         NightsafeError: INVALID, pointing at the member.
     """
-    for _, fields, form, here in _objects(settings, at):
-        refuse_misspelt(fields, form, here)
+    for _, fields, form, pointer in _objects(settings, at):
+        refuse_misspelt(fields, form, pointer)
 
 
 def unknown_setting_notices(settings: Mapping[str, Any], at: str = "") -> Iterator[Problem]:
@@ -71,9 +74,9 @@ def unknown_setting_notices(settings: Mapping[str, Any], at: str = "") -> Iterat
         settings: like in `check_forms`.
         at: JSON Pointer to the object that contains them.
     """
-    for name, fields, form, here in _objects(settings, at):
+    for name, fields, form, pointer in _objects(settings, at):
         if name != _LIMITS:
-            yield from unknown_member_notices(fields, form, here, "stored unchanged")
+            yield from unknown_member_notices(fields, form, pointer, "stored unchanged")
 
 
 def check_consumers(consumers: list[Any], at: str, member: str = "service") -> None:
@@ -89,11 +92,11 @@ def check_consumers(consumers: list[Any], at: str, member: str = "service") -> N
     """
     refuse_many_consumers(consumers, at)
     for index, raw in enumerate(consumers):
-        here = pointer_to(at, index)
-        fields = need_object(raw, here, "a consumer")
-        need_string(fields, member, here)
+        pointer = pointer_to(at, index)
+        fields = need_object(raw, pointer, "a consumer")
+        need_string(fields, member, pointer)
         for other in ("environment", "namespace"):
-            optional_string(fields, other, here)
+            optional_string(fields, other, pointer)
 
 
 def refuse_many_consumers(consumers: list[Any], at: str) -> None:
@@ -109,8 +112,8 @@ def refuse_many_consumers(consumers: list[Any], at: str) -> None:
 def _objects(settings: Mapping[str, Any], at: str) -> Iterator[tuple[str, dict[str, Any], Form, str]]:
     """Yield each object in the settings that has a form: the setting's name, the object, its form and its pointer."""
     for name, form in _FORMS.items():
-        for fields, own, here in _nested_objects(settings.get(name), form, pointer_to(at, name)):
-            yield name, fields, own, here
+        for fields, own, pointer in _nested_objects(settings.get(name), form, pointer_to(at, name)):
+            yield name, fields, own, pointer
 
 
 def _nested_objects(value: object, form: Form, at: str) -> Iterator[tuple[dict[str, Any], Form, str]]:

@@ -251,13 +251,13 @@ def parse_usage_model(raw: object) -> SettingsPatch:
 
 
 def _settings_to_merge(
-    body: dict[str, Any], known: dict[str, type], check: Callable[[dict[str, Any]], dict[str, Any]]
+    body: dict[str, Any], level: dict[str, type], check: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> bytes | None:
     """Return the checked settings of one level in a body; None if it has no such settings.
 
     Settings to reset are null in the result.
     """
-    reset = {name: None for name in known if name in body and body[name] is None}
+    reset = {name: None for name in level if name in body and body[name] is None}
     merge = reset | check(body)
     return setting_fields.encode_settings(merge) if merge else None
 

@@ -104,7 +104,7 @@ async def check_admission(admission: Admission, ref: ScriptRef, parsed: ParsedUp
     """Refuse an upload with bindings to missing targets, or one that cannot be served; otherwise return its notices.
 
     Raises:
-        NightsafeError: like `Admission.check_targets` and `Admission.upload`.
+        NightsafeError: like `Admission.check_targets` and `Admission.check_upload`.
     """
     await admission.check_targets(ref, parsed.plain)
     notices = await admission.check_upload(

@@ -121,7 +121,7 @@ class Safe:
         return self._sealer.ring
 
     def countersign_again(self, context: Context, before: bytes, sealed: bytes) -> bytes:
-        """Return the record of a value that was re-encrypted to the primary key.
+        """Return the record of a value that was resealed to the primary key.
 
         Args:
             context: the place to sign it for.
@@ -142,7 +142,7 @@ class Safe:
         return record
 
     def sign(self, bundle: Bundle) -> bytes:
-        """Return a signed bundle for the delivery side."""
+        """Return a signed bundle for delivery processes."""
         return sign_bundle(bundle, self._sealer)
 
 

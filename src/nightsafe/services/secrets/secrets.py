@@ -70,9 +70,9 @@ class Secrets:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, or BINDING_NOT_FOUND if the script has no such secret.
         """
-        shown = await self._store.secret(ref, name)
-        if shown is not None:
-            return shown
+        public_json = await self._store.secret(ref, name)
+        if public_json is not None:
+            return public_json
         await find_script(self._store, ref)
         await refuse_non_secrets(self._store, ref, (name,))
         raise NightsafeError(Code.BINDING_NOT_FOUND, name)

@@ -81,7 +81,7 @@ class BoundSecrets:
         if not stores:
             return []
         bound = await self._store.bound_to_stores(account_id)
-        return [script for script, shown in bound if _BINDING.decode(shown).store_id in stores]
+        return [script for script, public_json in bound if _BINDING.decode(public_json).store_id in stores]
 
     async def _items(self, account_id: str, store_id: object) -> Sequence[Item]:
         """Return the secrets of a store; empty if the store does not exist."""

@@ -101,7 +101,7 @@ class Deployments:
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_INVALID for a missing version, SECRETS_CHANGED,
-                TARGET_NOT_GRANTED, or any error that `Admission.deployment` raises.
+                TARGET_NOT_GRANTED, or any error that `Admission.check_deployment` raises.
         """
         await self._targets.check_versions(caller, ref, (version_id for version_id, _ in plan.versions))
         notices = await self._admission.check_deployment(ref, (version_id for version_id, _ in plan.versions))

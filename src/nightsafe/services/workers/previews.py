@@ -23,7 +23,7 @@ from nightsafe.services.collections import commit_collection, find_collection, i
 from nightsafe.services.limits import Limits
 from nightsafe.services.merge_patch import merge_patch
 from nightsafe.services.scripts.bindings_update import is_shown_secret
-from nightsafe.services.scripts.setting_fields import encode_settings
+from nightsafe.services.scripts.setting_fields import SCRIPT_LEVEL, VERSION_LEVEL, encode_settings
 from nightsafe.services.scripts.setting_forms import check_forms, refuse_many_consumers
 from nightsafe.services.secrets.seal import Safe, sealing_ref
 from nightsafe.services.secrets_store.access import check_store_access
@@ -37,12 +37,8 @@ MAX_PREVIEWS = 100
 
 _KIND = Kind.SCRIPT
 _SETTINGS: dict[str, type] = {
-    "cache_options": dict,
-    "limits": dict,
-    "logpush": bool,
-    "observability": dict,
-    "placement": dict,
-    "tail_consumers": list,
+    name: (VERSION_LEVEL | SCRIPT_LEVEL)[name]
+    for name in ("cache_options", "limits", "logpush", "observability", "placement", "tail_consumers")
 }
 
 
@@ -270,6 +266,6 @@ def _check_name(preview: str, existing: set[str]) -> None:
 
 def _to_item(binding: Binding, at: int, preview: str = "") -> Item:
     """Return a binding as an item; its name is removed from its public fields, because the item has it."""
-    shown = msgspec.json.decode(binding.shown)
-    del shown["name"]
-    return replace(item_of(binding, preview, at), shown=msgspec.json.encode(shown))
+    fields = msgspec.json.decode(binding.shown)
+    del fields["name"]
+    return replace(item_of(binding, preview, at), shown=msgspec.json.encode(fields))

@@ -22,7 +22,7 @@ from nightsafe.services.lookup import find_script
 from nightsafe.services.merge_patch import merge_patch
 from nightsafe.services.notices import Notices, settings_notices
 from nightsafe.services.scripts.modules import Part
-from nightsafe.services.scripts.setting_fields import encode_settings, script_settings
+from nightsafe.services.scripts.setting_fields import SCRIPT_LEVEL, encode_settings, script_settings
 from nightsafe.services.scripts.setting_forms import check_consumers, unknown_setting_notices
 from nightsafe.services.scripts.triggers import parse_subdomain
 from nightsafe.services.scripts.upload import ParsedUpload, parse_upload
@@ -40,8 +40,8 @@ from nightsafe.store.scripts import Binding, Script, ScriptRef
 PREVIEWS = ("previews_base_config", "preview_defaults")
 """The member with the previews' base configuration: its current name and its old name."""
 
-OWN = ("logpush", "observability", "tags", "tail_consumers")
-"""The script settings."""
+OWN = tuple(name for name in SCRIPT_LEVEL if name != "streaming_tail_consumers")
+"""The script settings that this resource has."""
 
 MEMBERS = (*OWN, *PREVIEWS, "name", "subdomain")
 """The members that a request may change."""
@@ -127,19 +127,19 @@ class Workers:
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and any error that `Previews.seal` and
-                `Previews.edit` raise.
+                `Previews.base_config_edit` raise.
         """
         await self._targets.check_settings(caller, script.ref, msgspec.json.encode(patch.own))
         put = () if patch.previews is None else await self._previews.seal(caller, script.ref, patch.previews)
 
         async def attempt() -> None:
             """Read the script, and commit the change."""
-            wanted = await self._change(caller, await self._require_script(script.ref), patch, put)
-            if wanted is not None:
+            change = await self._change(caller, await self._require_script(script.ref), patch, put)
+            if change is not None:
                 await (
-                    commit(self._store, wanted)
-                    if wanted.collection_edit is None
-                    else commit_collection(self._store, wanted)
+                    commit(self._store, change)
+                    if change.collection_edit is None
+                    else commit_collection(self._store, change)
                 )
 
         await retry_conflicts(attempt)

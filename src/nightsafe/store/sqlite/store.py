@@ -22,10 +22,10 @@ from nightsafe.store.sqlite.engine.wal import WalIndex
 from nightsafe.store.sqlite.engine.writer import Writer
 from nightsafe.store.sqlite.reads.bundles import BundleReads
 from nightsafe.store.sqlite.reads.content import ContentReads, PartReader
+from nightsafe.store.sqlite.reads.identities import IdentityReads
 from nightsafe.store.sqlite.reads.references import ReferenceReads
 from nightsafe.store.sqlite.reads.scripts import Reads
 from nightsafe.store.sqlite.reads.sealed_values import ValueReads
-from nightsafe.store.sqlite.reads.secret_versions import SecretVersionReads
 from nightsafe.store.sqlite.writes.removal import is_purge_pending
 
 BUSY_TIMEOUT = 10.0
@@ -35,7 +35,7 @@ _READ_TIMEOUT = 1.0
 LOG_LIMIT = 4000
 """The log length, in pages, from which the log is copied into the database and restarted."""
 
-LOG_MOST = 64_000
+MAX_LOG_PAGES = 64_000
 """The log length, in pages, from which writes are refused: 264 MB that another process's read keeps in the log."""
 
 NO_THREAD = (
@@ -43,7 +43,7 @@ NO_THREAD = (
 )
 
 
-class SqliteStore(Reads, ContentReads, SecretVersionReads, ReferenceReads, BundleReads, ValueReads):
+class SqliteStore(Reads, IdentityReads, ContentReads, ReferenceReads, BundleReads, ValueReads):
     """`Store` in one SQLite file. Create it with `open`, and use it only on the event loop that opened it."""
 
     def __init__(self, path: Path, anchor: sqlite3.Connection, files: DatabaseFiles, busy_timeout: float) -> None:
@@ -68,7 +68,9 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, ReferenceReads, Bundl
         connect_at_once = partial(self._connect, 0)
         release = self._reader.release
         copied = partial(self._post, self._copied.set)
-        self._log = Checkpointer(connect_at_once, self._index, release, copied, self._condition, LOG_LIMIT, LOG_MOST)
+        self._log = Checkpointer(
+            connect_at_once, self._index, release, copied, self._condition, LOG_LIMIT, MAX_LOG_PAGES
+        )
         self._commits = CommitWaiters(self._index.header, self._loop)
         self._writer = Writer(
             connect_at_once, busy_timeout, self._committed, self._log, files, self._condition, self._copy_removed_log
@@ -140,7 +142,7 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, ReferenceReads, Bundl
             writer_failures=self._condition.writer_failures,
             log_bytes=self._index.frames() * PAGE_BYTES,
             log_held_bytes=self._index.uncopied() * PAGE_BYTES,
-            log_most_bytes=self._log.most * PAGE_BYTES,
+            log_most_bytes=self._log.max_pages * PAGE_BYTES,
         )
 
     def failures(self) -> int:

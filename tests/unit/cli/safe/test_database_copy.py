@@ -12,7 +12,7 @@ from nightsafe.cli.safe.database_copy import copy_database, key_ids
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.store.sqlite.engine.condition import PAGE_BYTES
 from nightsafe.store.sqlite.engine.schema import migrate, migrations
-from nightsafe.store.sqlite.store import LOG_MOST
+from nightsafe.store.sqlite.store import MAX_LOG_PAGES
 
 _ROWS = 200
 
@@ -76,7 +76,7 @@ def test_a_copy_ends_when_the_log_grows_too_long(
 
 def test_a_copy_ends_before_writes_are_refused() -> None:
     """A copy ends before the log is so long that the server refuses writes."""
-    assert database_copy._MAX_LOG_BYTES + (32 << 20) < LOG_MOST * PAGE_BYTES
+    assert database_copy._MAX_LOG_BYTES + (32 << 20) < MAX_LOG_PAGES * PAGE_BYTES
 
 
 def test_key_ids_of_items_are_found_in_either_schema() -> None:

@@ -43,7 +43,7 @@ class Checkpointer:
         ended: called by the thread at its end.
         condition: notified when the copy is blocked.
         limit: the log length, in pages, from which the log is cut.
-        most: the log length, in pages, from which transactions are refused.
+        max_pages: the log length, in pages, from which transactions are refused.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a copy has to do with
@@ -54,7 +54,7 @@ class Checkpointer:
         ended: Callable[[], None],
         condition: Condition,
         limit: int,
-        most: int,
+        max_pages: int,
     ) -> None:
         self._connect = connect
         self._index = index
@@ -62,7 +62,7 @@ class Checkpointer:
         self._ended = ended
         self._condition = condition
         self._limit = limit
-        self.most = most
+        self.max_pages = max_pages
         self._tried = 0
         self._requests: SimpleQueue[bool] = SimpleQueue()
         self._idle = threading.Event()
@@ -83,7 +83,7 @@ class Checkpointer:
         Raises:
             NightsafeError: LOG_FULL, when the log has reached its maximum length and cannot be restarted.
         """
-        if self._index.frames() < self.most:
+        if self._index.frames() < self.max_pages:
             return
         if self._index.uncopied() > _MAX_WRITER_PAGES:
             self._request_copy()
@@ -99,7 +99,7 @@ class Checkpointer:
         frames = self._index.frames()
         if frames < self._limit:
             self._tried = 0
-            self._condition.over(LOG_HELD)
+            self._condition.end_trouble(LOG_HELD)
         elif not self._idle.is_set():
             if frames >= self._limit * _LONG_FACTOR:
                 await in_thread(self._idle.wait, _PAUSE_SECONDS)
@@ -130,13 +130,13 @@ class Checkpointer:
     def _warn(self, frames: int) -> None:
         """Log once that the log grows long although it has been copied as far as possible."""
         if frames >= self._limit * _LONG_FACTOR:
-            megabytes, held, most = (
-                pages * PAGE_BYTES >> 20 for pages in (frames, self._index.uncopied(), self.most)
+            megabytes, held, max_megabytes = (
+                pages * PAGE_BYTES >> 20 for pages in (frames, self._index.uncopied(), self.max_pages)
             )
-            self._condition.trouble(
+            self._condition.begin_trouble(
                 LOG_HELD,
                 f"the write-ahead log is {megabytes} MB long; {held} MB of it cannot be copied into the database "
-                f"while another process reads it in one long transaction; at {most} MB, writes are refused",
+                f"while another process reads it in one long transaction; at {max_megabytes} MB, writes are refused",
             )
 
     def _log_full_message(self) -> str:

@@ -34,22 +34,22 @@ class Condition:
         """Count a durable transaction, which shows that every trouble except a long log is over."""
         self.commits += 1
         for kind in self._troubles - {LOG_HELD}:
-            self.over(kind)
+            self.end_trouble(kind)
 
     def failed(self, error: NightsafeError) -> None:
         """Count a failed transaction, and note the trouble."""
         self.failures += 1
         self.undone += error.code is Code.NOT_DURABLE
         self.unknown += error.code is Code.OUTCOME_UNKNOWN
-        self.trouble(error.code, error.problems[0].detail)
+        self.begin_trouble(error.code, error.problems[0].detail)
 
-    def trouble(self, kind: str, why: str) -> None:
+    def begin_trouble(self, kind: str, why: str) -> None:
         """Note that a trouble has begun."""
         if kind not in self._troubles:
             self._troubles.add(kind)
             _log.error("store.trouble", kind=kind, reason=why)
 
-    def over(self, kind: str) -> None:
+    def end_trouble(self, kind: str) -> None:
         """Note that a trouble is over."""
         if kind in self._troubles:
             self._troubles.discard(kind)

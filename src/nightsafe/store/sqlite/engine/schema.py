@@ -95,13 +95,13 @@ def _schema_objects(db: sqlite3.Connection) -> dict[tuple[str, str], str]:
     }
 
 
-def _version(db: sqlite3.Connection, known: int) -> int:
+def _version(db: sqlite3.Connection, newest: int) -> int:
     """Return the database's schema version; refuse an unknown version."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version > known:
+    if version > newest:
         raise NightsafeError(
             Code.STORE,
-            f"the database has schema version {version}, but this program knows only up to {known}: "
+            f"the database has schema version {version}, but this program knows only up to {newest}: "
             "use a newer program",
         )
     return version

@@ -31,7 +31,7 @@ class WriteBatch:
         began: whether the COMMIT was begun.
         committed: whether the COMMIT succeeded.
         error: why it did not.
-        lost: why the transaction may be lost although the COMMIT succeeded.
+        files_lost_error: why the transaction may be lost although the COMMIT succeeded.
     """
 
     def __init__(self, batch: Sequence[PendingChange]) -> None:
@@ -201,7 +201,7 @@ def _code(error: BaseException | None) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-_MOST_BYTES: Final = 256 * 1024
+_MAX_BYTES: Final = 256 * 1024
 
 
 def is_heavy(change: Change | None) -> bool:
@@ -213,5 +213,5 @@ def is_heavy(change: Change | None) -> bool:
     edit = None if change is None else change.edit
     if edit is None:
         return False
-    large = edit.upload is not None and sum(len(module.body) for module in edit.upload.modules) > _MOST_BYTES
+    large = edit.upload is not None and sum(len(module.body) for module in edit.upload.modules) > _MAX_BYTES
     return large or edit.remove or edit.deploy is not None

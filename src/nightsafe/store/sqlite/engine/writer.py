@@ -5,7 +5,7 @@ process, and the few changes that take long by themselves, run in a thread. A wr
 more than the statements themselves: sealing holds the interpreter lock for 0.2 ms for each value, and SQLite releases
 and takes the lock at every step.
 
-Whatever exception occurs, every waiting caller gets an answer: the task ends, and another task continues its work.
+Every waiting caller gets an answer, even after an exception: the task ends, and another task continues its work.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from nightsafe.store.sqlite.writes.removal import is_purge_pending, purge_part
 
 _log = structlog.get_logger()
 
-MOST: Final = 512
+MAX_CHANGES: Final = 512
 """The maximum number of changes in one transaction."""
 
 _SLICE: Final = 8
@@ -169,7 +169,7 @@ class Writer:
         keep_purging = True
         while self._waiting or (self._purge_pending and keep_purging):
             if self._waiting:
-                batch = WriteBatch([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))])
+                batch = WriteBatch([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_CHANGES))])
                 self._batch = batch
                 await self._run_transaction(batch)
                 await self._finish(batch)

@@ -1,6 +1,6 @@
--- Every key of what belongs to a tenant is led by account_id, so that the same tables can be
--- partitioned by it. Rowid tables with a UNIQUE key: rows of 1 KB would overflow an index page.
--- `source`, `created_on` and the like are as in store/scripts.py; times are microseconds.
+-- In every table that holds an account's rows, the key begins with account_id, so that these tables can be partitioned
+-- by account. They are rowid tables with a UNIQUE key, because rows of 1 KB would overflow an index page.
+-- store/scripts.py describes columns like `source` and `created_on`. Times are in microseconds.
 
 CREATE TABLE accounts (
   id TEXT NOT NULL UNIQUE,
@@ -39,7 +39,7 @@ CREATE TABLE tokens (
   expires_on INTEGER
 );
 
--- `variables` counts the script's bindings of the kinds that the limit is about.
+-- `variables` is the number of the script's bindings whose kinds count towards the limit.
 CREATE TABLE scripts (
   account_id TEXT NOT NULL,
   namespace TEXT NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE scripts (
   UNIQUE (account_id, namespace, name)
 );
 
--- A version made by a change is deployed at 100 % by the same change, so its deployment is a column here.
+-- The change that makes a version also deploys it at 100 %, so its deployment is a column here.
 CREATE TABLE versions (
   account_id TEXT NOT NULL,
   script_id TEXT NOT NULL,
@@ -102,8 +102,8 @@ CREATE TABLE contents (
   UNIQUE (account_id, digest)
 );
 
--- The live bindings. `since` is the version that brought the row. `shown` stands before `sealed`, so that
--- a read of it never follows a long value's overflow pages.
+-- The bindings of each script's newest version. `since` is the version that wrote the row. `shown` comes before
+-- `sealed`, so that a read of it never follows a long value's overflow pages.
 CREATE TABLE bindings (
   account_id TEXT NOT NULL,
   namespace TEXT NOT NULL,
@@ -117,7 +117,7 @@ CREATE TABLE bindings (
   UNIQUE (account_id, namespace, script, name)
 );
 
--- A binding that was in the versions from_version <= n < to_version.
+-- Bindings of older versions: those with a number n such that from_version <= n < to_version.
 CREATE TABLE binding_history (
   account_id TEXT NOT NULL,
   script_id TEXT NOT NULL,
@@ -146,7 +146,7 @@ BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
--- One row that a health check writes.
+-- A single row, which health checks write.
 CREATE TABLE probe (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   count INTEGER NOT NULL

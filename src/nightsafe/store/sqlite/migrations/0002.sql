@@ -1,4 +1,4 @@
--- Tokens that an account owns, conditions on requests, user service keys.
+-- Adds tokens that an account owns, conditions on requests, and user service keys.
 
 ALTER TABLE tokens ADD COLUMN account_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE tokens ADD COLUMN condition BLOB NOT NULL DEFAULT x'7b7d';

@@ -1,24 +1,28 @@
--- Versions that are not deployed, deployments made by themselves, settings without code, standing settings.
+-- Adds versions that are not deployed, deployments of existing versions, settings without code, and the script settings
+-- that uploads do not change.
 
--- `live_version` is the version that is served alone, 0 when several are or none is; `served_version` the newest of
--- those that are served, 0 when none is. Until now every version was deployed when it was made.
+-- `live_version` is the version that gets all traffic; it is 0 if several versions share the traffic or no version is
+-- deployed. `served_version` is the newest version that gets traffic; it is 0 if no version is deployed. Before this
+-- migration, every version was deployed when it was made.
 ALTER TABLE scripts ADD COLUMN live_version INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE scripts ADD COLUMN served_version INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE scripts ADD COLUMN deployment_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE scripts ADD COLUMN standing BLOB NOT NULL DEFAULT x'7b7d';
 UPDATE scripts SET live_version = version, served_version = version, deployment_count = version;
 
--- A row for each upload and each change of settings: `code_version` is the upload that the modules are of.
+-- Each upload and each change of settings has a row. `code_version` is the version whose upload brought the modules.
 ALTER TABLE uploads ADD COLUMN code_version INTEGER NOT NULL DEFAULT 0;
 UPDATE uploads SET code_version = version;
 
--- The UUID alone finds the row: account and script before it would be most of the index.
+-- The UUID alone finds the row; account and script in front of it would make up most of the index.
 CREATE INDEX versions_by_id ON versions (id);
 
--- Only deployments made by themselves: that of a version made and deployed in one is in the version's row, where
--- an empty `deployment_id` now tells that it was not deployed. `newest_version` is the script's newest version at
--- that time and `place` the deployment's number among all of the script's: (number, 0) of the versions deployed when
--- made and (newest_version, place) of these are one order. `traffic`: JSON list of version UUID in hex, percentage.
+-- Deployments of versions that already existed. If one change makes a version and deploys it, the deployment is in the
+-- version's row; an empty `deployment_id` there now means that the change did not deploy the version.
+-- `newest_version` is the script's newest version at the time of the deployment, and `place` is the deployment's number
+-- among all deployments of the script. (newest_version, place) of these rows and (number, 0) of the versions that were
+-- deployed when they were made sort into one order. `traffic` is a JSON list of pairs: a version's UUID in hex, and its
+-- percentage.
 CREATE TABLE deployments (
   account_id TEXT NOT NULL,
   script_id TEXT NOT NULL,

@@ -1,5 +1,5 @@
--- What holds named values beside a script's versions: see store/collections.py. A script has a row here, of kind `script`
--- and with its own id, once something was put into it as a holder.
+-- Collections of named values outside a script's versions: see store/collections.py. Migration 0009 renames the tables.
+-- A script gets a row here, with the kind `script` and its own ID, when its first value is stored here.
 
 CREATE TABLE holders (
   account_id TEXT NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE holders (
   UNIQUE (account_id, id)
 );
 
--- `kind` is the wire's type of the value.
+-- `kind` is the value's `type` in the API.
 CREATE TABLE entries (
   account_id TEXT NOT NULL,
   holder_id TEXT NOT NULL,

@@ -1,10 +1,11 @@
--- Key rotation: which values are sealed to which key, keys that take no new ones; scripts bound to secrets of a store.
+-- Adds indexes to find the values that are sealed to a key, the retired keys, which seal no new values, and indexes to
+-- find the scripts that are bound to secrets of a store.
 
 CREATE INDEX bindings_by_key ON bindings (account_id, key_id) WHERE key_id IS NOT NULL;
 CREATE INDEX binding_history_by_key ON binding_history (account_id, key_id) WHERE key_id IS NOT NULL;
 CREATE INDEX entries_by_key ON entries (account_id, key_id) WHERE key_id IS NOT NULL;
 
--- From a row of the history to its script's name.
+-- Finds the script's name for a row of the history.
 CREATE INDEX scripts_by_id ON scripts (account_id, id);
 
 -- Keys belong to the safe, not to an account.
@@ -13,6 +14,6 @@ CREATE TABLE retired_keys (
   retired_on INTEGER NOT NULL
 );
 
--- The few bindings that lead to a store; all others are in neither index.
+-- These indexes contain only the few bindings to secrets of a store.
 CREATE INDEX bindings_of_stores ON bindings (account_id) WHERE kind = 'secrets_store_secret';
 CREATE INDEX binding_history_of_stores ON binding_history (account_id) WHERE kind = 'secrets_store_secret';

@@ -1,4 +1,4 @@
--- The greatest number of a public ring that was in use here: an older ring is refused.
+-- The highest number of a public ring that has been in use here. Nightsafe refuses an older ring.
 
 CREATE TABLE ring (
   id INTEGER PRIMARY KEY CHECK (id = 1),

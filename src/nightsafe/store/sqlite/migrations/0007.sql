@@ -1,4 +1,4 @@
--- The few bindings that lead to other scripts: asked for before a script is deleted.
+-- Indexes of the few bindings that refer to other scripts. Deletions of scripts search them.
 
 CREATE INDEX bindings_of_scripts ON bindings (account_id)
   WHERE kind IN ('dispatch_namespace', 'durable_object_namespace', 'service', 'workflow');

@@ -1,4 +1,4 @@
--- Deleted scripts of which rows are left to be purged. Nobody finds these rows: all reads begin with a row of `scripts`.
+-- Deleted scripts whose rows must still be purged. No read finds these rows, because all reads start from `scripts`.
 
 CREATE TABLE removals (
   account_id TEXT NOT NULL,

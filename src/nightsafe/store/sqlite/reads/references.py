@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from nightsafe.bindings.kinds import SCRIPT_REFERENCES
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.references import MAX_CANDIDATES, CandidateBinding, ReferenceCandidates, RequiredScript
 from nightsafe.store.script_edit import ScriptEdit
@@ -15,7 +16,7 @@ from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.content import PartReader
 from nightsafe.store.sqlite.reads.rows import DEPLOYMENTS, HEAD, VERSION_BY_ID, deployment_of, key_of
 
-_KINDS: Final = "('dispatch_namespace', 'durable_object_namespace', 'service', 'workflow')"
+_KINDS: Final = "(" + ", ".join(f"'{kind}'" for kind in sorted(SCRIPT_REFERENCES)) + ")"
 """Exactly the same text as in the indexes of migration 0007; otherwise SQLite could not use these indexes."""
 
 T = TypeVar("T")

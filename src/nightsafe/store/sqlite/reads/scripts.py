@@ -1,10 +1,8 @@
-"""The reads of scripts, identities and the audit log, in SQL."""
-
-from operator import attrgetter
+"""The reads of scripts and the audit log, in SQL."""
 
 from nightsafe.store.changes import AuditEntry
-from nightsafe.store.identities import Account, Membership, Token, User
 from nightsafe.store.period import ALWAYS, Period
+from nightsafe.store.references import SecretVersion
 from nightsafe.store.scripts import Binding, Deployment, Script, ScriptRef, Version
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.collections import CollectionReads
@@ -17,7 +15,6 @@ from nightsafe.store.sqlite.reads.rows import (
     VERSION_BY_ID,
     VERSIONS,
     WITHOUT_NEW_VERSION,
-    build,
     deployment_of,
     key_of,
     script_of,
@@ -43,28 +40,14 @@ _VERSIONS = VERSIONS + "AND v.number BETWEEN ? AND ? ORDER BY v.number DESC"
 _VERSIONS_BETWEEN = VERSIONS + "AND v.id BETWEEN ? AND ? ORDER BY v.number DESC"
 _DEPLOYMENT = f"{OF_VERSIONS} AND deployment_id = ? UNION ALL {WITHOUT_NEW_VERSION} AND id = ?"
 _COUNT_DEPLOYMENTS = "SELECT deployment_count FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
-_ISSUED = """
-SELECT id, digest, user_id, name, status, policies, issued_on, modified_on, not_before, expires_on,
-  account_id, condition
-FROM tokens WHERE
+_VERSIONS_BY_BINDING = """
+SELECT b.name, v.id, v.annotations, v.created_on, v.author_email, v.source
+FROM scripts s
+JOIN bindings b ON b.account_id = s.account_id AND b.namespace = s.namespace AND b.script = s.name
+JOIN versions v ON v.account_id = s.account_id AND v.script_id = s.id AND v.number = b.since
+WHERE s.account_id = ? AND s.namespace = ? AND s.name = ? AND b.sealed IS NOT NULL
+ORDER BY b.name
 """
-_BY_DIGEST = f"{_ISSUED} digest = ?"
-_BY_TOKEN_ID = f"{_ISSUED} id = ?"
-_NEXT_ISSUED = "(user_id, issued_on, id) > (?, ?, ?) ORDER BY user_id, issued_on, id LIMIT ?"
-_OF_USER = f"{_ISSUED} account_id = '' AND user_id = ? AND {_NEXT_ISSUED}"
-_OF_ACCOUNT = f"{_ISSUED} account_id = ? AND account_id <> '' AND {_NEXT_ISSUED}"
-_USER = "SELECT id, email, key_digest, created_on, service_key_digest FROM users WHERE"
-_USER_BY_ID = f"{_USER} id = ?"
-_USER_BY_EMAIL = f"{_USER} email_folded = ?"
-_USER_BY_SERVICE_KEY = f"{_USER} service_key_digest = ?"
-_MEMBERSHIPS = """
-SELECT account_id, user_id, policies, created_on FROM memberships WHERE user_id = ? ORDER BY account_id
-"""
-_MEMBERS = """
-SELECT account_id, user_id, policies, created_on FROM memberships WHERE account_id = ? ORDER BY created_on, user_id
-"""
-_ACCOUNT = "SELECT id, name, created_on FROM accounts WHERE id = ?"
-_ACCOUNTS = "SELECT id, name, created_on FROM accounts ORDER BY created_on, id"
 _AUDIT = """
 SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
@@ -162,66 +145,10 @@ class Reads(HistoryReads, CollectionReads):
         row = self._reader.one(_COUNT_DEPLOYMENTS, key_of(ref))
         return 0 if row is None else int(row[0])
 
-    async def token(self, digest: bytes) -> Token | None:
-        """See `Store.token`."""
-        row = self._reader.one(_BY_DIGEST, (digest,))
-        return None if row is None else build(Token, row)
-
-    async def token_by_id(self, token_id: str) -> Token | None:
-        """See `Store.token_by_id`."""
-        row = self._reader.one(_BY_TOKEN_ID, (token_id,))
-        return None if row is None else build(Token, row)
-
-    async def tokens_of_user(self, user_id: str) -> list[Token]:
-        """See `Store.tokens_of_user`."""
-        return await self._issued(_OF_USER, user_id)
-
-    async def tokens_of_account(self, account_id: str) -> list[Token]:
-        """See `Store.tokens_of_account`."""
-        return await self._issued(_OF_ACCOUNT, account_id)
-
-    async def _issued(self, sql: str, owner: str) -> list[Token]:
-        """Return an owner's tokens, oldest first: read in parts in the index's order, then sorted."""
-        tokens, after = list[Token](), ("", -1, "")
-        while rows := self._reader.all(sql, (owner, *after, PART)):
-            tokens += [build(Token, row) for row in rows]
-            if len(rows) < PART:
-                break
-            after = tokens[-1].user_id, tokens[-1].issued_on, tokens[-1].id
-            await turn()
-        return sorted(tokens, key=attrgetter("issued_on", "id"))
-
-    async def user(self, user_id: str) -> User | None:
-        """See `Store.user`."""
-        row = self._reader.one(_USER_BY_ID, (user_id,))
-        return None if row is None else User(*row)
-
-    async def user_by_email(self, email: str) -> User | None:
-        """See `Store.user_by_email`."""
-        row = self._reader.one(_USER_BY_EMAIL, (email.casefold(),))
-        return None if row is None else User(*row)
-
-    async def user_by_service_key(self, digest: bytes) -> User | None:
-        """See `Store.user_by_service_key`."""
-        row = self._reader.one(_USER_BY_SERVICE_KEY, (digest,))
-        return None if row is None else User(*row)
-
-    async def memberships(self, user_id: str) -> list[Membership]:
-        """See `Store.memberships`."""
-        return [Membership(*row) for row in self._reader.all(_MEMBERSHIPS, (user_id,))]
-
-    async def members(self, account_id: str) -> list[Membership]:
-        """See `Store.members`."""
-        return [Membership(*row) for row in self._reader.all(_MEMBERS, (account_id,))]
-
-    async def account(self, account_id: str) -> Account | None:
-        """See `Store.account`."""
-        row = self._reader.one(_ACCOUNT, (account_id,))
-        return None if row is None else Account(*row)
-
-    async def accounts(self) -> list[Account]:
-        """See `Store.accounts`."""
-        return [Account(*row) for row in self._reader.all(_ACCOUNTS)]
+    async def secret_versions(self, ref: ScriptRef) -> list[SecretVersion]:
+        """See `Store.secret_versions`."""
+        rows = self._reader.all(_VERSIONS_BY_BINDING, (ref.account_id, ref.namespace, ref.name))
+        return [SecretVersion(*row) for row in rows]
 
     async def audit_entries(self, account_id: str, after: int = 0, limit: int = 100) -> list[tuple[int, AuditEntry]]:
         """See `Store.audit_entries`."""

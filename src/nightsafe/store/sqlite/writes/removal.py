@@ -14,7 +14,7 @@ from nightsafe.store.sqlite.writes.collections import remove_script_items
 PART: Final = 500
 """The number of history rows that one transaction purges, which takes some milliseconds."""
 
-_MOST_BYTES: Final = 4 << 20
+_MAX_BYTES: Final = 4 << 20
 """The maximum size, in bytes, of the files that one transaction purges; a single file may be larger."""
 
 _REMOVE_BY_NAME: Final = (
@@ -77,12 +77,12 @@ def _purge(db: sqlite3.Cursor, deleted_script: DeletedScript) -> bool:
     return _purge_modules(db, deleted_script, remaining)
 
 
-def _purge_modules(db: sqlite3.Cursor, deleted_script: DeletedScript, most: int) -> bool:
+def _purge_modules(db: sqlite3.Cursor, deleted_script: DeletedScript, maximum: int) -> bool:
     """Delete file names, and contents that no file uses any longer; return True if those were the last."""
-    rows, size = db.execute(_MODULES, (*deleted_script, most)).fetchall(), 0
+    rows, size = db.execute(_MODULES, (*deleted_script, maximum)).fetchall(), 0
     for row, digest, length in rows:
-        if size and size + (length or 0) > _MOST_BYTES:
+        if size and size + (length or 0) > _MAX_BYTES:
             return False
         db.execute(_PURGE_MODULE, (row,))
         size += (length or 0) * db.execute(_PURGE_CONTENT, (deleted_script[0], digest)).rowcount
-    return len(rows) < most
+    return len(rows) < maximum

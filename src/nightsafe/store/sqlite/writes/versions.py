@@ -134,6 +134,6 @@ def _write_body(db: sqlite3.Cursor, key: tuple[str, bytes], body: bytes) -> None
     if len(body) <= _PART:
         db.execute(_CONTENT, (*key, body))
     elif db.execute(_ROOM, (*key, len(body))).rowcount == 1 and db.lastrowid is not None:
-        with db.connection.blobopen("contents", "body", db.lastrowid) as blob, memoryview(body) as whole:
-            for start in range(0, len(whole), _PART):
-                blob.write(whole[start : start + _PART])
+        with db.connection.blobopen("contents", "body", db.lastrowid) as blob, memoryview(body) as view:
+            for start in range(0, len(view), _PART):
+                blob.write(view[start : start + _PART])
