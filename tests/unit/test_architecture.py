@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -88,20 +86,6 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
     TopologicalSorter(imports).prepare()
-
-
-def test_the_drawings_match_their_source() -> None:
-    """Both drawings equal the output of their text source."""
-    done = subprocess.run(
-        [str(shutil.which("node")), "tools/draw.mjs", "--check"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert "" == done.stderr
-    assert 0 == done.returncode
 
 
 def test_no_folder_has_more_than_fifteen_modules() -> None:
