@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import click
 import grimp
 import pytest
 from tests.flows import PAGE, ROOT, SOURCE, entered, listed, missed
 from tests.unit.api.tools.driver import JSON, SCRIPTS, Api
 from tests.unit.api.tools.rotation import with_values
+
+from nightsafe.api.http.errors import INTERNAL, TABLE
+from nightsafe.cli.server import deliver, serve
+from nightsafe.services.scripts.setting_fields import VERSION_LEVEL
 
 SECRET = json.dumps({"name": "S", "type": "secret_text", "text": "a-value"}).encode()
 SECRETS = f"{SCRIPTS}/worker/secrets"
@@ -131,13 +136,95 @@ def test_test_folders_are_named_after_what_they_test(package: str) -> None:
     assert folders - {"tools", "__pycache__"} <= {path.name for path in (SOURCE / package).iterdir()}
 
 
-def test_no_change_needs_more_than_seven_files() -> None:
-    """Each kind of change that CONTRIBUTING.md lists names at most seven files, all of which exist."""
+def changes() -> dict[str, list[str]]:
+    """Return the files that CONTRIBUTING.md lists for each kind of change, by its heading."""
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = page.split("\n## Where to change what\n", 1)[1].split("\n## ", 1)[0]
-    _, *changes = section.split("\n### ")
-    named = {one.partition("\n")[0]: re.findall(r"^- `([^`]+)`", one, re.MULTILINE) for one in changes}
+    _, *parts = section.split("\n### ")
+    return {part.partition("\n")[0]: re.findall(r"^- `([^`]+)`", part, re.MULTILINE) for part in parts}
+
+
+def test_no_change_needs_more_than_seven_files() -> None:
+    """Each kind of change that CONTRIBUTING.md lists names at most seven files, all of which exist."""
+    named = changes()
 
     assert 5 <= len(named)
     assert {} == {change: files for change, files in named.items() if not 3 <= len(files) <= 7}
     assert [] == [file for files in named.values() for file in files if not (ROOT / file).is_file()]
+
+
+def lacking(change: str, words: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Return each file with a word that it lacks. The list of the change must name every file.
+
+    Args:
+        change: the heading of the list.
+        words: the words that a file must contain, by the file's path.
+    """
+    assert words.keys() <= set(changes()[change])
+    texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in words}
+    return [(file, word) for file, needed in words.items() for word in needed if word not in texts[file]]
+
+
+def own_settings(command: click.Command) -> list[click.Option]:
+    """Return the options of a command that are settings, except the options that several commands share."""
+    shared = {"data", "log_format", "proxy_header", "trusted_proxy"}
+    options = [one for one in command.params if isinstance(one, click.Option) and one.name not in shared]
+    return [one for one in options if isinstance(one.envvar, str) and one.envvar.startswith("NIGHTSAFE_")]
+
+
+@pytest.mark.parametrize(
+    ("change", "module", "command"),
+    [
+        ("A new setting of the API process", "serve", serve.command),
+        ("A new setting of the delivery process", "delivery_options", deliver.command),
+    ],
+    ids=["API", "delivery"],
+)
+def test_every_setting_is_in_the_listed_files(change: str, module: str, command: click.Command) -> None:
+    """Each setting of a process is in the module of its option, among the settings of the file, and on the page."""
+    options = own_settings(command)
+    flags, names = [f'"{one.opts[0]}"' for one in options], [f'"{one.name}"' for one in options]
+
+    assert 10 < len(options)
+    assert [] == lacking(
+        change,
+        {
+            f"src/nightsafe/cli/server/{module}.py": flags,
+            "src/nightsafe/cli/settings/settings_file.py": names,
+            "docs/configuration.md": [f"`{one.opts[0]}` | `{one.envvar}`" for one in options],
+        },
+    )
+
+
+def test_every_error_code_is_in_the_listed_files() -> None:
+    """Each error code that clients see is among the codes, in the table of answers, and on the page of the API."""
+    assert [] == lacking(
+        "A new error code",
+        {
+            "src/nightsafe/errors.py": [f"    {code.name} = " for code in TABLE],
+            "src/nightsafe/api/http/errors.py": [f"Code.{code.name}" for code in TABLE],
+            "docs/api.md": [str(row.code) for row in TABLE.values() if row.code != INTERNAL.code],
+        },
+    )
+
+
+WITHOUT_NOTICE = {
+    "compatibility_date": "delivered",
+    "compatibility_flags": "delivered",
+    "exports": "describes the code",
+    "limits": "delivered",
+    "package_dependencies": "describes the code",
+    "usage_model": "a choice of billing",
+}
+"""Settings of a version that need no notice, and why."""
+
+
+def test_every_setting_of_a_version_is_in_the_listed_files() -> None:
+    """Each setting of a version has a type, and a notice unless it is listed here with a reason."""
+    assert [] == lacking(
+        "A new field of a version",
+        {
+            "src/nightsafe/services/scripts/setting_fields.py": [f'    "{name}": ' for name in VERSION_LEVEL],
+            "src/nightsafe/services/notices.py": [f'"{one}"' for one in VERSION_LEVEL if one not in WITHOUT_NOTICE],
+        },
+    )
