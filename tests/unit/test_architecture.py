@@ -16,6 +16,7 @@ from tests.unit.api.tools.rotation import with_values
 
 from nightsafe.api.http.errors import INTERNAL, TABLE
 from nightsafe.cli.server import deliver, serve
+from nightsafe.cli.tree import leaves
 from nightsafe.services.scripts.setting_fields import VERSION_LEVEL
 
 SECRET = json.dumps({"name": "S", "type": "secret_text", "text": "a-value"}).encode()
@@ -128,12 +129,70 @@ def test_a_resource_has_one_name_in_api_and_services() -> None:
     assert set(WITHOUT_USE_CASE) == lonely
 
 
-@pytest.mark.parametrize("package", ["api", "services"])
-def test_test_folders_are_named_after_what_they_test(package: str) -> None:
-    """A folder of unit tests is named after the folder that it tests."""
-    folders = {path.name for path in (ROOT / "tests" / "unit" / package).iterdir() if path.is_dir()}
+def folders_in(folder: Path) -> set[str]:
+    """Return the names of the folders in a folder, without caches and helpers of tests."""
+    return {path.name for path in folder.iterdir() if path.is_dir()} - {"tools", "__pycache__"}
 
-    assert folders - {"tools", "__pycache__"} <= {path.name for path in (SOURCE / package).iterdir()}
+
+def table(title: str) -> dict[str, list[str]]:
+    """Return the names in the rows of the page's table under a heading, by the name in the first column."""
+    section = PAGE.read_text(encoding="utf-8").split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", section, re.MULTILINE)
+    return {name: re.findall(r"`([^`]+)`", rest) for name, rest in rows}
+
+
+def test_resources_have_the_listed_names_elsewhere() -> None:
+    """Each resource of the API and the services is in the table of names, and every path in the table exists."""
+    names = table("Names")
+
+    assert folders_in(SOURCE / "api") - {"http", "unsupported"} == folders_in(SOURCE / "services") == names.keys()
+    assert [] == [path for paths in names.values() for path in paths if not (SOURCE / path).exists()]
+
+
+def test_every_command_of_a_resource_is_in_the_table() -> None:
+    """Each module of `cli/` that talks to the API about a resource, and each of the client's, is in the table of names."""
+    listed_paths = {path for paths in table("Names").values() for path in paths}
+    commands = {f"cli/{leaf.module.partition('.')[0]}" for _, leaf in leaves()}
+    client = {file.relative_to(SOURCE).as_posix() for file in (SOURCE / "client" / "aio").glob("*s.py")}
+
+    assert {"cli/completion", "cli/doctor", "cli/safe", "cli/server", "cli/whoami"} == {
+        path for path in commands if not {f"{path}.py", f"{path}/"} & listed_paths
+    }
+    assert {"client/aio/resources.py"} == client - listed_paths
+
+
+def test_the_other_folders_are_listed() -> None:
+    """The page lists each folder of the tests, and each top-level folder with code besides the package."""
+    listed_folders = {name.rstrip("/") for name in table("Other folders")}
+    others = {path.name for path in ROOT.iterdir() if path.is_dir()} & {"tools", "benchmarks", "examples", "workerd"}
+
+    assert {f"tests/{name}" for name in folders_in(ROOT / "tests")} | others == listed_folders
+
+
+def test_test_folders_are_named_after_what_they_test() -> None:
+    """A folder of unit tests, and each folder in it, is named after the folder that it tests."""
+    unit = ROOT / "tests" / "unit"
+    inner = {f"{name}/{below}" for name in folders_in(unit) for below in folders_in(unit / name)}
+
+    assert [] == [name for name in sorted(folders_in(unit) | inner) if not (SOURCE / name).is_dir()]
+
+
+NOT_A_FOLDER_OF_THE_SOURCE = {
+    "clients/cli/script": "the commands of scripts, versions and deployments, which are single modules",
+    "delivery/cells": "several modules of `delivery/workerd/` and `delivery/runtime/`",
+    "delivery/front": "requests from outside, which `delivery/runtime/` takes",
+}
+"""Folders of tests with processes that have other names than what they test, and why."""
+
+
+@pytest.mark.parametrize(("tests", "package"), [("clients/cli", "cli"), ("delivery", "delivery")])
+def test_folders_of_process_tests_are_named_after_what_they_test(tests: str, package: str) -> None:
+    """A folder of tests of the command line or of delivery is named after the folder that it tests, or is listed."""
+    names = folders_in(ROOT / "tests" / tests)
+
+    assert {f"{tests}/{name}" for name in names - folders_in(SOURCE / package)} == {
+        name for name in NOT_A_FOLDER_OF_THE_SOURCE if name.startswith(f"{tests}/")
+    }
 
 
 def changes() -> dict[str, list[str]]:
