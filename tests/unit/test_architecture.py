@@ -150,7 +150,7 @@ def test_resources_have_the_listed_names_elsewhere() -> None:
 
 
 def test_every_command_of_a_resource_is_in_the_table() -> None:
-    """Each module of `cli/` that talks to the API about a resource, and each of the client's, is in the table of names."""
+    """Each command of a resource, and each module of a resource in the client, is in the table of names."""
     listed_paths = {path for paths in table("Names").values() for path in paths}
     commands = {f"cli/{leaf.module.partition('.')[0]}" for _, leaf in leaves()}
     client = {file.relative_to(SOURCE).as_posix() for file in (SOURCE / "client" / "aio").glob("*s.py")}
