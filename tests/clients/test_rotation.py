@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from tests.clients.cli.keys.test_keys import RESEALING, done, token_file
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Server, clean_environ
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
-from tests.faults.broken import FAILURES, Breaker, Moment
+from tests.faults.failing_sqlite import FAILURES, Breaker, Moment
 
 from nightsafe.errors import NightsafeError
 from nightsafe.store.changes import Change, Outcome

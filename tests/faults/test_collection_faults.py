@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from tests.engines.tools.changes import ACCOUNT, REF, removing, upload
 from tests.engines.tools.collections import everything, holding, making, new_collection, putting, value
 from tests.engines.tools.refusals import state
-from tests.faults.broken import Breaker, Moment
 from tests.faults.every_call import MOMENTS, Case, check_every_call
+from tests.faults.failing_sqlite import Breaker, Moment
 
 from nightsafe.store.collections import Kind
 from nightsafe.store.sqlite import SqliteStore

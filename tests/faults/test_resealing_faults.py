@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 from tests.engines.tools.changes import ACCOUNT, REF, change, entry, secret, setting, upload
 from tests.engines.tools.collections import making, new_collection, value
-from tests.faults.broken import Breaker, Moment
 from tests.faults.every_call import MOMENTS, Case, check_every_call, filled
+from tests.faults.failing_sqlite import Breaker, Moment
 
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Account

@@ -23,8 +23,8 @@ from tests.engines.tools.changes import (
 )
 from tests.engines.tools.refusals import state
 from tests.engines.tools.stored import modules_of
-from tests.faults.broken import Breaker, Moment
 from tests.faults.every_call import MOMENTS, Case, answer, check_every_call, filled, reopened
+from tests.faults.failing_sqlite import Breaker, Moment
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.identities import Account

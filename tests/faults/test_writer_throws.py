@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from tests.engines.tools.changes import ACCOUNT, REF, removing, secret, setting, upload
-from tests.faults.broken import FAILURES
-from tests.throwing import Boom, Moment, Thrower, awaits_of, thrown
+from tests.failing_awaits import Boom, Moment, Thrower, awaits_of, thrown
+from tests.faults.failing_sqlite import FAILURES
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change

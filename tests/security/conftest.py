@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.security.tools.planting import Planted, planted_server
+from tests.security.tools.planted_server import Planted, planted_server
 from tests.unit.api.tools.driver import Api
 from tests.unit.api.tools.rotation import Rotation, with_values
 

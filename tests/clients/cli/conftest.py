@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 from tests.server import Server
 
 

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.delivery import waiting
 from tests.delivery.scene import ACCOUNT, Scene
-from tests.throwing import Boom, Thrower, awaits_of, thrown
+from tests.failing_awaits import Boom, Thrower, awaits_of, thrown
 from tests.unit.delivery.key_rotation.test_resealing import RING, SIGNING_KEY, Source, value
 
 from nightsafe.bundle.code_checks import CodeCheck, Verdict

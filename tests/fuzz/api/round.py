@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct, field
-from tests.fuzz.api.asking import Known, Sent, request
 from tests.fuzz.api.client import Answer, Connection
-from tests.fuzz.api.scene import VALUE
-from tests.fuzz.api.watching import Watch
+from tests.fuzz.api.fuzzed_safe import VALUE
+from tests.fuzz.api.process_watch import Watch
+from tests.fuzz.api.request_maker import Known, Sent, request
 
 CLIENTS: Final = 16
 _TIMEOUT: Final = 40.0

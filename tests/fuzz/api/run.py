@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.clients.wire.talk import Wire
+from tests.fuzz.api.fuzzed_safe import Scene, make_scene, sentinels, settle
+from tests.fuzz.api.process_watch import Watch, cpu_seconds, memory
 from tests.fuzz.api.round import Outcome, play
-from tests.fuzz.api.scene import Scene, make_scene, sentinels, settle
-from tests.fuzz.api.watching import Watch, cpu_seconds, memory
 from tests.server import Server, make_safe
 
 _MORE_MEMORY: Final = 512 * 1024 * 1024

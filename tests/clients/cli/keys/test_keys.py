@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import Wire
 from tests.server import Safe, Server, make_safe, run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 from tests.server import Server, run
 
 from nightsafe.sealing.rings.private_ring import PrivateRing

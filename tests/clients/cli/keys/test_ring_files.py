@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.clients.cli.tools.typed import Typist
+from tests.clients.cli.tools.in_process_shell import Typist
 from tests.clients.wire.talk import Wire
 from tests.server import Server
 

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
 from tests.clients.cli.tools.terminal import Terminal
+from tests.clients.cli.tools.user_environment import Desk
 from tests.server import ACCOUNT, Server, run
 
 

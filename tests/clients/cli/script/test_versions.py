@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
-from tests.clients.opened import opened
+from tests.clients.cli.tools.user_environment import Desk
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 from tests.clients.node.tools import NEWER, wrangler
 
 ALL_FORMS: Final = r"""

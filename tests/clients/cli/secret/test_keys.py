@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.x509.oid import NameOID
-from tests.clients.cli.tools.desk import Desk
 from tests.clients.cli.tools.keys_in_store import opened_key
+from tests.clients.cli.tools.user_environment import Desk
 
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 PKCS8, TRADITIONAL = serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 from tests.clients.wire.talk import SCRIPTS
 
 OLD = [f"OLD_{number}" for number in range(5)]

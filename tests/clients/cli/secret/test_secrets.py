@@ -1,7 +1,7 @@
 """`nightsafe secret put`, `get`, `list` and `delete`, in a terminal and through pipes."""
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import ACCOUNT, run
 

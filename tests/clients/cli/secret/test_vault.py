@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.clients.cli.tools.bao import Bao, running_bao
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 
 
 @pytest.fixture(scope="module")

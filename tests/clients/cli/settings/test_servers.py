@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 from tests.clients.tokens import in_store
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT, Safe, Server, run

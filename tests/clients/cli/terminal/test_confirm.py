@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.clients.cli.tools.desk import Desk
 from tests.clients.cli.tools.sources import CLI, commands_that_name, every_command, parsed
+from tests.clients.cli.tools.user_environment import Desk
 from tests.clients.wire.talk import SCRIPTS
 from tests.server import Safe
 

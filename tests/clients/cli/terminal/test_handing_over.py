@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
 from tests.clients.cli.tools.sources import CLI, commands_that_name, parsed
+from tests.clients.cli.tools.user_environment import Desk
 from tests.clients.wire.talk import SCRIPTS
 from tests.server import NIGHTSAFE, Safe, clean_environ
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.clients.canaries import files, found
 from tests.clients.cli.tools.bao import running_bao
-from tests.clients.cli.tools.desk import Desk
-from tests.clients.cli.tools.gate import Gate
+from tests.clients.cli.tools.holding_proxy import Gate
 from tests.clients.cli.tools.terminal import Terminal, plain
+from tests.clients.cli.tools.user_environment import Desk
 from tests.server import NIGHTSAFE
 
 _SECONDS = 60

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 
 NOWHERE = "http://127.0.0.1:9/client/v4"
 

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import Desk
 from tests.server import Safe, run
 
 LINES = "seal = 'never'\nplain_http = true\naccount_id = '{account}'\nscript = 'worker'\ntoken_file = '{token}'\n"

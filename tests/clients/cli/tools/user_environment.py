@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests import warm
+from tests import forked_commands
 from tests.clients.cli.tools.terminal import Terminal, plain
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Server
 
@@ -74,7 +74,9 @@ class Desk:
 
     def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command through pipes to its end."""
-        done = warm.run(*arguments, cwd=self.cwd, environ=self.environ | environ, stdin=stdin, seconds=_SECONDS)
+        done = forked_commands.run(
+            *arguments, cwd=self.cwd, environ=self.environ | environ, stdin=stdin, seconds=_SECONDS
+        )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 

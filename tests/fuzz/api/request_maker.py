@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from msgspec import Struct
-from tests.fuzz.api.altering import altered, bomb, shaken
+from tests.fuzz.api.mutations import altered, bomb, shaken
 
 RECORDED: Final[dict[str, list[Any]]] = json.loads((Path(__file__).parent / "recorded.json").read_text())
 """Valid bodies by method and path: from the traffic of official clients, or our own where these send none."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
-from tests.clients.opened import opened, opened_held, opened_stored
+from tests.clients.stored_values import opened, opened_held, opened_stored
 from tests.clients.tokens import in_store, make_account, make_token, policy
 from tests.clients.wire.talk import Answer, Wire, form
-from tests.fuzz.api.asking import Known
+from tests.fuzz.api.request_maker import Known
 from tests.server import Safe, Server
 from tests.unit.api.tools.driver import Api
 
