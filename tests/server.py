@@ -108,7 +108,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the server, whatever state it is in."""
+        """Stop the server in any state."""
         if self._process is None:
             return
         code = self.stop()

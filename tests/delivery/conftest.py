@@ -1,4 +1,4 @@
-"""Fixtures of the delivery tests: delivery sides that have started with the real workerd."""
+"""Fixtures of the delivery tests: delivery processes that have started with the real workerd."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Run the tests of a module in one event loop, since they share a delivery side."""
+    """Run the tests of a module in one event loop, since they share a delivery process."""
     for item in items:
         if item.path.is_relative_to(_HERE) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene() -> AsyncIterator[Scene]:
-    """Yield a delivery side that the tests of a module share."""
+    """Yield a delivery process that the tests of a module share."""
     with TemporaryDirectory(prefix="ns-") as name:
         async with Scene(Path(name)) as started:
             yield started
@@ -28,6 +28,6 @@ async def scene() -> AsyncIterator[Scene]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def own_scene(folder: Path) -> AsyncIterator[Scene]:
-    """Yield a delivery side that only this test uses."""
+    """Yield a delivery process that only this test uses."""
     async with Scene(folder) as started:
         yield started

@@ -26,7 +26,7 @@ class Case(Struct, frozen=True):
         base: the changes that fill the store beforehand.
         wanted: the change whose calls fail.
         seen: reads everything that the change could alter.
-        later: a change that the store still carries out afterwards, whatever failed.
+        later: a change that the store still carries out after the failure.
         proof: returns whether the outcome of `later` is right.
     """
 

@@ -45,7 +45,7 @@ async def whole(store: SqliteStore) -> object:
 async def test_a_collection_change_is_whole_or_absent(
     tmp_path: Path, breaker: Breaker, kind: str, moment: Moment
 ) -> None:
-    """Whichever call fails, an acknowledged change is stored as a whole, and a failed one is not stored."""
+    """If any call fails, an acknowledged change is stored as a whole, and a failed one is not stored."""
     later = holding("empty", put=(LATER,))
     case = Case(BASE, CHANGES[kind], whole, later, lambda outcome: (LATER,) == outcome.items)
 

@@ -163,7 +163,7 @@ async def test_a_request_leaves_a_process_that_begins_to_loop(folder: Path) -> N
 
 
 async def test_a_request_of_an_ended_process_is_not_repeated(folder: Path) -> None:
-    """No part of the delivery side repeats a request whose process was ended, whatever its method."""
+    """No part of the delivery process repeats a request whose process was ended, for any method."""
     code = """
       export default { async fetch(request, env) {
         if (new URL(request.url).pathname === "/") return new Response("fine");
@@ -177,7 +177,7 @@ async def test_a_request_of_an_ended_process_is_not_repeated(folder: Path) -> No
             host = {"host": f"does.localhost:{own_scene.port}"}
             asked = asyncio.create_task(own_scene.client.request(method, "/do", headers=host))
             await sink.until(f"/{method}")
-            await own_scene.upload("does", code, [sink.binding, text("TOKEN", f"{number} anew")], cpu_ms=600)
+            await own_scene.upload("does", code, [sink.binding, text("TOKEN", f"{number} again")], cpu_ms=600)
             assert 503 == (await asked).status_code
 
     assert ["/GET", "/DELETE", "/POST"] == sink.called

@@ -1,4 +1,4 @@
-"""What a script learns about the client: known facts and a trusted proxy's headers, never the client's claims."""
+"""A script learns about its client from known facts and a trusted proxy's headers, never from the client's claims."""
 
 import asyncio
 import re
@@ -50,7 +50,7 @@ async def shown(scene: Scene, method: str = "GET", path: str = "/a?b=c", **more:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def proxied(folder: Path) -> AsyncIterator[Scene]:
-    """Yield a delivery side that trusts proxies on this machine and in two networks."""
+    """Yield a delivery process that trusts proxies on this machine and in two networks."""
     trusted = tuple(map(ip_network, ("127.0.0.0/8", "10.1.0.0/20", "2001:db8:aa00::/40")))
     async with Scene(folder, trusted_proxies=trusted, domains=("localhost", "example")) as scene:
         await scene.upload("show", SHOW)
@@ -203,7 +203,7 @@ async def test_redirects_and_head_answers_pass_unchanged(proxied: Scene) -> None
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_websocket_opens_under_either_scheme(proxied: Scene, scheme: str) -> None:
-    """A WebSocket opens whatever scheme the proxy names."""
+    """A WebSocket opens with any scheme that the proxy names."""
     code = """export default { fetch(request) {
       const [client, server] = Object.values(new WebSocketPair());
       server.accept();

@@ -41,7 +41,7 @@ async def test_a_version_without_traffic_is_reached_by_its_id(scene: Scene) -> N
 
 
 async def test_an_override_wins_over_percentage_and_affinity(scene: Scene) -> None:
-    """The override decides whatever percentage and version key would choose."""
+    """The override decides, and not the percentages or the version key."""
     ids = await deploy(scene, "hello", new=50.0)
 
     for key in range(10):

@@ -1,4 +1,4 @@
-"""How Workers are served: their `env`, their host names, their traffic, and what is refused."""
+"""Serving of Workers: their `env`, their host names, their traffic, and what is refused."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -171,7 +171,7 @@ async def test_requests_and_responses_pass_unchanged(scene: Scene) -> None:
 
 
 async def test_the_script_header_names_the_script(scene: Scene) -> None:
-    """`Nightsafe-Script` names the script whatever the host, and the script does not see the header."""
+    """`Nightsafe-Script` names the script for every host, and the script does not see the header."""
     await scene.upload(
         "see", "export default { fetch: (r) => new Response(String(r.headers.has('nightsafe-script'))) };"
     )

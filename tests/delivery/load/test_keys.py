@@ -58,7 +58,7 @@ class Subtle:
     """`crypto.subtle` inside a Worker with the given keys.
 
     Args:
-        scene: the delivery side that runs the Worker.
+        scene: the delivery process that runs the Worker.
         keys: the key bindings of the Worker.
     """
 

@@ -1,4 +1,4 @@
-"""How modules are named, and how they find each other and Nightsafe's: by paths at older dates, by URLs since."""
+"""Modules import each other and Nightsafe's own: by paths at older compatibility dates, by URLs at newer ones."""
 
 import json
 

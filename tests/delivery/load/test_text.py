@@ -1,4 +1,4 @@
-"""A script reads exactly the bytes that were put, whatever characters they contain."""
+"""A script reads exactly the bytes that were put, for all characters."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence

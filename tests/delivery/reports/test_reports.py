@@ -46,7 +46,7 @@ def log() -> Iterator[Log]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def verbose(folder: Path, log: Log) -> AsyncIterator[Scene]:
-    """Yield a delivery side whose operator wants to see script output."""
+    """Yield a delivery process whose operator wants to see script output."""
     del log
     async with Scene(folder, worker_output=True) as scene:
         await scene.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
@@ -55,7 +55,7 @@ async def verbose(folder: Path, log: Log) -> AsyncIterator[Scene]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def quiet(folder: Path, log: Log) -> AsyncIterator[Scene]:
-    """Yield a delivery side whose operator does not want to see script output."""
+    """Yield a delivery process whose operator does not want to see script output."""
     del log
     async with Scene(folder) as scene:
         await scene.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
@@ -219,7 +219,7 @@ async def test_an_exception_at_the_start_is_logged(folder: Path, log: Log, *, ou
 
 @pytest.mark.parametrize("cells", [0, 2])
 async def test_an_upstream_that_hangs_up_is_an_error(folder: Path, log: Log, cells: int) -> None:
-    """The script may catch the error; if it does not, the client is answered, wherever the script runs."""
+    """The script can catch the error; otherwise the client gets an answer, in each process that can run it."""
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Close the connection without an answer."""

@@ -167,7 +167,7 @@ async def test_many_cold_scripts_at_once_are_served(own_scene: Scene) -> None:
 
 
 def delay_loads(own_scene: Scene, gate: asyncio.Event, asked: asyncio.Event) -> None:
-    """Make the delivery side answer no load before the gate opens."""
+    """Make the delivery process answer no load before the gate opens."""
     answer = own_scene.delivery._control._handler
 
     async def late(request: Any, pid: int) -> Any:

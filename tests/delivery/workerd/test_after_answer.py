@@ -1,4 +1,4 @@
-"""Work that a script continues after its answer is finished, whatever happens to the script meanwhile."""
+"""Work that a script continues after its answer is finished, even if its isolate or its process ends meanwhile."""
 
 import asyncio
 import os
@@ -287,7 +287,7 @@ async def test_work_outlives_its_process(
 async def test_work_outlives_the_stop_of_the_delivery(
     folder: Path, sink: Sink, terminated: asyncio.Event, cells: int
 ) -> None:
-    """The stop waits for the work and for no longer, in whichever process it runs."""
+    """The stop waits for the work and for no longer, in every process that can run it."""
     async with Scene(folder, reach_private=True, limits=Limits(cells=cells, most_cells=cells)) as own_scene:
         done = await start_work(own_scene, sink)
         await change_secret(own_scene, sink)

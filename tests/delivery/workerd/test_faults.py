@@ -1,4 +1,4 @@
-"""What is served when a process dies, hangs or grows, and when the source fails."""
+"""Serving while a process dies, hangs or grows, and while the source fails."""
 
 import asyncio
 import os
@@ -188,7 +188,7 @@ async def test_a_forged_or_older_bundle_is_refused(own_scene: Scene, monkeypatch
 
 
 async def test_a_restored_database_is_not_served(folder: Path) -> None:
-    """Also after a restart of the delivery side nothing of it is served, and the log says why."""
+    """A restored database is not served, even after a restart of the delivery process; the log says why."""
     async with Scene(folder) as own_scene:
         for value in ("one", "two", "three"):
             await own_scene.upload("hello", HELLO, [text("TOKEN", value)])

@@ -1,4 +1,4 @@
-"""One script cannot reach what belongs to another script or to the delivery side."""
+"""One script cannot reach what belongs to another script or to the delivery process."""
 
 from tests.delivery.scene import Scene, text
 

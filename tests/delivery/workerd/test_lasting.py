@@ -1,4 +1,4 @@
-"""The long-lived tasks of the delivery side: after an error at any await they start again and do their work."""
+"""The long-lived tasks of the delivery process: after an error at any await they start again and do their work."""
 
 import asyncio
 import itertools

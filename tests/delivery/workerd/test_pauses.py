@@ -41,7 +41,7 @@ async def test_a_change_after_a_pause_interrupts_nothing(folder: Path) -> None:
 
 
 async def _change_alone(folder: Path, gap: int) -> None:
-    """Run it on a delivery side of its own, where nothing else keeps the connections in use."""
+    """Run it on a delivery process of its own, where nothing else keeps the connections in use."""
     async with Scene(folder) as own_scene:
         own_scene.client.timeout = httpx.Timeout(gap + 60)
         await _change_twice(own_scene, gap)

@@ -91,7 +91,7 @@ def known_routes() -> list[tuple[str, str]]:
 
 
 def sentinels(scene: Scene, store_id: str) -> dict[str, str]:
-    """Return the digest of each stored sentinel, after its value was opened as the delivery side would.
+    """Return the digest of each stored sentinel, after its value was opened as the delivery process would.
 
     Raises:
         AssertionError: when a sentinel is gone, or has another value.

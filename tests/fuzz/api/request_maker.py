@@ -197,7 +197,7 @@ def _form(draw: Random, name: str, encoded: bytes) -> bytes:
 
 
 def _framed(draw: Random, sent: Sent, headers: list[tuple[str, str]], body: bytes) -> Sent:
-    """Return the request with its bytes; now and then framed in a way that HTTP/1.1 does not allow, or cut short."""
+    """Return the request with its bytes; a few requests break the framing of HTTP/1.1 or are cut short."""
     odd = draw.random()
     if body and 0.02 < odd < 0.08:
         headers.append(("Transfer-Encoding", "chunked"))

@@ -59,7 +59,7 @@ def test_commands_find_a_run_by_its_data_directory(own: Run) -> None:
 
 
 def test_no_command_replaces_the_safe_of_a_run(own: Run) -> None:
-    """Commands find the run, and none puts another safe in its place, whichever of its processes is left."""
+    """Commands find the run, and none puts another safe in its place while any process of it is left."""
     safe, folder = own.safe, own.safe.path.parent
     at = ("--data", str(safe.path))
     assert 0 == run("backup", "lock.tar", *at, cwd=folder).returncode

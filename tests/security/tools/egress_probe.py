@@ -146,7 +146,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def reached(scene: Scene, *hosts: str) -> dict[str, list[str]]:
-    """Return the hosts that the script reaches, each with the ways by which it does."""
+    """Return the hosts that the script reaches, each with the ways that worked."""
     host = {"host": f"asks.localhost:{scene.port}"}
     told: dict[str, list[str]] = (await scene.client.post("/", headers=host, content=json.dumps(hosts))).json()
     return told
@@ -168,8 +168,8 @@ async def main() -> None:
             async with asyncio.timeout(60):
                 while later := await reached(scene, LATER):
                     pass
-            anew = scene.delivery.supervisor.current.pid != before
-    sys.stdout.write(json.dumps({"own": own, "others": others, "later": later, "anew": anew}))
+            restarted = scene.delivery.supervisor.current.pid != before
+    sys.stdout.write(json.dumps({"own": own, "others": others, "later": later, "restarted": restarted}))
 
 
 if __name__ == "__main__":

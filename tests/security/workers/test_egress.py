@@ -49,7 +49,7 @@ def test_every_way_to_this_machine(seen: Any) -> None:
 
 def test_an_address_that_comes_later(seen: Any) -> None:
     """When the machine gets another address, the runtime is restarted to refuse that address too."""
-    assert ({}, True) == (seen["later"], seen["anew"])
+    assert ({}, True) == (seen["later"], seen["restarted"])
 
 
 def test_another_machine_that_forwards_to_this_one(seen: Any) -> None:

@@ -136,7 +136,7 @@ def test_no_text_of_a_script_is_in_our_answer(heard: Heard) -> None:
         assert WORD not in f"{answer.text} {answer.headers}".lower(), way
 
 
-def test_numbers_of_a_script(heard: Heard) -> None:
+def test_a_script_can_put_numbers_into_the_log(heard: Heard) -> None:
     """A script can put numbers into the log: the script itself reports the module, the line and the request in which
     it threw.
     """

@@ -72,7 +72,7 @@ def test_refusals_suggest_similar_names(desk: Desk) -> None:
 
 
 def completed(desk: Desk, words: str, **environ: str) -> list[str]:
-    """Return the words that Tab offers after some words, the last of which may be incomplete."""
+    """Return the words that Tab offers after some words; the last word may be incomplete."""
     line = f"nightsafe {words}"
     position = str(len(line.split()) - (not line.endswith(" ")))
     asked = {"_NIGHTSAFE_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": position}
