@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
-from tests.delivery.scene import Scene
+from tests.delivery.runtime import Runtime
 
 _HERE = Path(__file__).parent
 
@@ -19,15 +19,15 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def scene() -> AsyncIterator[Scene]:
+async def runtime() -> AsyncIterator[Runtime]:
     """Yield a delivery process that the tests of a module share."""
     with TemporaryDirectory(prefix="ns-") as name:
-        async with Scene(Path(name)) as started:
+        async with Runtime(Path(name)) as started:
             yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def own_scene(folder: Path) -> AsyncIterator[Scene]:
+async def own_runtime(folder: Path) -> AsyncIterator[Runtime]:
     """Yield a delivery process that only this test uses."""
-    async with Scene(folder) as started:
+    async with Runtime(folder) as started:
         yield started

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.delivery.scene import CLASSIC, JS, workerd
+from tests.delivery.runtime import CLASSIC, JS, workerd
 from tests.effort import last_first
 
 from nightsafe.bundle.code_checks import CheckedModule, CodeCheck

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.clients.tls.authority import Authority
 from tests.clients.wire.talk import Wire
-from tests.delivery.scene import workerd
+from tests.delivery.runtime import workerd
 from tests.live.tools.running import HELLO, Deliver, Run, new_token, secret, surroundings, until, upload
 from tests.server import ACCOUNT, Safe, Server, run
 

@@ -17,13 +17,13 @@ from tests.server import NIGHTSAFE, Server
 _SECONDS = 120
 
 
-class Desk:
+class UserEnvironment:
     """Runs commands, in a terminal or through pipes.
 
     Args:
         server: the server that the commands use.
         script: the script that the commands use.
-        folder: an empty folder for this desk.
+        folder: an empty folder for this environment.
     """
 
     def __init__(self, server: Server, script: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A delivery process that serves made-up bundles with the real workerd."""
+"""A delivery process with the real workerd, which serves bundles that the test makes."""
 
 import base64
 import json
@@ -75,7 +75,7 @@ def stored(name: str, secret: str, value: str | None = None) -> Binding:
     return binding if value is None else binding | {"value": value}
 
 
-class Scene:
+class Runtime:
     """The API's part (keys, sealing, signing) and a delivery process.
 
     Args:
