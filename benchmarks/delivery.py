@@ -28,7 +28,7 @@ from benchmarks.servers import Running, free_port, wait_for  # noqa: E402
 from benchmarks.settings import CACHE, SERVER_CORE, Settings  # noqa: E402
 from benchmarks.traffic import Requests  # noqa: E402
 from tests.clients.wire.talk import Wire  # noqa: E402
-from tests.delivery.scene import Scene, text, workerd  # noqa: E402
+from tests.delivery.runtime import Runtime, text, workerd  # noqa: E402
 from tests.live.tools.running import Run, put, upload  # noqa: E402
 from tests.server import make_safe  # noqa: E402
 
@@ -80,28 +80,28 @@ def main() -> None:
 async def _measure(report: Report, count: int) -> None:
     """Measure every part, each on a workerd of its own."""
     report.title("Warm requests")
-    async with _scene() as scene:
-        await _warm(report, scene)
+    async with _runtime() as runtime:
+        await _warm(report, runtime)
     report.title("From a change to its effect")
-    async with _scene() as scene:
-        await _changes(report, scene, count)
+    async with _runtime() as runtime:
+        await _changes(report, runtime, count)
     report.title("From a write's answer to its effect, with nightsafe run")
     await asyncio.to_thread(_writes, report, count)
     report.title("A script that blocks its process")
-    async with _scene() as scene:
-        await _gaps(report, scene)
+    async with _runtime() as runtime:
+        await _gaps(report, runtime)
     report.title("Memory")
-    async with _scene() as scene:
-        await _many(report, scene, count)
+    async with _runtime() as runtime:
+        await _many(report, runtime, count)
 
 
 @contextlib.asynccontextmanager
-async def _scene() -> AsyncIterator[Scene]:
+async def _runtime() -> AsyncIterator[Runtime]:
     """Start a delivery side whose workerd has a core of its own."""
     with tempfile.TemporaryDirectory() as name:
-        async with Scene(Path(name), script_header=False) as scene:
-            _pin(scene.delivery.supervisor.current.pid)
-            yield scene
+        async with Runtime(Path(name), script_header=False) as runtime:
+            _pin(runtime.delivery.supervisor.current.pid)
+            yield runtime
 
 
 def _pin(pid: int) -> None:
@@ -110,15 +110,15 @@ def _pin(pid: int) -> None:
         os.sched_setaffinity(int(task.name), {SERVER_CORE})
 
 
-async def _warm(report: Report, scene: Scene) -> None:
+async def _warm(report: Report, runtime: Runtime) -> None:
     """Measure the CPU time of a request through the dispatcher, and of a request to a bare workerd."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "value")])
+    await runtime.upload("hello", HELLO, [text("TOKEN", "value")])
     for _ in range(_PROVEN):
-        await scene.get("hello")
-    child = cast("subprocess.Popen[str]", scene.delivery.supervisor.current)  # only its pid is used
+        await runtime.get("hello")
+    child = cast("subprocess.Popen[str]", runtime.delivery.supervisor.current)  # only its pid is used
     with _bare() as bare:
         targets = {
-            "dispatcher": (Running(child, scene.port), _requests(scene.port, f"hello.localhost:{scene.port}")),
+            "dispatcher": (Running(child, runtime.port), _requests(runtime.port, f"hello.localhost:{runtime.port}")),
             "bare workerd": (bare, _requests(bare.port, f"127.0.0.1:{bare.port}")),
         }
         samples, gone = await asyncio.to_thread(interleave, targets, report.settings)
@@ -148,25 +148,25 @@ def _requests(port: int, host: str) -> Requests:
     return Requests(port, "GET", "/", {"Host": host}, "", 1, 1)
 
 
-async def _changes(report: Report, scene: Scene, count: int) -> None:
+async def _changes(report: Report, runtime: Runtime, count: int) -> None:
     """Measure the time until a request sees a changed value, and the growth of memory after 1,000 changes."""
-    await scene.upload("changing", HELLO, [text("TOKEN", "0"), KEY])
-    await scene.get("changing")
-    before = _resident(scene)
+    await runtime.upload("changing", HELLO, [text("TOKEN", "0"), KEY])
+    await runtime.get("changing")
+    before = _resident(runtime)
     told, seen = [], []
     for number in range(1, count + 1):
-        version = scene.version("changing", HELLO, [text("TOKEN", str(number)), KEY])
+        version = runtime.version("changing", HELLO, [text("TOKEN", str(number)), KEY])
         began = time.perf_counter()
-        await scene.serve("changing", version)
+        await runtime.serve("changing", version)
         told.append(time.perf_counter() - began)
-        answer = await scene.get("changing")
+        answer = await runtime.get("changing")
         seen.append(time.perf_counter() - began)
         if answer.text != str(number):
             raise AssertionError("a request did not see the value that was set before it")
     report.add(Line("put -> dispatcher has acknowledged, median", "ms", [statistics.median(told) * 1e3]))
     report.add(Line("put -> new value in an answer, median", "ms", [statistics.median(seen) * 1e3]))
     report.add(Line("put -> new value in an answer, p99", "ms", [_p99(seen) * 1e3], at_most=100))
-    grown = (_resident(scene) - before) / _MEGABYTE
+    grown = (_resident(runtime) - before) / _MEGABYTE
     report.add(Line(f"a script updated {count:,} times: growth", "MB", [grown], at_most=100))
 
 
@@ -190,55 +190,55 @@ def _writes(report: Report, count: int) -> None:
     report.add(Line("answer to PUT -> new value in a response, p99", "ms", [_p99(seen) * 1e3], at_most=100))
 
 
-async def _many(report: Report, scene: Scene, count: int) -> None:
+async def _many(report: Report, runtime: Runtime, count: int) -> None:
     """Measure the memory of many loaded scripts, and the time to load each."""
     names = [f"script-{number}" for number in range(count)]
     for name in names:
-        await scene.put(name, scene.version(name, HELLO, [text("TOKEN", name), KEY]))
-    await scene.source.wait_until_acknowledged(scene.source.serial)
+        await runtime.put(name, runtime.version(name, HELLO, [text("TOKEN", name), KEY]))
+    await runtime.source.wait_until_acknowledged(runtime.source.serial)
     took = []
     for name in names:
         began = time.perf_counter()
-        answer = await scene.get(name)
+        answer = await runtime.get(name)
         took.append(time.perf_counter() - began)
         if answer.text != name:
             raise AssertionError("a script did not see its own value")
     report.add(Line("cold load of a script, median", "ms", [statistics.median(took) * 1e3]))
     report.add(Line("cold load of a script, p99", "ms", [_p99(took) * 1e3], at_most=50))
-    report.add(Line(f"{count:,} scripts loaded", "GB", [_resident(scene) / 1e9], at_most=2.5))
+    report.add(Line(f"{count:,} scripts loaded", "GB", [_resident(runtime) / 1e9], at_most=2.5))
 
 
-async def _gaps(report: Report, scene: Scene) -> None:
+async def _gaps(report: Report, runtime: Runtime) -> None:
     """Measure the longest wait of others, on a kept connection, while a script blocks its process."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "value")])
-    await scene.upload("rude", RUDE, cpu_ms=5000)
+    await runtime.upload("hello", HELLO, [text("TOKEN", "value")])
+    await runtime.upload("rude", RUDE, cpu_ms=5000)
     for name in ("hello", "rude"):
-        await scene.get(name)
+        await runtime.get(name)
     for what, path in (
         ("a script computes for 2 s", "/compute"),
         ("a script loops for the first time", "/loop"),
         ("a script that has looped gets another request", "/loop"),
     ):
-        longest = await _longest_wait(scene, path)
+        longest = await _longest_wait(runtime, path)
         report.add(Line(f"{what}: others wait at most", "ms", [longest * 1e3], at_most=1500))
 
 
-async def _longest_wait(scene: Scene, path: str) -> float:
+async def _longest_wait(runtime: Runtime, path: str) -> float:
     """Return the seconds of the slowest request to another script during a request to the rude script."""
-    rude = asyncio.create_task(scene.get("rude", path))
+    rude = asyncio.create_task(runtime.get("rude", path))
     waits = [0.0]
     while not rude.done():
         began = time.perf_counter()
-        answer = await scene.get("hello")
+        answer = await runtime.get("hello")
         waits.append(time.perf_counter() - began)
         if answer.text != "value":
             raise AssertionError("a request got a wrong answer")
     return max(waits)
 
 
-def _resident(scene: Scene) -> int:
+def _resident(runtime: Runtime) -> int:
     """Return the resident memory of all processes of the runtime, in bytes."""
-    supervisor = scene.delivery.supervisor
+    supervisor = runtime.delivery.supervisor
     return sum(child.resident_bytes() for child in (supervisor.current, *supervisor.cells))
 
 

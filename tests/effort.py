@@ -1,4 +1,4 @@
-"""How much the tests try: `fast` for an inner loop, `quick` for `make test`, `thorough` for CI, or `random`.
+"""The effort of the tests: `fast` for an inner loop, `quick` for `make test`, `thorough` for CI, or `random`.
 
 `NIGHTSAFE_TEST_EFFORT` names one. `quick` leaves out the tests marked `thorough` and draws fewer random inputs.
 `random` is `thorough` with new random inputs in every run; the others draw the same inputs in every run.

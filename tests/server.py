@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from msgspec import Struct
-from tests import warm
+from tests import forked_commands
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 NIGHTSAFE = (sys.executable, "-m", "nightsafe")
@@ -53,7 +53,7 @@ def clean_environ(**extra: str) -> dict[str, str]:
 
 def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run one `nightsafe` command to its end."""
-    done = warm.run(
+    done = forked_commands.run(
         *arguments, cwd=cwd, environ=clean_environ(**(environ or {})), stdin=b"", seconds=_COMMAND_SECONDS
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -96,8 +96,8 @@ class Server:
         self._command = [sys.executable, *python, *NIGHTSAFE[1:], command, "--data", str(safe.path), *options]
         self._command += ["--port", "0"]
         self._environ = clean_environ(**(environ or {}))
-        self._cold = cold or bool(python) or not warm.can_start(self._environ)
-        self._process: subprocess.Popen[bytes] | warm.Started | None = None
+        self._cold = cold or bool(python) or not forked_commands.can_start(self._environ)
+        self._process: subprocess.Popen[bytes] | forked_commands.Started | None = None
         self._pump: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -108,7 +108,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the server, whatever state it is in."""
+        """Stop the server in any state."""
         if self._process is None:
             return
         code = self.stop()
@@ -139,12 +139,14 @@ class Server:
 
     def _started(
         self, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]
-    ) -> "subprocess.Popen[bytes] | warm.Started":
+    ) -> "subprocess.Popen[bytes] | forked_commands.Started":
         """Start the process with this input, output and errors."""
         cwd = self.safe.path.parent
         if not self._cold:
             standard = (stdin, stdout, stderr)
-            return warm.start(*self._command[len(NIGHTSAFE) :], cwd=cwd, environ=self._environ, standard=standard)
+            return forked_commands.start(
+                *self._command[len(NIGHTSAFE) :], cwd=cwd, environ=self._environ, standard=standard
+            )
         return subprocess.Popen(self._command, cwd=cwd, env=self._environ, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def start_at(self, port: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from tests.fuzz.found import NAMES, corpus, dictionary, target  # noqa: E402 - found from the root of the project
+from tests.fuzz.targets_index import NAMES, corpus, dictionary, target  # noqa: E402 - found from the root of the project
 
 _CACHE = ROOT / ".cache" / "fuzz"
 _SLOWEST = 5

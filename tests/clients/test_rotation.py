@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from tests.clients.cli.keys.test_keys import RESEALING, done, token_file
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Server, clean_environ
 
@@ -29,7 +29,7 @@ def create_scripts(server: Server) -> None:
 
 @contextmanager
 def resealing(server: Server) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a process that re-encrypts; kill it at the end if it still runs."""
+    """Run a process that reseals; kill it at the end if it still runs."""
     safe = server.safe
     token = token_file(safe, RESEALING)
     command = (
@@ -104,7 +104,7 @@ def expected(traffic: Traffic, script: int) -> dict[str, str]:
 def test_clients_continue_through_a_rotation_and_kills(own_server: Server) -> None:
     """Every request succeeds, no write is lost, and all values end under the new key.
 
-    The process that re-encrypts is killed in the middle, and so is the server; the next process does the rest.
+    The process that reseals is killed in the middle, and so is the server; the next process does the rest.
     """
     create_scripts(own_server)
     done(own_server.safe, "rotate")

@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 import msgspec
-from tests.delivery.scene import workerd
+from tests.delivery.runtime import workerd
 
 _CONFIG: Final = """using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (

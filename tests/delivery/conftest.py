@@ -1,4 +1,4 @@
-"""Fixtures of the delivery tests: delivery sides that have started with the real workerd."""
+"""Fixtures of the delivery tests: delivery processes that have started with the real workerd."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -6,28 +6,28 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
-from tests.delivery.scene import Scene
+from tests.delivery.runtime import Runtime
 
 _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Run the tests of a module in one event loop, since they share a delivery side."""
+    """Run the tests of a module in one event loop, since they share a delivery process."""
     for item in items:
         if item.path.is_relative_to(_HERE) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def scene() -> AsyncIterator[Scene]:
-    """Yield a delivery side that the tests of a module share."""
+async def runtime() -> AsyncIterator[Runtime]:
+    """Yield a delivery process that the tests of a module share."""
     with TemporaryDirectory(prefix="ns-") as name:
-        async with Scene(Path(name)) as started:
+        async with Runtime(Path(name)) as started:
             yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def own_scene(folder: Path) -> AsyncIterator[Scene]:
-    """Yield a delivery side that only this test uses."""
-    async with Scene(folder) as started:
+async def own_runtime(folder: Path) -> AsyncIterator[Runtime]:
+    """Yield a delivery process that only this test uses."""
+    async with Runtime(folder) as started:
         yield started

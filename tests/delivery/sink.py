@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from tests.delivery.scene import Binding
+from tests.delivery.runtime import Binding
 
 
 class Sink:

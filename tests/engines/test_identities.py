@@ -111,7 +111,7 @@ async def test_a_change_over_an_altered_token_is_refused(store: Store, meanwhile
 
 
 async def test_a_service_key_belongs_to_one_user(store: Store) -> None:
-    """A second user with the same service key is refused; any number of users may have none."""
+    """A second user with the same service key is refused; any number of users can be without one."""
     await store.commit(change(None, USER))
     [(code, _)] = await refusal(store, change(None, replace(USER, id="e" * 32, email="other@example.com")))
     for number in range(3):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.faults.broken import Breaker, BrokenConnection
+from tests.faults.failing_sqlite import Breaker, BrokenConnection
 
 from nightsafe.store.sqlite.engine import connection
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
-from tests.faults.broken import FAILURES, Breaker, Moment
+from tests.faults.failing_sqlite import FAILURES, Breaker, Moment
 
 from nightsafe.errors import NightsafeError
 from nightsafe.store.changes import Change, Outcome
@@ -26,7 +26,7 @@ class Case(Struct, frozen=True):
         base: the changes that fill the store beforehand.
         wanted: the change whose calls fail.
         seen: reads everything that the change could alter.
-        later: a change that the store still carries out afterwards, whatever failed.
+        later: a change that the store still carries out after the failure.
         proof: returns whether the outcome of `later` is right.
     """
 

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from tests.engines.tools.changes import ACCOUNT, REF, removing, upload
 from tests.engines.tools.collections import everything, holding, making, new_collection, putting, value
 from tests.engines.tools.refusals import state
-from tests.faults.broken import Breaker, Moment
 from tests.faults.every_call import MOMENTS, Case, check_every_call
+from tests.faults.failing_sqlite import Breaker, Moment
 
 from nightsafe.store.collections import Kind
 from nightsafe.store.sqlite import SqliteStore
@@ -45,7 +45,7 @@ async def whole(store: SqliteStore) -> object:
 async def test_a_collection_change_is_whole_or_absent(
     tmp_path: Path, breaker: Breaker, kind: str, moment: Moment
 ) -> None:
-    """Whichever call fails, an acknowledged change is stored as a whole, and a failed one is not stored."""
+    """If any call fails, an acknowledged change is stored as a whole, and a failed one is not stored."""
     later = holding("empty", put=(LATER,))
     case = Case(BASE, CHANGES[kind], whole, later, lambda outcome: (LATER,) == outcome.items)
 

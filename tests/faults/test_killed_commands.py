@@ -94,7 +94,7 @@ def must(done: Result, code: int = 0) -> Result:
 def test_init_killed_at_any_step_can_be_run_again(
     steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, empty: bool
 ) -> None:
-    """Run again it creates the safe, and there is no second private ring."""
+    """The command creates the safe when it is run again, without a second private ring."""
     monkeypatch.chdir(tmp_path)
 
     def prepare(place: Path) -> None:
@@ -157,7 +157,7 @@ def test_restore_killed_at_any_step_keeps_a_safe(  # noqa: PLR0913, PLR0917 - fi
 def test_backup_killed_at_any_step_leaves_nothing(
     steps: Steps, origin: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
-    """The next command on the safe removes temporary files wherever they are; the backup file is always whole."""
+    """The next command on the safe removes temporary files in every place; the backup file is always whole."""
     monkeypatch.chdir(tmp_path)
 
     def prepare(place: Path) -> None:
@@ -189,7 +189,7 @@ def rings_of(data: Path) -> tuple[PrivateRing, PublicRing]:
 def test_key_commands_killed_at_any_step_can_be_run_again(
     steps: Steps, origin: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Run again it finishes; sealed values can be opened at every moment, and no half-written ring is left."""
+    """Run again, the command finishes; values can be opened at every moment, and no half-written ring is left."""
     monkeypatch.chdir(tmp_path)
     before = tmp_path / "before"
     shutil.copytree(origin.path, before)

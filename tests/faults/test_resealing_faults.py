@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 from tests.engines.tools.changes import ACCOUNT, REF, change, entry, secret, setting, upload
 from tests.engines.tools.collections import making, new_collection, value
-from tests.faults.broken import Breaker, Moment
 from tests.faults.every_call import MOMENTS, Case, check_every_call, filled
+from tests.faults.failing_sqlite import Breaker, Moment
 
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Account
@@ -59,7 +59,7 @@ async def changes(store: SqliteStore) -> dict[str, Change]:
 async def test_a_rotation_change_is_whole_or_absent(
     tmp_path: Path, breaker: Breaker, kind: str, moment: Moment
 ) -> None:
-    """Whichever call fails, each value exists under one of the keys, and a change's values under the same."""
+    """If any call fails, each value exists under one of the keys, and the values of one change under the same key."""
     store = await filled(tmp_path / "first.db", BASE)
     wanted = (await changes(store))[kind]
     await store.close()

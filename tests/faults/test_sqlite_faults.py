@@ -23,8 +23,8 @@ from tests.engines.tools.changes import (
 )
 from tests.engines.tools.refusals import state
 from tests.engines.tools.stored import modules_of
-from tests.faults.broken import Breaker, Moment
 from tests.faults.every_call import MOMENTS, Case, answer, check_every_call, filled, reopened
+from tests.faults.failing_sqlite import Breaker, Moment
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.identities import Account
@@ -82,7 +82,7 @@ def open_resources() -> tuple[int, list[str]]:
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", CHANGES)
 async def test_a_change_is_whole_or_absent(tmp_path: Path, breaker: Breaker, kind: str, moment: Moment) -> None:
-    """Whichever call fails, an acknowledged change is stored as a whole, and a failed one is not stored."""
+    """If any call fails, an acknowledged change is stored as a whole, and a failed one is not stored."""
     later = setting(secret("S"), ref=BESIDE)
     case = Case(BASE, CHANGES[kind], whole, later, lambda outcome: outcome.version == 2)
 
@@ -116,7 +116,7 @@ async def test_no_acknowledged_concurrent_commit_is_missing(tmp_path: Path, brea
 async def test_a_failed_read_is_an_error_and_the_next_one_works(
     tmp_path: Path, breaker: Breaker, moment: Moment
 ) -> None:
-    """Whichever call of a read fails, the error is STORE, and the next read returns the contents."""
+    """If any call of a read fails, the error is STORE, and the next read returns the contents."""
     store = await filled(tmp_path / "store.db", BASE)
     expected = await whole(store)
     calls = 0
@@ -139,7 +139,7 @@ async def test_a_failed_read_is_an_error_and_the_next_one_works(
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_failed_opening_leaves_nothing_open(tmp_path: Path, breaker: Breaker, moment: Moment) -> None:
-    """Whichever call fails while a store is created, it is STORE, nothing stays open, and the next try succeeds."""
+    """If any call fails while a store is created, it is STORE, nothing stays open, and the next try succeeds."""
     path = tmp_path / "store.db"
     calls = 0
     while calls == 0 or breaker.struck:
@@ -163,7 +163,7 @@ async def test_a_failed_opening_leaves_nothing_open(tmp_path: Path, breaker: Bre
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_close_ends_everything_though_a_call_fails(tmp_path: Path, breaker: Breaker, moment: Moment) -> None:
-    """Whichever call fails while a store is closed, it is closed, no thread is left, and nothing is lost."""
+    """If any call fails while a store is closed, the store is closed, no thread is left, and nothing is lost."""
     calls = 0
     while calls == 0 or breaker.struck:
         threads = threading.active_count()

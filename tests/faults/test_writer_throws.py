@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from tests.engines.tools.changes import ACCOUNT, REF, removing, secret, setting, upload
-from tests.faults.broken import FAILURES
-from tests.throwing import Boom, Moment, Thrower, awaits_of, thrown
+from tests.failing_awaits import Boom, Moment, Thrower, awaits_of, thrown
+from tests.faults.failing_sqlite import FAILURES
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change
@@ -94,10 +94,10 @@ async def left(store: SqliteStore, _: Path) -> dict[str, Code | None]:
     return await writing
 
 
-async def anew(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+async def unconnected(store: SqliteStore, _: Path) -> dict[str, Code | None]:
     """Write while the writer has no connection."""
     store._writer._forget()
-    return await written(store, "ANEW")
+    return await written(store, "UNCONNECTED")
 
 
 async def probed(store: SqliteStore, _: Path) -> dict[str, Code | None]:
@@ -164,7 +164,7 @@ async def amid(store: SqliteStore, _: Path) -> dict[str, Code | None]:
         return await written(store, "AMID", 2)
 
 
-SITUATIONS: tuple[Situation, ...] = (plain, heavy, anew, probed, left, busy, away, long, purged, amid)
+SITUATIONS: tuple[Situation, ...] = (plain, heavy, unconnected, probed, left, busy, away, long, purged, amid)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from tests.fuzz.found import NAMES, corpus, target
+from tests.fuzz.targets_index import NAMES, corpus, target
 
 _MOST_BYTES = 200_000
 _ALTERED = 6

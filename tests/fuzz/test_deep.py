@@ -1,4 +1,4 @@
-"""Input that is nested too deeply is refused as other unreadable input is, wherever a file is read."""
+"""Every reader of files refuses input that is nested too deeply, as it refuses other unreadable input."""
 
 import asyncio
 from collections.abc import AsyncIterator

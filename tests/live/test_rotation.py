@@ -7,7 +7,7 @@ from tests.live.tools.running import HELLO, Run, put, secret, until, upload
 
 
 def test_workers_do_not_notice_a_rotation(own: Run) -> None:
-    """The delivery process re-encrypts every value by itself; no isolate is replaced, and no value is lost.
+    """The delivery process reseals every value by itself; no isolate is replaced, and no value is lost.
 
     Once the old key is gone, a script that was not loaded before is fetched again, with records that open.
     """

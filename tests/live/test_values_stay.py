@@ -1,4 +1,4 @@
-"""Values pass through the API's process sealed, and are opened only on the delivery side."""
+"""Values pass through the API's process sealed, and are opened only in the delivery process."""
 
 import base64
 import secrets
@@ -53,7 +53,7 @@ def test_the_search_finds_the_value_in_workerd(safe: Safe, tmp_path: Path) -> No
 
 
 def test_the_delivery_process_cannot_be_inspected(own: Run) -> None:
-    """Its memory and its environment belong to root, whichever user runs it, and no token is in its arguments."""
+    """Its memory and its environment belong to root, for any user that runs it, and no token is in its arguments."""
     owner = Path(f"/proc/{own.pid}/mem").stat().st_uid
     limits = Path(f"/proc/{own.pid}/limits").read_text()
 

@@ -4,17 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.security.tools.planting import Planted, planted_server
+from tests.security.tools.planted_server import Planted, planted_server
 from tests.unit.api.tools.driver import Api
+from tests.unit.api.tools.fixtures import api, own_api
 from tests.unit.api.tools.rotation import Rotation, with_values
 
-
-@pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Yield an API in this process whose account has one script, `worker`, without bindings; many tests share it."""
-    with Api(tmp_path_factory.mktemp("api")) as api:
-        assert api.upload("worker").status == 200
-        yield api
+__all__ = ["api", "own_api"]
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +17,6 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     """Yield a server in its own process with values in every kind of place; tests share it and only add to it."""
     with planted_server(tmp_path_factory.mktemp("planted"), tmp_path_factory.mktemp("watching")) as made:
         yield made
-
-
-@pytest.fixture
-def own_api(tmp_path: Path) -> Iterator[Api]:
-    """Yield an API in this process that only this test uses."""
-    with Api(tmp_path) as api:
-        yield api
 
 
 @pytest.fixture

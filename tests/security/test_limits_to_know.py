@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 from msgspec.structs import replace
-from tests.security.tools.planting import Planted
+from tests.security.tools.planted_server import Planted
 from tests.unit.api.delivery.test_admission import settings
 from tests.unit.api.delivery.test_bundles import get
 from tests.unit.api.tools.collections import events

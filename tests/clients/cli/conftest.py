@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.server import Server
 
 
 @pytest.fixture
-def desk(server: Server, script: str, tmp_path: Path) -> Desk:
-    """Return a desk with a script without bindings on the shared server."""
-    return Desk(server, script, tmp_path)
+def user(server: Server, script: str, tmp_path: Path) -> UserEnvironment:
+    """Return a user's environment with a script without bindings on the shared server."""
+    return UserEnvironment(server, script, tmp_path)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 from tests.clients.cli.tools.terminal import Terminal, plain
 from tests.clients.node.tools import MODULES, know_of_no_update
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.live.tools.running import surroundings
 from tests.server import Safe
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from tests.clients.python_sdk.tools.settling import one_client
 from tests.server import Server
 
 from nightsafe.client import AsyncNightsafe, Nightsafe
@@ -28,9 +29,5 @@ def client(server: Server) -> Iterator[Nightsafe]:
 @pytest.fixture(params=["sync", "async"])
 async def either(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[Any]:
     """Yield each client in turn; results go through `settled`."""
-    if request.param == "sync":
-        with Nightsafe(api_token=server.safe.api_token, base_url=server.base_url) as made:
-            yield made
-        return
-    async with AsyncNightsafe(api_token=server.safe.api_token, base_url=server.base_url) as made_async:
-        yield made_async
+    async with one_client(request.param, Nightsafe, AsyncNightsafe, server) as client:
+        yield client

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from cloudflare import Cloudflare, omit
 from tests.clients.canaries import forms
-from tests.clients.opened import opened
 from tests.clients.python_sdk.tools.keys import fresh_keys, shown
 from tests.clients.python_sdk.tools.settling import gathered, settled
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT, Server
 

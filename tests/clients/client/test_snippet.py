@@ -1,16 +1,14 @@
 """The documentation's code, run with the official SDK and with our client in its place."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.server import ACCOUNT, Server, clean_environ
+from tests.clients.snippet import SNIPPET, put_documented_secret, run_program
+from tests.server import Server, clean_environ
 
 from nightsafe.client import Nightsafe
 
-SNIPPET = Path(__file__).parents[3] / "examples" / "get_secret_binding" / "snippet.py"
-SCRIPT = "this-is_my_script-01"
 IN_PLACE = "from nightsafe.client import Nightsafe as Cloudflare"
 
 
@@ -21,32 +19,17 @@ def environ(server: Server) -> dict[str, str]:
 
 
 def run(folder: Path, source: str, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run a program to its end."""
+    """Run a program to its end; a warning is an error."""
     path = folder / "program.py"
     path.write_text(source)
-    return subprocess.run(
-        [sys.executable, "-W", "error", str(path)],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_program(path, folder, environ, "-W", "error")
 
 
 def test_the_snippet_prints_the_same_with_our_client(
     client: Nightsafe, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """With one import changed the snippet prints exactly the same and no warning."""
-    client.workers.scripts.update(
-        SCRIPT,
-        account_id=ACCOUNT,
-        metadata={"main_module": "worker.js"},
-        files=[("worker.js", b"export default {};", "application/javascript+module")],
-    )
-    client.workers.scripts.secrets.update(
-        SCRIPT, account_id=ACCOUNT, name="mySecret", text="never-to-be-printed", type="secret_text"
-    )
+    put_documented_secret(client)
     official = SNIPPET.read_text()
     ours = official.replace("from cloudflare import Cloudflare", IN_PLACE)
     assert IN_PLACE in ours

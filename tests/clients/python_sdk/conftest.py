@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from cloudflare import AsyncCloudflare, Cloudflare
+from tests.clients.python_sdk.tools.settling import one_client
 from tests.server import Server
 
 
@@ -18,9 +19,5 @@ def client(server: Server) -> Iterator[Cloudflare]:
 @pytest.fixture(params=["sync", "async"])
 async def either(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[Any]:
     """Yield each client in turn; results go through `settled`."""
-    if request.param == "sync":
-        with Cloudflare(api_token=server.safe.api_token, base_url=server.base_url) as made:
-            yield made
-        return
-    async with AsyncCloudflare(api_token=server.safe.api_token, base_url=server.base_url) as made_async:
-        yield made_async
+    async with one_client(request.param, Cloudflare, AsyncCloudflare, server) as client:
+        yield client

@@ -15,7 +15,7 @@ def limited(safe: Safe) -> Iterator[Server]:
 
 
 def test_a_retry_passes_the_rate_limit(limited: Server) -> None:
-    """The third request is refused, waits as the answer says, and then succeeds."""
+    """The SDK repeats the refused third request after the time that the answer names, and it succeeds."""
     with Cloudflare(api_token=limited.safe.api_token, base_url=limited.base_url) as client:
         raw = client.workers.scripts.with_raw_response
         answers = [raw.list(account_id=limited.safe.account_id) for _ in range(3)]

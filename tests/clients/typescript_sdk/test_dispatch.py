@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.clients.node.tools import TypeScript
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.typescript_sdk.calls import NO_TYPE, Resource, file, form, here, secret, shown
 from tests.server import Server
 

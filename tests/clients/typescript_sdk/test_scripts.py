@@ -2,7 +2,7 @@
 
 import pytest
 from tests.clients.node.tools import TypeScript
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.typescript_sdk.calls import NO_TYPE, Resource, file, form, here, metadata, secret, shown
 from tests.server import ACCOUNT, Server
 

@@ -3,9 +3,9 @@
 import pytest
 from tests.clients.names import NAMES, shortened
 from tests.clients.node.tools import TypeScript
-from tests.clients.opened import opened
 from tests.clients.python_sdk.tools.keys import fresh_keys
 from tests.clients.python_sdk.tools.keys import shown as shown_key
+from tests.clients.stored_values import opened
 from tests.clients.typescript_sdk.calls import Resource, here, secret, shown
 from tests.clients.wire.talk import Wire
 from tests.server import Server

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 from tests.clients.node.tools import TypeScript
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.typescript_sdk.calls import NO_TYPE, Resource, form, here, secret, shown
 from tests.server import Server
 

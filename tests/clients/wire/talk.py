@@ -74,7 +74,7 @@ class Answer(Struct, frozen=True):
 
 def _is_over(connection: socket.socket) -> bool:
     """Return True if the server has closed an idle connection."""
-    connection.setblocking(False)  # with a timeout `recv` would wait, whatever its flags
+    connection.setblocking(False)  # with a timeout `recv` would wait with any flags
     try:
         return not connection.recv(1, socket.MSG_PEEK)
     except BlockingIOError:

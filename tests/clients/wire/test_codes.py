@@ -48,7 +48,7 @@ def test_10007_when_the_script_is_absent(wire: Wire, absent_script: str, name: s
 
 
 def test_10007_again_after_the_script_is_deleted(wire: Wire, script: str) -> None:
-    """A deleted script is absent, and a new script of the same name has none of its secrets."""
+    """A deleted script is absent, and a new script of the same name starts without its secrets."""
     wire.put(script, "mine")
     tag = wire.ask("DELETE", f"{SCRIPTS}/{script}").result["id"]
 

@@ -25,7 +25,7 @@ def at(script: str, segment: str) -> str:
 
 @pytest.mark.parametrize("name", [*NAMES, *DOTS], ids=shortened)
 def test_a_name_is_found_by_every_encoding(wire: Wire, script: str, name: str) -> None:
-    """A name from a put is listed, and found by each of its encodings, whatever `url_encoded` says."""
+    """A name from a put is listed, and found by each of its encodings, with any `url_encoded`."""
     shown = {"name": name, "type": "secret_text"}
     assert shown == wire.put(script, name).result
     assert [shown] == wire.ask("GET", f"{SCRIPTS}/{script}/secrets").result

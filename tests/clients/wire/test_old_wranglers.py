@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Answer, Wire
 from tests.server import ACCOUNT, Server
 

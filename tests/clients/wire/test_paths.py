@@ -68,7 +68,7 @@ def test_a_path_outside_of_accounts_is_refused(wire: Wire, path: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_an_invalid_account_id_is_refused_first(wire: Wire, script: str, method: str, account: str) -> None:
-    """It gives 404 with 7003 first, with and without credentials, and nothing changes."""
+    """The first error is 7003 with status 404, with and without credentials, and nothing changes."""
     path = f"/client/v4/accounts/{account}/workers/scripts/{script}"
     for credentials in (None, ()):
         status, codes = wire.ask(method, path, credentials=credentials).refusal

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 from tests.clients.node.tools import wrangler
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import Server
 

@@ -1,4 +1,4 @@
-"""`wrangler deploy`: what it creates, and what of the Worker stays."""
+"""`wrangler deploy`: the parts of a Worker that it creates, and the parts that it keeps."""
 
 import json
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 import pytest
-from tests.delivery.scene import Binding, Scene, text
+from tests.delivery.runtime import Binding, Runtime, text
 
 from nightsafe.delivery.source.bundle_source import MemorySource
 from nightsafe.errors import Code, NightsafeError
@@ -40,54 +40,54 @@ export default class extends WorkerEntrypoint {
 SERVICE: Final[Binding] = {"type": "service", "name": "S", "service": "callee"}
 
 
-async def unknown(_: Scene) -> str:
+async def unknown(_: Runtime) -> str:
     """Deploy no callee."""
     return "there is no such script, or it is not deployed; deploy it, or bind to another"
 
 
-async def deleted(own_scene: Scene) -> str:
+async def deleted(own_runtime: Runtime) -> str:
     """Delete the callee after a first call."""
-    await own_scene.upload("callee", CALLEE)
-    assert "returned 200" == (await own_scene.get("caller")).json()[0]
-    await own_scene.serve("callee")
-    return await unknown(own_scene)
+    await own_runtime.upload("callee", CALLEE)
+    assert "returned 200" == (await own_runtime.get("caller")).json()[0]
+    await own_runtime.serve("callee")
+    return await unknown(own_runtime)
 
 
-async def refused(own_scene: Scene) -> str:
+async def refused(own_runtime: Runtime) -> str:
     """Give the callee a binding that cannot be served."""
-    await own_scene.upload("callee", CALLEE, [{"type": "kv_namespace", "name": "KV", "namespace_id": "x"}])
+    await own_runtime.upload("callee", CALLEE, [{"type": "kv_namespace", "name": "KV", "namespace_id": "x"}])
     return "the script cannot be served here; the delivery log says why"
 
 
-async def not_starting(own_scene: Scene) -> str:
+async def not_starting(own_runtime: Runtime) -> str:
     """Make the callee throw at its top level."""
-    await own_scene.upload("callee", "throw new Error('at the top');")
+    await own_runtime.upload("callee", "throw new Error('at the top');")
     return "the script cannot be started; the delivery log says why"
 
 
-async def not_opening(own_scene: Scene) -> str:
+async def not_opening(own_runtime: Runtime) -> str:
     """Give the callee a secret that was sealed for another script."""
-    version = own_scene.version("elsewhere", CALLEE, [text("TOKEN", "sealed for another script")])
-    await own_scene.serve("callee", version)
+    version = own_runtime.version("elsewhere", CALLEE, [text("TOKEN", "sealed for another script")])
+    await own_runtime.serve("callee", version)
     return "the script cannot be started; the delivery log says why"
 
 
-async def unavailable(own_scene: Scene) -> str:
+async def unavailable(own_runtime: Runtime) -> str:
     """Deploy the callee while its bundle cannot be fetched."""
 
     async def fail(*_: object, **__: object) -> bytes:
         """Fail to fetch the bundle."""
         raise NightsafeError(Code.UNAVAILABLE, "away")
 
-    await own_scene.put("callee", own_scene.version("callee", CALLEE))
-    own_scene.source.bundle = fail  # type: ignore[method-assign]
+    await own_runtime.put("callee", own_runtime.version("callee", CALLEE))
+    own_runtime.source.bundle = fail  # type: ignore[method-assign]
     return "the script cannot be had at this moment; try again later"
 
 
-async def held_apart(own_scene: Scene) -> str:
+async def held_apart(own_runtime: Runtime) -> str:
     """Have the callee held apart, as after a loop."""
-    await own_scene.upload("callee", CALLEE)
-    supervisor = own_scene.delivery.supervisor
+    await own_runtime.upload("callee", CALLEE)
+    supervisor = own_runtime.delivery.supervisor
     supervisor.holds.hold_apart("callee", "", "it loops")
     await supervisor.send_fleet()
     return "the script is held apart: it loops; its next version is let in at once"
@@ -98,31 +98,31 @@ CASES: Final = (unknown, deleted, refused, not_starting, not_opening, unavailabl
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 async def test_a_call_to_an_unavailable_callee_throws(
-    own_scene: Scene, case: Callable[[Scene], Awaitable[str]]
+    own_runtime: Runtime, case: Callable[[Runtime], Awaitable[str]]
 ) -> None:
     """`fetch`, methods and properties throw an error with the service, the binding, the reason and the remedy."""
-    original: Callable[[str], Awaitable[bytes]] = partial(MemorySource.bundle, own_scene.source)
-    await own_scene.upload("caller", CALLER, [SERVICE])
-    await own_scene.get("caller")
+    original: Callable[[str], Awaitable[bytes]] = partial(MemorySource.bundle, own_runtime.source)
+    await own_runtime.upload("caller", CALLER, [SERVICE])
+    await own_runtime.get("caller")
 
-    reason = await case(own_scene)
+    reason = await case(own_runtime)
     expected = f'Error: The service "callee" of the binding S cannot be called: {reason}'
-    assert [expected] * 4 == (await own_scene.get("caller")).json()
+    assert [expected] * 4 == (await own_runtime.get("caller")).json()
 
-    own_scene.source.bundle = original  # type: ignore[method-assign,assignment]
-    await own_scene.upload("callee", CALLEE)
-    assert ["returned 200", "returned called"] == (await own_scene.get("caller")).json()[:2]
+    own_runtime.source.bundle = original  # type: ignore[method-assign,assignment]
+    await own_runtime.upload("callee", CALLEE)
+    assert ["returned 200", "returned called"] == (await own_runtime.get("caller")).json()[:2]
 
 
-async def test_a_call_to_a_missing_entrypoint_throws(own_scene: Scene) -> None:
+async def test_a_call_to_a_missing_entrypoint_throws(own_runtime: Runtime) -> None:
     """The error is the runtime's own and names the entrypoint."""
-    await own_scene.upload("callee", CALLEE)
-    await own_scene.upload("caller", CALLER, [{**SERVICE, "entrypoint": "Missing"}])
+    await own_runtime.upload("callee", CALLEE)
+    await own_runtime.upload("caller", CALLER, [{**SERVICE, "entrypoint": "Missing"}])
 
-    assert ["Error: Worker has no such entrypoint: Missing"] * 4 == (await own_scene.get("caller")).json()
+    assert ["Error: Worker has no such entrypoint: Missing"] * 4 == (await own_runtime.get("caller")).json()
 
 
-async def test_answers_and_errors_of_a_callee_arrive_unchanged(own_scene: Scene) -> None:
+async def test_answers_and_errors_of_a_callee_arrive_unchanged(own_runtime: Runtime) -> None:
     """Any status or error of the callee arrives, also a status that the dispatcher itself uses."""
     caller = """
       export default { async fetch(request, env) {
@@ -134,9 +134,9 @@ async def test_answers_and_errors_of_a_callee_arrive_unchanged(own_scene: Scene)
         }
         return Response.json(got);
       } };"""
-    await own_scene.upload("callee", ANSWERING)
-    await own_scene.upload("caller", caller, [SERVICE])
+    await own_runtime.upload("callee", ANSWERING)
+    await own_runtime.upload("caller", caller, [SERVICE])
 
     answers = [f"{status} own /{status}" for status in (200, 404, 500, 501, 503)]
-    assert [*answers, "TypeError: own words"] == (await own_scene.get("caller")).json()
-    assert 500 == (await own_scene.get("callee", "/throw")).status_code
+    assert [*answers, "TypeError: own words"] == (await own_runtime.get("caller")).json()
+    assert 500 == (await own_runtime.get("callee", "/throw")).status_code

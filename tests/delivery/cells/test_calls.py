@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 from tests.delivery.bare import bare
-from tests.delivery.scene import Binding, Scene
+from tests.delivery.runtime import Binding, Runtime
 
 SCRIPTS: Final = Path(__file__).with_name("scripts")
 CALLEE: Final = (SCRIPTS / "callee.js").read_text()
@@ -30,13 +30,15 @@ BINDINGS: Final[list[Binding]] = [
         ("2021-11-02", "2021-11-02"),
     ],
 )
-async def test_calls_behave_as_between_bare_workers(own_scene: Scene, folder: Path, dates: tuple[str, str]) -> None:
+async def test_calls_behave_as_between_bare_workers(
+    own_runtime: Runtime, folder: Path, dates: tuple[str, str]
+) -> None:
     """Properties, methods, pipelines, callbacks, errors, disposal and props behave as without the dispatcher."""
     (folder / "bare").mkdir()
-    await own_scene.upload("callee", CALLEE, compatibility_date=dates[1])
-    await own_scene.upload("caller", CALLER, BINDINGS, compatibility_date=dates[0])
+    await own_runtime.upload("callee", CALLEE, compatibility_date=dates[1])
+    await own_runtime.upload("caller", CALLER, BINDINGS, compatibility_date=dates[0])
     async with bare(folder / "bare", CALLER, CALLEE, dates, PROPS) as client:
         expected: dict[str, Any] = (await client.get("/")).json()
-        found: dict[str, Any] = (await own_scene.get("caller")).json()
+        found: dict[str, Any] = (await own_runtime.get("caller")).json()
 
     assert expected == found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.delivery.scene import Scene
+from tests.delivery.runtime import Runtime
 
 from nightsafe.delivery.workerd.limits import Limits
 
@@ -29,17 +29,17 @@ EARLY = """
   export default { fetch: (request) => answers[new URL(request.url).pathname](request) };"""
 
 
-async def send(scene: Scene, path: str, body: bytes) -> httpx.Response:
+async def send(runtime: Runtime, path: str, body: bytes) -> httpx.Response:
     """POST a body to the script."""
-    return await scene.client.post(path, content=body, headers={"host": f"early.localhost:{scene.port}"})
+    return await runtime.client.post(path, content=body, headers={"host": f"early.localhost:{runtime.port}"})
 
 
 @pytest.mark.parametrize("cells", [0, 2])
 @pytest.mark.parametrize("path", ["/ignores", "/throws", "/begins", "/cancels", "/counts", "/empty"])
 async def test_an_answer_before_the_end_of_the_body_arrives(folder: Path, path: str, cells: int) -> None:
     """The answer arrives during the upload, in a cell and in the main process; bodies keep their length."""
-    async with Scene(folder, limits=Limits(cells=cells, most_cells=cells)) as scene:
-        await scene.upload("early", EARLY)
+    async with Runtime(folder, limits=Limits(cells=cells, most_cells=cells)) as runtime:
+        await runtime.upload("early", EARLY)
         for size in (10, 60_000, 1_000_000):
             expected = {
                 "/ignores": (401, "no"),
@@ -50,18 +50,18 @@ async def test_an_answer_before_the_end_of_the_body_arrives(folder: Path, path: 
                 "/empty": (204, ""),
             }[path]
             for _ in range(12):
-                answer = await send(scene, path, bytes(size))
+                answer = await send(runtime, path, bytes(size))
                 assert expected == (answer.status_code, "" if path == "/throws" else answer.text)
 
 
-async def test_a_chunked_body_passes_while_it_arrives(scene: Scene) -> None:
+async def test_a_chunked_body_passes_while_it_arrives(runtime: Runtime) -> None:
     """A body without a length arrives part by part, and complete, while the answer goes out."""
     code = """
       export default { fetch(request) {
         const headers = { length: String(request.headers.get("content-length")) };
         return new Response(request.body, { headers });
       } };"""
-    await scene.upload("echo", code)
+    await runtime.upload("echo", code)
 
     async def parts() -> AsyncIterator[bytes]:
         """Yield a body in five parts, slowly."""
@@ -69,18 +69,18 @@ async def test_a_chunked_body_passes_while_it_arrives(scene: Scene) -> None:
             yield str(number).encode() * 1000
             await asyncio.sleep(0.05)
 
-    host = {"host": f"echo.localhost:{scene.port}"}
-    answer = await scene.client.post("/", content=parts(), headers=host)
+    host = {"host": f"echo.localhost:{runtime.port}"}
+    answer = await runtime.client.post("/", content=parts(), headers=host)
 
     assert "".join(str(number) * 1000 for number in range(5)) == answer.text
     assert "null" == answer.headers["length"]
 
 
 @pytest.mark.slow
-async def test_a_client_that_stops_sending_is_answered(scene: Scene) -> None:
+async def test_a_client_that_stops_sending_is_answered(runtime: Runtime) -> None:
     """A client that stops sending gets the whole answer at once, and its connection closes in the end."""
-    await scene.upload("early", EARLY)
-    reader, writer = await asyncio.open_connection("127.0.0.1", scene.port)
+    await runtime.upload("early", EARLY)
+    reader, writer = await asyncio.open_connection("127.0.0.1", runtime.port)
     writer.write(b"POST /ignores HTTP/1.1\r\nHost: early.localhost\r\nContent-Length: 100000\r\n\r\nbegun")
     async with asyncio.timeout(4):
         head = await reader.readuntil(b"\r\n\r\n")

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import pytest
-from tests.delivery.scene import Scene, text
+from tests.delivery.runtime import Runtime, text
 from tests.effort import last_first
 
 RUN: Final = """
@@ -30,14 +30,14 @@ CLASSIC: Final = (
 DATES = ["2021-11-02", "2022-10-31", "2024-04-03", "2025-09-01", "2026-04-01", "2026-11-16"]
 
 
-async def run(scene: Scene, cases: str, *, classic: bool = False, **members: Any) -> Any:
+async def run(runtime: Runtime, cases: str, *, classic: bool = False, **members: Any) -> Any:
     """Run the cases one after another in a script; return their results by name."""
     if classic:
         files = {"worker.js": ("application/javascript", (CLASSIC % cases).encode())}
-        await scene.upload("cases", files, classic=True, **members)
+        await runtime.upload("cases", files, classic=True, **members)
     else:
-        await scene.upload("cases", MODULE % cases, **members)
-    answer = await scene.get("cases")
+        await runtime.upload("cases", MODULE % cases, **members)
+    answer = await runtime.get("cases")
     assert 200 == answer.status_code, answer.text
     return answer.json()
 
@@ -96,15 +96,15 @@ FOUND: Final = {
 
 @pytest.mark.parametrize("date", last_first(DATES))
 @pytest.mark.parametrize("classic", [False, True], ids=["module", "classic"])
-async def test_a_stored_response_is_matched_until_deleted(scene: Scene, date: str, *, classic: bool) -> None:
+async def test_a_stored_response_is_matched_until_deleted(runtime: Runtime, date: str, *, classic: bool) -> None:
     """A response is found by its URL, in its own cache, until it is deleted, in scripts of any date and kind."""
-    assert FOUND == await run(scene, BASICS, classic=classic, compatibility_date=date)
+    assert FOUND == await run(runtime, BASICS, classic=classic, compatibility_date=date)
 
 
-async def test_wrong_use_fails_as_on_the_platform(scene: Scene) -> None:
+async def test_wrong_use_fails_as_on_the_platform(runtime: Runtime) -> None:
     """Wrong use throws the runtime's own errors, and nothing is stored."""
     found = await run(
-        scene,
+        runtime,
         """
     post: () => failing(() => c.put(new Request(url("w"), { method: "POST" }), new Response("x"))),
     partial: () => failing(() => put("w", "x", {}, { status: 206 })),
@@ -129,10 +129,10 @@ async def test_wrong_use_fails_as_on_the_platform(scene: Scene) -> None:
     assert found["kept"] is None
 
 
-async def test_a_response_that_may_not_be_stored_is_a_miss(scene: Scene) -> None:
+async def test_a_response_that_may_not_be_stored_is_a_miss(runtime: Runtime) -> None:
     """If headers or status forbid to store a response, `put` succeeds and stores nothing; cookies are never kept."""
     found = await run(
-        scene,
+        runtime,
         """
     refused: async () => {
       const kinds = [{ "cache-control": "no-store" }, { "cache-control": "max-age=5, NO-CACHE" },
@@ -174,10 +174,10 @@ async def test_a_response_that_may_not_be_stored_is_a_miss(scene: Scene) -> None
     assert [[200, "x"], None, False] == found["expired"]
 
 
-async def test_conditional_and_range_requests_are_answered(scene: Scene) -> None:
+async def test_conditional_and_range_requests_are_answered(runtime: Runtime) -> None:
     """A stored response answers a conditional request with 304 and a range request with the range."""
     found = await run(
-        scene,
+        runtime,
         """
     seeds: () => put("r", "0123456789", { etag: '"v1"', "last-modified": "Tue, 01 Jan 2030 00:00:00 GMT",
       "x-own": "1" }),
@@ -212,10 +212,10 @@ async def test_conditional_and_range_requests_are_answered(scene: Scene) -> None
     assert ["gzip", 400] == found["zipped"]
 
 
-async def test_the_cache_is_limited_in_size_and_count(scene: Scene) -> None:
+async def test_the_cache_is_limited_in_size_and_count(runtime: Runtime) -> None:
     """Too large a body is a miss; over the limits of total size and count, the least recently used entries go."""
     found = await run(
-        scene,
+        runtime,
         """
     large: async () => { await put("l", new Uint8Array(4 << 20));
       const fits = (await c.match(url("l"))) !== undefined;
@@ -240,7 +240,7 @@ async def test_the_cache_is_limited_in_size_and_count(scene: Scene) -> None:
     assert [3, 4, 5, 6, 7] == found["heavy"]
 
 
-async def test_each_version_has_its_own_cache(scene: Scene) -> None:
+async def test_each_version_has_its_own_cache(runtime: Runtime) -> None:
     """Neither another script nor a newer version of the same script finds an entry under the same URL."""
     code = """
       export default { async fetch(request, env) {
@@ -249,9 +249,9 @@ async def test_each_version_has_its_own_cache(scene: Scene) -> None:
         return found ?? new Response("miss");
       } };"""
     for name in ("one", "two"):
-        await scene.upload(name, code, [text("TOKEN", name)])
-        assert ["miss", name, name] == [(await scene.get(name)).text for _ in range(3)]
+        await runtime.upload(name, code, [text("TOKEN", name)])
+        assert ["miss", name, name] == [(await runtime.get(name)).text for _ in range(3)]
 
-    await scene.upload("one", code, [text("TOKEN", "newer")])
-    assert ["miss", "newer"] == [(await scene.get("one")).text for _ in range(2)]
-    assert "two" == (await scene.get("two")).text
+    await runtime.upload("one", code, [text("TOKEN", "newer")])
+    assert ["miss", "newer"] == [(await runtime.get("one")).text for _ in range(2)]
+    assert "two" == (await runtime.get("two")).text

@@ -1,4 +1,4 @@
-"""What a script learns about the client: known facts and a trusted proxy's headers, never the client's claims."""
+"""A script learns about its client from known facts and a trusted proxy's headers, never from the client's claims."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.delivery.scene import Scene
+from tests.delivery.runtime import Runtime
 from tests.delivery.sockets import websocket
 from tests.effort import last_first
 
@@ -39,30 +39,30 @@ CLAIMS = {
 OF_CLIENT = ("cf-connecting-ip", "x-real-ip", "x-forwarded-for")
 
 
-async def shown(scene: Scene, method: str = "GET", path: str = "/a?b=c", **more: Any) -> dict[str, Any]:
+async def shown(runtime: Runtime, method: str = "GET", path: str = "/a?b=c", **more: Any) -> dict[str, Any]:
     """Return what the script saw of a request."""
-    headers = {"host": f"show.localhost:{scene.port}", **more.pop("headers", {})}
-    answer = await scene.client.request(method, path, headers=headers, **more)
+    headers = {"host": f"show.localhost:{runtime.port}", **more.pop("headers", {})}
+    answer = await runtime.client.request(method, path, headers=headers, **more)
     assert 200 == answer.status_code, answer.text
     told: dict[str, Any] = answer.json()
     return told
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def proxied(folder: Path) -> AsyncIterator[Scene]:
-    """Yield a delivery side that trusts proxies on this machine and in two networks."""
+async def proxied(folder: Path) -> AsyncIterator[Runtime]:
+    """Yield a delivery process that trusts proxies on this machine and in two networks."""
     trusted = tuple(map(ip_network, ("127.0.0.0/8", "10.1.0.0/20", "2001:db8:aa00::/40")))
-    async with Scene(folder, trusted_proxies=trusted, domains=("localhost", "example")) as scene:
-        await scene.upload("show", SHOW)
-        yield scene
+    async with Runtime(folder, trusted_proxies=trusted, domains=("localhost", "example")) as runtime:
+        await runtime.upload("show", SHOW)
+        yield runtime
 
 
-async def test_a_client_s_claims_are_ignored(scene: Scene) -> None:
+async def test_a_client_s_claims_are_ignored(runtime: Runtime) -> None:
     """The script sees where the connection comes from, not these headers, in a cell and in the main process."""
-    await scene.upload("show", SHOW)
-    first, second = [await shown(scene, headers=CLAIMS) for _ in range(2)]
+    await runtime.upload("show", SHOW)
+    first, second = [await shown(runtime, headers=CLAIMS) for _ in range(2)]
 
-    assert f"http://show.localhost:{scene.port}/a?b=c" == first["url"]
+    assert f"http://show.localhost:{runtime.port}/a?b=c" == first["url"]
     assert "127.0.0.1" == first["headers"]["cf-connecting-ip"]
     rays = [told["headers"].pop("cf-ray") for told in (first, second)]
     assert all(re.fullmatch(r"[0-9a-f]{16}-LOCAL", ray) for ray in rays)
@@ -73,17 +73,17 @@ async def test_a_client_s_claims_are_ignored(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("date", last_first(["2021-11-02", "2022-01-30", "2022-01-31", "2026-11-24"]))
-async def test_request_cf_has_only_known_facts(scene: Scene, date: str) -> None:
+async def test_request_cf_has_only_known_facts(runtime: Runtime, date: str) -> None:
     """`request.cf` has only known facts about the connection, nothing made up and nothing of workerd's own."""
-    await scene.upload("show", SHOW, compatibility_date=date)
+    await runtime.upload("show", SHOW, compatibility_date=date)
     bare = {"httpProtocol": "HTTP/1.1", "colo": "LOCAL"}
-    told = await shown(scene, headers={"accept-encoding": "zstd"})
+    told = await shown(runtime, headers={"accept-encoding": "zstd"})
 
     told["cf"].pop("botManagement", None)  # the runtime adds it at old dates, as the platform does
     assert bare | {"clientAcceptEncoding": "zstd"} == told["cf"]
 
 
-async def test_request_cf_is_kept_in_copies(scene: Scene) -> None:
+async def test_request_cf_is_kept_in_copies(runtime: Runtime) -> None:
     """`request.cf` is one object, copies of the request have the same values, and a script's own `cf` is kept."""
     code = """export default { fetch(request) {
       const own = new Request("http://x.example/", { cf: { colo: "X" } });
@@ -93,8 +93,8 @@ async def test_request_cf_is_kept_in_copies(scene: Scene) -> None:
         Object.keys(Object.getOwnPropertyDescriptor(Request.prototype, "cf")),
       ]);
     } };"""
-    await scene.upload("show", code)
-    same, told, copied, cloned, own, none, described = (await scene.get("show")).json()
+    await runtime.upload("show", code)
+    same, told, copied, cloned, own, none, described = (await runtime.get("show")).json()
 
     assert same
     assert told == copied == cloned
@@ -141,7 +141,7 @@ async def test_request_cf_is_kept_in_copies(scene: Scene) -> None:
         ),
     ],
 )
-async def test_a_trusted_proxy_is_believed(proxied: Scene, said: Mapping[str, str], url: str, client: str) -> None:
+async def test_a_trusted_proxy_is_believed(proxied: Runtime, said: Mapping[str, str], url: str, client: str) -> None:
     """Scheme, host and the last address that is not a trusted proxy's come from the proxy's headers."""
     silent = {"x-forwarded-for": "", "x-forwarded-host": "", "x-forwarded-proto": ""}
     told = await shown(proxied, headers={**CLAIMS, **silent, **said})
@@ -161,16 +161,16 @@ async def test_a_trusted_proxy_is_believed(proxied: Scene, said: Mapping[str, st
 
 async def test_a_peer_that_is_not_a_proxy_is_not_believed(folder: Path) -> None:
     """Headers from a peer outside the trusted networks are ignored."""
-    async with Scene(folder, trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1/128"))) as scene:
-        await scene.upload("show", SHOW)
-        told = await shown(scene, headers=CLAIMS)
+    async with Runtime(folder, trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1/128"))) as runtime:
+        await runtime.upload("show", SHOW)
+        told = await shown(runtime, headers=CLAIMS)
 
-    assert f"http://show.localhost:{scene.port}/a?b=c" == told["url"]
+    assert f"http://show.localhost:{runtime.port}/a?b=c" == told["url"]
     assert "127.0.0.1" == told["headers"]["cf-connecting-ip"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PURGE"])
-async def test_methods_and_bodies_arrive_as_sent(proxied: Scene, method: str) -> None:
+async def test_methods_and_bodies_arrive_as_sent(proxied: Runtime, method: str) -> None:
     """Methods and bodies, with a length or in chunks, arrive as sent, also when the proxy changes the URL."""
 
     async def parts() -> AsyncIterator[bytes]:
@@ -187,7 +187,7 @@ async def test_methods_and_bodies_arrive_as_sent(proxied: Scene, method: str) ->
         assert "part part part " == streamed["body"]
 
 
-async def test_redirects_and_head_answers_pass_unchanged(proxied: Scene) -> None:
+async def test_redirects_and_head_answers_pass_unchanged(proxied: Runtime) -> None:
     """A redirect and an answer to HEAD reach the client as the script made them."""
     code = """export default { fetch(request) {
       return request.method === "HEAD" ? new Response(null, { headers: { x: "y" } })
@@ -202,8 +202,8 @@ async def test_redirects_and_head_answers_pass_unchanged(proxied: Scene) -> None
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_websocket_opens_under_either_scheme(proxied: Scene, scheme: str) -> None:
-    """A WebSocket opens whatever scheme the proxy names."""
+async def test_a_websocket_opens_under_either_scheme(proxied: Runtime, scheme: str) -> None:
+    """A WebSocket opens with any scheme that the proxy names."""
     code = """export default { fetch(request) {
       const [client, server] = Object.values(new WebSocketPair());
       server.accept();

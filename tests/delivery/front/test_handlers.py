@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.scene import CLASSIC, Scene
+from tests.delivery.runtime import CLASSIC, Runtime
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
@@ -30,26 +30,26 @@ REASONS = {
 }
 
 
-async def failure_of(scene: Scene, script: str) -> tuple[str, dict[str, Any]]:
+async def failure_of(runtime: Runtime, script: str) -> tuple[str, dict[str, Any]]:
     """Request a script that must answer 500; return the answer's text and the only event that was logged."""
     with capture_logs() as logs:
-        answer = await scene.get(script)
+        answer = await runtime.get(script)
         async with asyncio.timeout(60):
             while not logs:  # noqa: ASYNC110 - nothing signals a log entry
                 await asyncio.sleep(0.01)
-        await scene.delivery.supervisor.current.ask("/health")
+        await runtime.delivery.supervisor.current.ask("/health")
     [event] = logs
     assert 500 == answer.status_code
     return answer.text, dict(event)
 
 
 @pytest.mark.parametrize("date", last_first(["2021-11-02", "2026-04-01", NEWEST_DATE]))
-async def test_a_module_without_a_handler_is_logged(scene: Scene, date: str) -> None:
+async def test_a_module_without_a_handler_is_logged(runtime: Runtime, date: str) -> None:
     """The log names the script, the version and the reason."""
     for code, (event, reason) in REASONS.items():
-        version = scene.version("idle", code, compatibility_date=date)
-        await scene.serve("idle", version)
-        answer, logged = await failure_of(scene, "idle")
+        version = runtime.version("idle", code, compatibility_date=date)
+        await runtime.serve("idle", version)
+        answer, logged = await failure_of(runtime, "idle")
 
         assert (event, "idle") == (logged["event"], logged["script"]), code
         assert logged["reason"].startswith(reason), code
@@ -57,36 +57,36 @@ async def test_a_module_without_a_handler_is_logged(scene: Scene, date: str) -> 
         assert answer.startswith("the script"), code
 
 
-async def test_a_classic_script_without_a_listener_is_logged(scene: Scene) -> None:
+async def test_a_classic_script_without_a_listener_is_logged(runtime: Runtime) -> None:
     """A classic script that listens to nothing is logged and answered 500."""
-    await scene.upload("idle", {"worker.js": (CLASSIC, b"1;")}, classic=True)
-    answer, logged = await failure_of(scene, "idle")
+    await runtime.upload("idle", {"worker.js": (CLASSIC, b"1;")}, classic=True)
+    answer, logged = await failure_of(runtime, "idle")
 
     assert UNANSWERED[0] == logged["event"]
     assert "has not answered" in answer
 
 
-async def test_a_missing_handler_is_logged_once_per_version(scene: Scene) -> None:
+async def test_a_missing_handler_is_logged_once_per_version(runtime: Runtime) -> None:
     """Each version is logged once, however often it is requested; a next version with a handler answers."""
-    await scene.upload("idle", "export default {};")
+    await runtime.upload("idle", "export default {};")
     with capture_logs() as logs:
         for _ in range(5):
-            assert "the script has no fetch handler\n" == (await scene.get("idle")).text
+            assert "the script has no fetch handler\n" == (await runtime.get("idle")).text
     assert ["script.not_started"] == [log["event"] for log in logs]
 
-    await scene.upload("idle", "export default { fetch: () => new Response('answers') };")
-    assert "answers" == (await scene.get("idle")).text
+    await runtime.upload("idle", "export default { fetch: () => new Response('answers') };")
+    assert "answers" == (await runtime.get("idle")).text
 
 
-async def test_fetch_from_a_script_without_a_handler_throws(scene: Scene) -> None:
+async def test_fetch_from_a_script_without_a_handler_throws(runtime: Runtime) -> None:
     """`fetch` on a service binding throws; methods of such a script can still be called."""
     callee = f"{ENTRYPOINT} default class extends WorkerEntrypoint {{ called() {{ return 'called'; }} }}"
     caller = """export default { async fetch(request, env) {
       const words = await env.TARGET.fetch("http://target/").catch((error) => error.message);
       return new Response(`${await env.TARGET.called()} ${words}`);
     } };"""
-    await scene.upload("callee", callee)
-    await scene.upload("caller", caller, [{"type": "service", "name": "TARGET", "service": "callee"}])
+    await runtime.upload("callee", callee)
+    await runtime.upload("caller", caller, [{"type": "service", "name": "TARGET", "service": "callee"}])
 
     words = 'called The service "callee" of the binding TARGET cannot be called: the script has no fetch handler'
-    assert words == (await scene.get("caller")).text
+    assert words == (await runtime.get("caller")).text

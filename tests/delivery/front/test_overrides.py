@@ -3,7 +3,7 @@
 from typing import Final
 
 import pytest
-from tests.delivery.scene import HELLO, Binding, Scene, text
+from tests.delivery.runtime import HELLO, Binding, Runtime, text
 
 FORWARD: Final = """
 export default { async fetch(request, env) {
@@ -14,39 +14,39 @@ export default { async fetch(request, env) {
 
 
 async def deploy(
-    scene: Scene, script: str, code: str = HELLO, *bindings: Binding, new: float = 0.0
+    runtime: Runtime, script: str, code: str = HELLO, *bindings: Binding, new: float = 0.0
 ) -> tuple[str, str]:
     """Deploy an old version and a new one with a share of the traffic; return their ids."""
     old, newer = (
-        scene.version(script, code, [text("TOKEN", value), *bindings], percentage=share)
+        runtime.version(script, code, [text("TOKEN", value), *bindings], percentage=share)
         for value, share in (("old", 100 - new), ("new", new))
     )
-    await scene.serve(script, old, newer)
+    await runtime.serve(script, old, newer)
     return old.id, newer.id
 
 
-async def ask(scene: Scene, header: str, script: str = "hello", path: str = "/", **headers: str) -> str:
+async def ask(runtime: Runtime, header: str, script: str = "hello", path: str = "/", **headers: str) -> str:
     """Return a script's answer to a request with the header."""
-    return (await scene.get(script, path, Cloudflare_Workers_Version_Overrides=header, **headers)).text
+    return (await runtime.get(script, path, Cloudflare_Workers_Version_Overrides=header, **headers)).text
 
 
-async def test_a_version_without_traffic_is_reached_by_its_id(scene: Scene) -> None:
+async def test_a_version_without_traffic_is_reached_by_its_id(runtime: Runtime) -> None:
     """Only a request that names the version's id gets that version."""
-    old, new = await deploy(scene, "hello")
+    old, new = await deploy(runtime, "hello")
 
-    assert {"old"} == {(await scene.get("hello")).text for _ in range(50)}
-    assert ["new"] * 5 == [await ask(scene, f'hello="{new}"') for _ in range(5)]
-    assert "old" == await ask(scene, f'hello="{old}"')
-    assert "new" == await ask(scene, f'hello="{new.upper()}"')
+    assert {"old"} == {(await runtime.get("hello")).text for _ in range(50)}
+    assert ["new"] * 5 == [await ask(runtime, f'hello="{new}"') for _ in range(5)]
+    assert "old" == await ask(runtime, f'hello="{old}"')
+    assert "new" == await ask(runtime, f'hello="{new.upper()}"')
 
 
-async def test_an_override_wins_over_percentage_and_affinity(scene: Scene) -> None:
-    """The override decides whatever percentage and version key would choose."""
-    ids = await deploy(scene, "hello", new=50.0)
+async def test_an_override_wins_over_percentage_and_affinity(runtime: Runtime) -> None:
+    """The override decides, and not the percentages or the version key."""
+    ids = await deploy(runtime, "hello", new=50.0)
 
     for key in range(10):
         for name, version in zip(("old", "new"), ids, strict=True):
-            found = await ask(scene, f'hello="{version}"', cloudflare_workers_version_key=f"user {key}")
+            found = await ask(runtime, f'hello="{version}"', cloudflare_workers_version_key=f"user {key}")
             assert name == found
 
 
@@ -78,11 +78,11 @@ async def test_an_override_wins_over_percentage_and_affinity(scene: Scene) -> No
         ("é", "old"),
     ],
 )
-async def test_an_override_header_is_a_dictionary(scene: Scene, header: str, expected: str) -> None:
+async def test_an_override_header_is_a_dictionary(runtime: Runtime, header: str, expected: str) -> None:
     """A key is a script, the last of equal keys counts, and malformed or unknown entries are ignored."""
-    old, new = await deploy(scene, "hello")
+    old, new = await deploy(runtime, "hello")
 
-    answer = await scene.client.get(
+    answer = await runtime.client.get(
         "/",
         headers=[
             (b"host", b"hello.localhost"),
@@ -93,31 +93,31 @@ async def test_an_override_header_is_a_dictionary(scene: Scene, header: str, exp
     assert (200, expected) == (answer.status_code, answer.text)
 
 
-async def test_several_override_headers_are_joined(scene: Scene) -> None:
+async def test_several_override_headers_are_joined(runtime: Runtime) -> None:
     """Several headers are joined, as for every header that is a list."""
-    _, new = await deploy(scene, "hello")
+    _, new = await deploy(runtime, "hello")
     name = b"CLOUDFLARE-Workers-Version-OVERRIDES"
     headers = [(b"host", b"hello.localhost"), (name, b'other="x"'), (name, f'hello="{new}"'.encode())]
 
-    assert "new" == (await scene.client.get("/", headers=headers)).text
+    assert "new" == (await runtime.client.get("/", headers=headers)).text
 
 
-async def test_a_service_binding_passes_an_override_on(scene: Scene) -> None:
+async def test_a_service_binding_passes_an_override_on(runtime: Runtime) -> None:
     """One header chooses for both scripts if the request is passed on; a new request carries no override."""
     service: Binding = {"type": "service", "name": "S", "service": "hello"}
-    _, new = await deploy(scene, "hello")
-    _, front = await deploy(scene, "front", FORWARD, service)
+    _, new = await deploy(runtime, "hello")
+    _, front = await deploy(runtime, "front", FORWARD, service)
 
-    assert "old new" == await ask(scene, f'hello="{new}"', "front")
-    assert "new new" == await ask(scene, f'front="{front}", hello="{new}"', "front")
-    assert "new old" == await ask(scene, f'front="{front}"', "front")
-    assert "old old" == await ask(scene, f'hello="{new}"', "front", "/bare")
+    assert "old new" == await ask(runtime, f'hello="{new}"', "front")
+    assert "new new" == await ask(runtime, f'front="{front}", hello="{new}"', "front")
+    assert "new old" == await ask(runtime, f'front="{front}"', "front")
+    assert "old old" == await ask(runtime, f'hello="{new}"', "front", "/bare")
 
 
-async def test_an_override_to_an_undeployed_version_is_ignored(scene: Scene) -> None:
+async def test_an_override_to_an_undeployed_version_is_ignored(runtime: Runtime) -> None:
     """The override is ignored at once, also while its version is still loaded."""
-    _, new = await deploy(scene, "hello")
-    assert "new" == await ask(scene, f'hello="{new}"')
-    await scene.upload("hello", HELLO, [text("TOKEN", "newest")])
+    _, new = await deploy(runtime, "hello")
+    assert "new" == await ask(runtime, f'hello="{new}"')
+    await runtime.upload("hello", HELLO, [text("TOKEN", "newest")])
 
-    assert "newest" == await ask(scene, f'hello="{new}"')
+    assert "newest" == await ask(runtime, f'hello="{new}"')

@@ -1,13 +1,13 @@
-"""How Workers are served: their `env`, their host names, their traffic, and what is refused."""
+"""Serving of Workers: their `env`, their host names, their traffic, and what is refused."""
 
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.scene import ACCOUNT, CLASSIC, DATE, HELLO, JS, KEY, WASM, Binding, Scene, text
+from tests.delivery.runtime import ACCOUNT, CLASSIC, DATE, HELLO, JS, KEY, WASM, Binding, Runtime, text
 
 SHOW = "export default { fetch: (request, env) => Response.json(env) };"
 
 
-async def test_plain_values_arrive(scene: Scene) -> None:
+async def test_plain_values_arrive(runtime: Runtime) -> None:
     """Text arrives as a string, JSON as its value and version metadata as an object; `env` has nothing else."""
     bindings: list[Binding] = [
         text("TOKEN", 'a "secret"\n\u2028 \U0001f510'),
@@ -15,18 +15,18 @@ async def test_plain_values_arrive(scene: Scene) -> None:
         {"type": "json", "name": "LIST", "json": [1, {"deep": None}]},
         {"type": "version_metadata", "name": "VERSION"},
     ]
-    version = scene.version("show", SHOW, bindings, tag="v1")
-    await scene.serve("show", version)
+    version = runtime.version("show", SHOW, bindings, tag="v1")
+    await runtime.serve("show", version)
 
     assert {
         "TOKEN": 'a "secret"\n\u2028 \U0001f510',
         "PLAIN": "plain",
         "LIST": [1, {"deep": None}],
         "VERSION": {"id": version.id, "tag": "v1", "timestamp": version.created_on},
-    } == (await scene.get("show")).json()
+    } == (await runtime.get("show")).json()
 
 
-async def test_modules_of_every_kind_are_imported(scene: Scene) -> None:
+async def test_modules_of_every_kind_are_imported(runtime: Runtime) -> None:
     """Wasm, text, data, JSON, CommonJS and nested ES modules are imported as their own types."""
     main = """
       import wasm from "./lib/f.wasm"; import words from "./words.txt"; import bytes from "./bytes.bin";
@@ -50,13 +50,13 @@ async def test_modules_of_every_kind_are_imported(scene: Scene) -> None:
         {"type": "text_blob", "name": "STORY", "part": "words.txt"},
         KEY,
     ]
-    await scene.upload("kinds", files, bindings)
+    await runtime.upload("kinds", files, bindings)
 
     expected = {"wasm": 42, "words": "wörds", "bytes": 5, "object": {"a": 1}, "common": 42, "deep": 42}
-    assert expected | {"blob": 5, "story": "wörds"} == (await scene.get("kinds")).json()
+    assert expected | {"blob": 5, "story": "wörds"} == (await runtime.get("kinds")).json()
 
 
-async def test_keys_exist_before_any_code_runs(scene: Scene) -> None:
+async def test_keys_exist_before_any_code_runs(runtime: Runtime) -> None:
     """A key is a `CryptoKey` at the top level of every ES module, and its raw form appears nowhere."""
     main = """#!/usr/bin/env node
       import { env } from "cloudflare:workers"; import { early } from "./early.js"; import util from "node:util";
@@ -71,16 +71,16 @@ async def test_keys_exist_before_any_code_runs(scene: Scene) -> None:
             b'import { env } from "cloudflare:workers"; export const early = env.KEY instanceof CryptoKey;',
         ),
     }
-    await scene.upload("early", files, [KEY], compatibility_flags=("nodejs_compat",))
+    await runtime.upload("early", files, [KEY], compatibility_flags=("nodejs_compat",))
 
-    told = (await scene.get("early")).json()
+    told = (await runtime.get("early")).json()
 
     assert (True, True, True, ["KEY"]) == (told["top"], told["early"], told["own"], told["names"])
     assert "material" not in str(told)
     assert KEY["key_base64"] not in str(told)
 
 
-async def test_classic_scripts_have_bindings_as_globals(scene: Scene) -> None:
+async def test_classic_scripts_have_bindings_as_globals(runtime: Runtime) -> None:
     """Bindings are globals, code runs in sloppy mode, and `addEventListener` and compiled modules work."""
     code = b"""
       implicit = new WebAssembly.Instance(CODE).exports.f();
@@ -91,13 +91,13 @@ async def test_classic_scripts_have_bindings_as_globals(scene: Scene) -> None:
       }"""
     files = {"worker.js": (CLASSIC, code), "code.wasm": ("application/wasm", WASM)}
     bindings = [text("TOKEN", "secret"), KEY, {"type": "wasm_module", "name": "CODE", "part": "code.wasm"}]
-    await scene.upload("classic", files, bindings, classic=True, compatibility_date="")
+    await runtime.upload("classic", files, bindings, classic=True, compatibility_date="")
 
     expected = {"token": "secret", "key": True, "wasm": 42, "path": "/x"}
-    assert expected == (await scene.get("classic", "/x")).json()
+    assert expected == (await runtime.get("classic", "/x")).json()
 
 
-async def test_a_service_binding_reaches_the_newest_version(scene: Scene) -> None:
+async def test_a_service_binding_reaches_the_newest_version(runtime: Runtime) -> None:
     """A script calls another by `fetch`, by a named entrypoint and by method, and reaches its newest version."""
     target = """
       import { WorkerEntrypoint } from "cloudflare:workers";
@@ -109,11 +109,11 @@ async def test_a_service_binding_reaches_the_newest_version(scene: Scene) -> Non
         {"type": "service", "name": "TARGET", "service": "target", "environment": "production"},
         {"type": "service", "name": "NAMED", "service": "target", "entrypoint": "Named"},
     ]
-    await scene.upload("caller", caller, bindings)
+    await runtime.upload("caller", caller, bindings)
     for value in ("one", "two"):
-        await scene.upload("target", target, [text("TOKEN", value)])
+        await runtime.upload("target", target, [text("TOKEN", value)])
 
-        assert {"fetched": value, "added": f"3{value}"} == (await scene.get("caller")).json()
+        assert {"fetched": value, "added": f"3{value}"} == (await runtime.get("caller")).json()
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ async def test_a_service_binding_reaches_the_newest_version(scene: Scene) -> Non
         ("constructor.localhost", 404),
     ],
 )
-async def test_a_script_is_found_by_its_host_name(scene: Scene, host: str, status: int) -> None:
+async def test_a_script_is_found_by_its_host_name(runtime: Runtime, host: str, status: int) -> None:
     """The host is the script's name, alone or with its account's."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "hello")])
+    await runtime.upload("hello", HELLO, [text("TOKEN", "hello")])
 
-    assert status == (await scene.client.get("/", headers={"host": host})).status_code
+    assert status == (await runtime.client.get("/", headers={"host": host})).status_code
 
 
-async def test_requests_and_responses_pass_unchanged(scene: Scene) -> None:
+async def test_requests_and_responses_pass_unchanged(runtime: Runtime) -> None:
     """Method, path, headers and body arrive unchanged, and so do the answer's status, cookies, encoding and body."""
     code = """
       export default { async fetch(request) {
@@ -153,30 +153,30 @@ async def test_requests_and_responses_pass_unchanged(scene: Scene) -> None:
         headers.append("set-cookie", "a=1"); headers.append("set-cookie", "b=2");
         return new Response(request.body, { headers });
       } };"""
-    await scene.upload("echo", code)
+    await runtime.upload("echo", code)
     body = bytes(range(256)) * 8192
     host = {"host": "echo.localhost", "x-own": "value"}
 
-    echoed = await scene.client.post("/a%20b/?q=1&q=2", headers=host, content=body)
+    echoed = await runtime.client.post("/a%20b/?q=1&q=2", headers=host, content=body)
     assert (200, body) == (echoed.status_code, echoed.content)
     assert ("POST /a%20b/?q=1&q=2 value", ["a=1", "b=2"]) == (
         echoed.headers["seen"],
         echoed.headers.get_list("set-cookie"),
     )
-    away = await scene.get("echo", "/away")
+    away = await runtime.get("echo", "/away")
     assert (302, "https://example.com/") == (away.status_code, away.headers["location"])
-    assert (418, "short and stout") == ((teapot := await scene.get("echo", "/teapot")).status_code, teapot.text)
-    assert "zip " * 1000 == (await scene.get("echo", "/zip")).text
-    assert b"" == (await scene.client.head("/", headers=host)).content
+    assert (418, "short and stout") == ((teapot := await runtime.get("echo", "/teapot")).status_code, teapot.text)
+    assert "zip " * 1000 == (await runtime.get("echo", "/zip")).text
+    assert b"" == (await runtime.client.head("/", headers=host)).content
 
 
-async def test_the_script_header_names_the_script(scene: Scene) -> None:
-    """`Nightsafe-Script` names the script whatever the host, and the script does not see the header."""
-    await scene.upload(
+async def test_the_script_header_names_the_script(runtime: Runtime) -> None:
+    """`Nightsafe-Script` names the script for every host, and the script does not see the header."""
+    await runtime.upload(
         "see", "export default { fetch: (r) => new Response(String(r.headers.has('nightsafe-script'))) };"
     )
 
-    assert "false" == (await scene.client.get("/", headers={"nightsafe-script": "see"})).text
+    assert "false" == (await runtime.client.get("/", headers={"nightsafe-script": "see"})).text
 
 
 @pytest.mark.parametrize(
@@ -192,19 +192,19 @@ async def test_the_script_header_names_the_script(scene: Scene) -> None:
     ],
 )
 async def test_an_unsupported_binding_is_refused_by_name(
-    scene: Scene, binding: dict[str, object], words: str
+    runtime: Runtime, binding: dict[str, object], words: str
 ) -> None:
     """A script with such a binding is refused on delivery, with its name in the log; others are served."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "hello")])
+    await runtime.upload("hello", HELLO, [text("TOKEN", "hello")])
     with capture_logs() as logs:
-        await scene.upload("refused", HELLO, [binding])
+        await runtime.upload("refused", HELLO, [binding])
 
     assert words in logs[0]["reason"]
-    assert (words in scene.delivery.follower.problems["refused"][0], 501) == (
+    assert (words in runtime.delivery.follower.problems["refused"][0], 501) == (
         True,
-        (await scene.get("refused")).status_code,
+        (await runtime.get("refused")).status_code,
     )
-    assert "hello" == (await scene.get("hello")).text
+    assert "hello" == (await runtime.get("hello")).text
 
 
 @pytest.mark.parametrize(
@@ -221,26 +221,26 @@ async def test_an_unsupported_binding_is_refused_by_name(
     ],
 )
 async def test_unsupported_code_is_refused_by_name(
-    scene: Scene, files: object, members: dict[str, object], words: str
+    runtime: Runtime, files: object, members: dict[str, object], words: str
 ) -> None:
     """The refusal names the code that cannot be served."""
-    await scene.upload("refused", files, [KEY], **members)
+    await runtime.upload("refused", files, [KEY], **members)
 
-    assert words in scene.delivery.follower.problems["refused"][0]
-    assert 501 == (await scene.get("refused")).status_code
+    assert words in runtime.delivery.follower.problems["refused"][0]
+    assert 501 == (await runtime.get("refused")).status_code
 
 
-async def test_traffic_is_split_by_percentage_and_key(scene: Scene) -> None:
+async def test_traffic_is_split_by_percentage_and_key(runtime: Runtime) -> None:
     """Requests are split by percentage, and requests with the same key always reach the same version."""
     one, two = (
-        scene.version("split", HELLO, [text("TOKEN", value)], percentage=share)
+        runtime.version("split", HELLO, [text("TOKEN", value)], percentage=share)
         for value, share in (("one", 30.0), ("two", 70.0))
     )
-    await scene.serve("split", one, two)
+    await runtime.serve("split", one, two)
 
-    drawn = [(await scene.get("split")).text for _ in range(400)]
+    drawn = [(await runtime.get("split")).text for _ in range(400)]
     keyed = {
-        key: {(await scene.get("split", cloudflare_workers_version_key=f"user {key}")).text for _ in range(3)}
+        key: {(await runtime.get("split", cloudflare_workers_version_key=f"user {key}")).text for _ in range(3)}
         for key in range(100)
     }
 
@@ -249,32 +249,32 @@ async def test_traffic_is_split_by_percentage_and_key(scene: Scene) -> None:
     assert 10 < sum(found == {"one"} for found in keyed.values()) < 55
 
 
-async def test_a_rollback_restores_older_values(scene: Scene) -> None:
+async def test_a_rollback_restores_older_values(runtime: Runtime) -> None:
     """An older version that is deployed again has its older values again."""
-    old, new = (scene.version("back", HELLO, [text("TOKEN", value)]) for value in ("old", "new"))
+    old, new = (runtime.version("back", HELLO, [text("TOKEN", value)]) for value in ("old", "new"))
     for version, value in ((old, "old"), (new, "new"), (old, "old")):
-        await scene.serve("back", version)
+        await runtime.serve("back", version)
 
-        assert value == (await scene.get("back")).text
+        assert value == (await runtime.get("back")).text
 
 
-async def test_a_deleted_script_is_not_served(own_scene: Scene) -> None:
+async def test_a_deleted_script_is_not_served(own_runtime: Runtime) -> None:
     """A deleted script answers 404, and its isolate ends."""
-    await own_scene.upload("gone", HELLO, [text("TOKEN", "x")])
-    await own_scene.get("gone")
-    await own_scene.serve("gone")
+    await own_runtime.upload("gone", HELLO, [text("TOKEN", "x")])
+    await own_runtime.get("gone")
+    await own_runtime.serve("gone")
 
-    assert 404 == (await own_scene.get("gone")).status_code
-    assert 0 == (await own_scene.stats())["loaded"]
+    assert 404 == (await own_runtime.get("gone")).status_code
+    assert 0 == (await own_runtime.stats())["loaded"]
 
 
-async def test_refused_dates_and_flags_are_logged(scene: Scene) -> None:
+async def test_refused_dates_and_flags_are_logged(runtime: Runtime) -> None:
     """The log has the runtime's own messages about dates and flags."""
     with capture_logs() as logs:
-        await scene.upload("dated", HELLO, compatibility_date="2999-01-01")
-        assert 500 == (await scene.get("dated")).status_code
-        await scene.upload("dated", HELLO, compatibility_flags=("no_such_flag",))
-        assert 501 == (await scene.get("dated")).status_code
+        await runtime.upload("dated", HELLO, compatibility_date="2999-01-01")
+        assert 500 == (await runtime.get("dated")).status_code
+        await runtime.upload("dated", HELLO, compatibility_flags=("no_such_flag",))
+        assert 501 == (await runtime.get("dated")).status_code
 
     reasons = " ".join(log["reason"] for log in logs)
     assert "compatibility date" in reasons
@@ -282,7 +282,7 @@ async def test_refused_dates_and_flags_are_logged(scene: Scene) -> None:
     assert DATE not in reasons
 
 
-async def test_calls_in_a_circle_fail(scene: Scene) -> None:
+async def test_calls_in_a_circle_fail(runtime: Runtime) -> None:
     """Calls by `fetch` and by method fail instead of going on for ever; the next request is served as before."""
     code = """
       import { WorkerEntrypoint } from "cloudflare:workers";
@@ -295,8 +295,8 @@ async def test_calls_in_a_circle_fail(scene: Scene) -> None:
     for name, other in (("ring-a", "ring-b"), ("ring-b", "ring-a")):
         here = {"type": "service", "name": "HERE", "service": other}
         following = {"type": "service", "name": "NEXT", "service": other, "entrypoint": "Other"}
-        await scene.upload(name, code, [here, following])
+        await runtime.upload(name, code, [here, following])
 
-    assert [500, 500] == [(await scene.get("ring-a", path)).status_code for path in ("/fetch", "/call")]
-    assert ["served"] * 2 == [(await scene.get(name, "/still")).text for name in ("ring-a", "ring-b")]
-    assert 0 == scene.delivery.supervisor.restarts
+    assert [500, 500] == [(await runtime.get("ring-a", path)).status_code for path in ("/fetch", "/call")]
+    assert ["served"] * 2 == [(await runtime.get(name, "/still")).text for name in ("ring-a", "ring-b")]
+    assert 0 == runtime.delivery.supervisor.restarts

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.delivery.scene import CLASSIC, JS, KEY, WASM, Binding, Scene, stored, text
+from tests.delivery.runtime import CLASSIC, JS, KEY, WASM, Binding, Runtime, stored, text
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
@@ -67,26 +67,26 @@ TARGET = "export default { fetch: () => new Response('target') };"
 
 
 @pytest.mark.parametrize("date", last_first(DATES))
-async def test_every_binding_works_in_a_module(scene: Scene, date: str) -> None:
+async def test_every_binding_works_in_a_module(runtime: Runtime, date: str) -> None:
     """Each binding of a module script has its value."""
-    await scene.upload("target", TARGET)
+    await runtime.upload("target", TARGET)
     files = {"index.js": (JS, MODULES.replace("NAMES", NAMES).encode()), **PARTS}
-    await scene.upload("table", files, BINDINGS, compatibility_date=date)
+    await runtime.upload("table", files, BINDINGS, compatibility_date=date)
 
-    answer = await scene.get("table")
+    answer = await runtime.get("table")
 
     assert FOUND == json.loads(answer.text)
 
 
 @pytest.mark.parametrize("date", last_first(DATES))
-async def test_every_binding_works_in_a_classic_script(scene: Scene, date: str) -> None:
+async def test_every_binding_works_in_a_classic_script(runtime: Runtime, date: str) -> None:
     """Each binding of a classic script is a global, compiled modules included."""
-    await scene.upload("target", TARGET)
+    await runtime.upload("target", TARGET)
     files = {"worker.js": (CLASSIC, SCRIPT.encode()), **PARTS, "code.wasm": ("application/wasm", WASM)}
     bindings = [*BINDINGS, {"type": "wasm_module", "name": "CODE", "part": "code.wasm"}]
-    await scene.upload("table", files, bindings, classic=True, compatibility_date=date)
+    await runtime.upload("table", files, bindings, classic=True, compatibility_date=date)
 
-    answer = await scene.get("table")
+    answer = await runtime.get("table")
 
     assert FOUND | {"wasm": 42} == json.loads(answer.text)
 
@@ -110,10 +110,10 @@ LOOKED = ["secret", "plain", [1, {"deep": None}], "version", 5, "once", "secret"
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("date", last_first(["2021-11-02", "2026-04-01", NEWEST_DATE]))
 async def test_a_binding_may_have_the_name_of_an_object_member(
-    scene: Scene, name: str, date: str, *, classic: bool
+    runtime: Runtime, name: str, date: str, *, classic: bool
 ) -> None:
     """A binding of any kind may have such a name, also beside other bindings, and never becomes a prototype."""
-    await scene.upload("target", TARGET)
+    await runtime.upload("target", TARGET)
     code, kind, holder = f"{LOOK} export default {{ fetch: (request, env) => answer(env) }};", JS, "env"
     if classic:
         code, kind = f"{LOOK} addEventListener('fetch', (event) => event.respondWith(answer()));", CLASSIC
@@ -127,18 +127,18 @@ async def test_a_binding_may_have_the_name_of_an_object_member(
     told = []
     for binding in (binding for binding in BINDINGS if binding["name"] != "ABSENT"):
         bindings = [{**binding, "name": name}, text("BESIDE", "beside")]
-        await scene.upload("named", files, bindings, classic=classic, compatibility_date=date)
-        told.append((await scene.get("named")).json())
+        await runtime.upload("named", files, bindings, classic=classic, compatibility_date=date)
+        told.append((await runtime.get("named")).json())
 
     assert [[value, "beside", True] for value in LOOKED] == told
 
 
-async def test_a_compiled_module_may_be_named_proto(scene: Scene) -> None:
+async def test_a_compiled_module_may_be_named_proto(runtime: Runtime) -> None:
     """A compiled module named `__proto__` is a global of a classic script too."""
     code = f"""{LOOK} addEventListener("fetch", (event) => event.respondWith(answer()));
       async function answer() {{ return new Response(await look(globalThis, "__proto__")); }}"""
     files = {"worker.js": (CLASSIC, code.encode()), "code.wasm": ("application/wasm", WASM)}
     binding = {"type": "wasm_module", "name": "__proto__", "part": "code.wasm"}
-    await scene.upload("part", files, [binding], classic=True)
+    await runtime.upload("part", files, [binding], classic=True)
 
-    assert "42" == (await scene.get("part")).text
+    assert "42" == (await runtime.get("part")).text

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.delivery.scene import CLASSIC, JS, workerd
+from tests.delivery.runtime import CLASSIC, JS, workerd
 from tests.effort import last_first
 
 from nightsafe.bundle.code_checks import CheckedModule, CodeCheck
@@ -42,7 +42,7 @@ async def problem_of(check: CodeCheck) -> str:
 @pytest.mark.parametrize("date", last_first(DATES))
 @pytest.mark.parametrize("kind", COMPILE_ERRORS)
 async def test_a_compile_error_is_reported_with_its_place(kind: str, date: str) -> None:
-    """An error is reported with its place, in whichever file it is, imported or not."""
+    """An error is reported with its place, in any file, imported or not."""
     body, words = COMPILE_ERRORS[kind]
 
     assert (await problem_of(modules(kind, body, date=date))).startswith(words)

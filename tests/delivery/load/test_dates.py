@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from tests.delivery.load.dates import FIRST, TURNS, around_turns, day_before
-from tests.delivery.scene import CLASSIC, JS, KEY, WASM, Binding, Scene, stored, text, workerd
+from tests.delivery.runtime import CLASSIC, JS, KEY, WASM, Binding, Runtime, stored, text, workerd
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
@@ -85,17 +85,17 @@ FOUND_CLASSIC = {
 
 
 async def wrong_answers(
-    scene: Scene, expected: Mapping[str, Any], code: Any, bindings: list[Binding], **members: Any
+    runtime: Runtime, expected: Mapping[str, Any], code: Any, bindings: list[Binding], **members: Any
 ) -> dict[str, Any]:
     """Return a script's answers at dates at which it answers other than expected, or shows a raw value."""
     answers: dict[str, Any] = {}
     for date in around_turns():
         for flags in ((), ("nodejs_compat",)):
             with capture_logs() as logs:
-                await scene.upload(
+                await runtime.upload(
                     "dated", code, bindings, compatibility_date=date, compatibility_flags=flags, **members
                 )
-                answer = await scene.get("dated")
+                answer = await runtime.get("dated")
             told = answer.json() if answer.status_code == 200 else [log.get("reason") for log in logs]
             shown = told.pop("process") if isinstance(told, dict) else ""
             if told != expected or "planted" in shown or "cGxhbnRl" in shown:
@@ -104,47 +104,47 @@ async def wrong_answers(
 
 
 @pytest.mark.thorough
-async def test_module_scripts_work_at_every_date(scene: Scene) -> None:
+async def test_module_scripts_work_at_every_date(runtime: Runtime) -> None:
     """Modules of every kind, early keys and exact text work at every date; `process.env` shows nothing raw."""
     bindings = [*BINDINGS, {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"}]
 
-    assert {} == await wrong_answers(scene, FOUND, FILES, bindings)
+    assert {} == await wrong_answers(runtime, FOUND, FILES, bindings)
 
 
 @pytest.mark.thorough
-async def test_classic_scripts_work_at_every_date(scene: Scene) -> None:
+async def test_classic_scripts_work_at_every_date(runtime: Runtime) -> None:
     """The same holds for classic scripts, whose bindings are globals."""
     files = {"worker.js": (CLASSIC, SCRIPT), "code.wasm": ("application/wasm", WASM)}
     bindings = [*BINDINGS, {"type": "wasm_module", "name": "CODE", "part": "code.wasm"}]
 
-    assert {} == await wrong_answers(scene, FOUND_CLASSIC, files, bindings, classic=True)
+    assert {} == await wrong_answers(runtime, FOUND_CLASSIC, files, bindings, classic=True)
 
 
 @pytest.mark.parametrize("registry", ["new_module_registry", "legacy_module_registry"])
 @pytest.mark.parametrize("date", last_first([day_before("2026-11-17"), NEWEST_DATE]))
-async def test_a_script_may_choose_either_module_registry(scene: Scene, date: str, registry: str) -> None:
+async def test_a_script_may_choose_either_module_registry(runtime: Runtime, date: str, registry: str) -> None:
     """Keys and modules work with the new and with the legacy module registry."""
     bindings = [*BINDINGS, {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"}]
     flags = (registry, "nodejs_compat")
-    await scene.upload("chosen", FILES, bindings, compatibility_date=date, compatibility_flags=flags)
+    await runtime.upload("chosen", FILES, bindings, compatibility_date=date, compatibility_flags=flags)
 
-    told = (await scene.get("chosen")).json()
+    told = (await runtime.get("chosen")).json()
 
     assert "planted" not in told.pop("process")
     assert FOUND == told
 
 
-async def test_dates_up_to_today_run_as_the_newest_date(scene: Scene) -> None:
+async def test_dates_up_to_today_run_as_the_newest_date(runtime: Runtime) -> None:
     """Up to today a script runs with the runtime's newest date; a later date is refused and logged."""
     today = dt.datetime.now(dt.UTC).date()
     code = "export default { fetch: () => Response.json(Cloudflare.compatibilityFlags) };"
-    await scene.upload("newest", code, compatibility_date=NEWEST_DATE)
-    await scene.upload("dated", code, compatibility_date=today.isoformat())
-    assert (await scene.get("newest")).json() == (await scene.get("dated")).json()
+    await runtime.upload("newest", code, compatibility_date=NEWEST_DATE)
+    await runtime.upload("dated", code, compatibility_date=today.isoformat())
+    assert (await runtime.get("newest")).json() == (await runtime.get("dated")).json()
 
     with capture_logs() as logs:
-        await scene.upload("dated", code, compatibility_date=(today + dt.timedelta(days=2)).isoformat())
-        assert 500 == (await scene.get("dated")).status_code
+        await runtime.upload("dated", code, compatibility_date=(today + dt.timedelta(days=2)).isoformat())
+        assert 500 == (await runtime.get("dated")).status_code
     assert "compatibility date" in logs[-1]["reason"]
 
 
@@ -163,23 +163,23 @@ def test_the_newest_date_is_the_runtime_s(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-async def test_every_date_that_changes_flags_is_tested(scene: Scene) -> None:
+async def test_every_date_that_changes_flags_is_tested(runtime: Runtime) -> None:
     """The tested dates are exactly those in the binary at which the runtime's flags change."""
     today = dt.datetime.now(dt.UTC).date().isoformat()
     known = [date for date in _dates_in(workerd()) if FIRST < date <= min(today, NEWEST_DATE)]
 
-    found = {date for date in known if await _flags(scene, day_before(date)) != await _flags(scene, date)}
+    found = {date for date in known if await _flags(runtime, day_before(date)) != await _flags(runtime, date)}
 
     assert set(TURNS) == found
 
 
-async def _flags(scene: Scene, date: str) -> list[dict[str, bool]]:
+async def _flags(runtime: Runtime, date: str) -> list[dict[str, bool]]:
     """Return the flags that are on at a date, without and with `nodejs_compat`."""
     code = "export default { fetch: () => Response.json(Cloudflare.compatibilityFlags) };"
     told = []
     for flags in ((), ("nodejs_compat",)):
-        await scene.upload("flags", code, compatibility_date=date, compatibility_flags=flags)
-        told.append((await scene.get("flags")).json())
+        await runtime.upload("flags", code, compatibility_date=date, compatibility_flags=flags)
+        told.append((await runtime.get("flags")).json())
     return told
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 from cryptography.hazmat.primitives.padding import PKCS7
 from tests.delivery.keys import CURVES, Fields, binding, encode, private_forms, public_forms, symmetric_forms
-from tests.delivery.scene import Scene
+from tests.delivery.runtime import Runtime
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "secret-keys"
 RSA = rsa.generate_private_key(65537, 2048)
@@ -58,22 +58,22 @@ class Subtle:
     """`crypto.subtle` inside a Worker with the given keys.
 
     Args:
-        scene: the delivery side that runs the Worker.
+        runtime: the delivery process that runs the Worker.
         keys: the key bindings of the Worker.
     """
 
-    def __init__(self, scene: Scene, *keys: Fields) -> None:
-        self._scene = scene
+    def __init__(self, runtime: Runtime, *keys: Fields) -> None:
+        self._runtime = runtime
         self._keys = keys
 
     async def start(self) -> "Subtle":
         """Upload the Worker."""
-        await self._scene.upload("keys", SCRIPT, self._keys)
+        await self._runtime.upload("keys", SCRIPT, self._keys)
         return self
 
     async def call(self, method: str, *args: object) -> Any:
         """Call a method of `crypto.subtle`; return bytes as bytes."""
-        answer = await self._scene.client.post(
+        answer = await self._runtime.client.post(
             "/", headers={"nightsafe-script": "keys"}, content=encode({"method": method, "args": args})
         )
         assert 200 == answer.status_code, answer.text
@@ -86,12 +86,12 @@ def key(name: str) -> Fields:
     return {"key": name}
 
 
-async def test_hmac_keys_sign_and_verify(scene: Scene) -> None:
+async def test_hmac_keys_sign_and_verify(runtime: Runtime) -> None:
     """Raw and JWK: Python and the Worker accept each other's signatures."""
     data, algorithm = os.urandom(32), {"name": "HMAC", "hash": "SHA-256"}
     forms = dict(symmetric_forms(data))
     keys = [binding(name, form, algorithm, "sign", "verify") for name, form in forms.items()]
-    subtle = await Subtle(scene, *keys).start()
+    subtle = await Subtle(runtime, *keys).start()
     expected = hmac.digest(data, MESSAGE, "sha256")
 
     for name in forms:
@@ -100,7 +100,7 @@ async def test_hmac_keys_sign_and_verify(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("size", [16, 24, 32])
-async def test_aes_keys_encrypt_and_decrypt(scene: Scene, size: int) -> None:
+async def test_aes_keys_encrypt_and_decrypt(runtime: Runtime, size: int) -> None:
     """GCM, CBC, CTR and KW, raw and JWK: each side decrypts the other's messages."""
     data, iv, nonce = os.urandom(size), os.urandom(16), os.urandom(12)
     parameters = {
@@ -114,7 +114,7 @@ async def test_aes_keys_encrypt_and_decrypt(scene: Scene, size: int) -> None:
         binding(f"{name}/{at}", form, {"name": name}, *usages) for name in parameters for at, form in forms.items()
     ]
     keys += [binding(f"AES-KW/{at}", form, "AES-KW", "wrapKey", "unwrapKey") for at, form in forms.items()]
-    subtle = await Subtle(scene, *keys).start()
+    subtle = await Subtle(runtime, *keys).start()
     padded = PKCS7(128).padder()
     block = padded.update(MESSAGE) + padded.finalize()
     cbc = Cipher(algorithms.AES(data), modes.CBC(iv)).encryptor()
@@ -137,7 +137,7 @@ async def test_aes_keys_encrypt_and_decrypt(scene: Scene, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["RSASSA-PKCS1-v1_5", "RSA-PSS"])
-async def test_rsa_keys_sign_and_verify(scene: Scene, name: str) -> None:
+async def test_rsa_keys_sign_and_verify(runtime: Runtime, name: str) -> None:
     """Private keys as PKCS #8 and JWK, public keys as SPKI and JWK."""
     algorithm = {"name": name, "hash": "SHA-256"}
     scheme = padding.PKCS1v15() if name.startswith("RSASSA") else padding.PSS(padding.MGF1(SHA256), 32)
@@ -145,7 +145,7 @@ async def test_rsa_keys_sign_and_verify(scene: Scene, name: str) -> None:
     private, public = dict(private_forms(RSA)), dict(public_forms(RSA))
     keys = [binding(f"sign/{at}", form, algorithm, "sign") for at, form in private.items()]
     keys += [binding(f"verify/{at}", form, algorithm, "verify") for at, form in public.items()]
-    subtle = await Subtle(scene, *keys).start()
+    subtle = await Subtle(runtime, *keys).start()
 
     for at in private:
         signature = await subtle.call("sign", arguments, key(f"sign/{at}"), MESSAGE)
@@ -156,14 +156,14 @@ async def test_rsa_keys_sign_and_verify(scene: Scene, name: str) -> None:
         assert not await subtle.call("verify", arguments, key(f"verify/{at}"), signature, b"another message")
 
 
-async def test_rsa_oaep_keys_encrypt_and_decrypt(scene: Scene) -> None:
+async def test_rsa_oaep_keys_encrypt_and_decrypt(runtime: Runtime) -> None:
     """Private keys as PKCS #8 and JWK, public keys as SPKI and JWK: each side decrypts the other's messages."""
     algorithm = {"name": "RSA-OAEP", "hash": "SHA-256"}
     scheme = padding.OAEP(padding.MGF1(SHA256), SHA256, None)
     private, public = dict(private_forms(RSA)), dict(public_forms(RSA))
     keys = [binding(f"decrypt/{at}", form, algorithm, "decrypt", "unwrapKey") for at, form in private.items()]
     keys += [binding(f"encrypt/{at}", form, algorithm, "encrypt", "wrapKey") for at, form in public.items()]
-    subtle = await Subtle(scene, *keys).start()
+    subtle = await Subtle(runtime, *keys).start()
 
     for at in private:
         closed = RSA.public_key().encrypt(MESSAGE, scheme)
@@ -174,14 +174,14 @@ async def test_rsa_oaep_keys_encrypt_and_decrypt(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("curve", CURVES)
-async def test_ecdsa_keys_sign_and_verify(scene: Scene, curve: str) -> None:
+async def test_ecdsa_keys_sign_and_verify(runtime: Runtime, curve: str) -> None:
     """Private keys as PKCS #8 and JWK, public keys as SPKI, JWK and raw."""
     own, algorithm = ec.generate_private_key(CURVES[curve]), {"name": "ECDSA", "namedCurve": curve}
     arguments, size = {"name": "ECDSA", "hash": "SHA-256"}, (own.key_size + 7) // 8
     private, public = dict(private_forms(own)), dict(public_forms(own))
     keys = [binding(f"sign/{at}", form, algorithm, "sign") for at, form in private.items()]
     keys += [binding(f"verify/{at}", form, algorithm, "verify") for at, form in public.items()]
-    subtle = await Subtle(scene, *keys).start()
+    subtle = await Subtle(runtime, *keys).start()
 
     for at in private:
         made = await subtle.call("sign", arguments, key(f"sign/{at}"), MESSAGE)
@@ -195,13 +195,13 @@ async def test_ecdsa_keys_sign_and_verify(scene: Scene, curve: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", [{"name": "Ed25519"}, {"name": "NODE-ED25519", "namedCurve": "NODE-ED25519"}])
-async def test_ed25519_keys_sign_and_verify(scene: Scene, algorithm: Fields) -> None:
+async def test_ed25519_keys_sign_and_verify(runtime: Runtime, algorithm: Fields) -> None:
     """Both algorithm names; private keys as PKCS #8 and JWK, public keys as SPKI, JWK and raw."""
     own = Ed25519PrivateKey.generate()
     private, public = dict(private_forms(own)), dict(public_forms(own))
     keys = [binding(f"sign/{at}", form, algorithm, "sign") for at, form in private.items()]
     keys += [binding(f"verify/{at}", form, algorithm, "verify") for at, form in public.items()]
-    subtle = await Subtle(scene, *keys).start()
+    subtle = await Subtle(runtime, *keys).start()
     expected = own.sign(MESSAGE)
 
     for at in private:
@@ -222,14 +222,14 @@ def key_agreement(name: str) -> tuple[Any, Any, bytes]:
 
 
 @pytest.mark.parametrize("name", ["X25519", *CURVES])
-async def test_ecdh_and_x25519_keys_agree(scene: Scene, name: str) -> None:
+async def test_ecdh_and_x25519_keys_agree(runtime: Runtime, name: str) -> None:
     """Private keys as PKCS #8 and JWK, the other side's public key as SPKI, JWK and raw."""
     own, other, expected = key_agreement(name)
     algorithm = {"name": "X25519"} if name == "X25519" else {"name": "ECDH", "namedCurve": name}
     private, public = dict(private_forms(own)), dict(public_forms(other))
     keys = [binding(f"own/{at}", form, algorithm, "deriveBits", "deriveKey") for at, form in private.items()]
     keys += [binding(f"other/{at}", form, algorithm) for at, form in public.items()]
-    subtle = await Subtle(scene, *keys).start()
+    subtle = await Subtle(runtime, *keys).start()
     bits = 8 * (len(expected) - 1)  # the secret of P-521 is not a whole number of bytes
 
     for mine in private:
@@ -238,12 +238,12 @@ async def test_ecdh_and_x25519_keys_agree(scene: Scene, name: str) -> None:
             assert expected[: bits // 8] == await subtle.call("deriveBits", arguments, key(f"own/{mine}"), bits)
 
 
-async def test_pbkdf2_and_hkdf_keys_derive_bits(scene: Scene) -> None:
+async def test_pbkdf2_and_hkdf_keys_derive_bits(runtime: Runtime) -> None:
     """PBKDF2 and HKDF keys, which have only the raw format."""
     data, salt = os.urandom(20), os.urandom(16)
     forms = dict(symmetric_forms(data))
     keys = [binding(name, forms["raw"], name, "deriveBits", "deriveKey") for name in ("PBKDF2", "HKDF")]
-    subtle = await Subtle(scene, *keys).start()
+    subtle = await Subtle(runtime, *keys).start()
     stretched = {"name": "PBKDF2", "hash": "SHA-256", "salt": salt, "iterations": 1000}
     extracted = {"name": "HKDF", "hash": "SHA-256", "salt": salt, "info": MESSAGE}
 
@@ -263,21 +263,21 @@ def accepted_bindings() -> Iterator[Fields]:
                 yield case["binding"]
 
 
-async def test_every_accepted_key_arrives_unextractable(scene: Scene) -> None:
+async def test_every_accepted_key_arrives_unextractable(runtime: Runtime) -> None:
     """Every key that the API accepts arrives unextractable, with exactly the usages that were given."""
     taken: list[Fields] = []
     expected = []
     for given in accepted_bindings():
         name = f"K{len(taken)}"
         renamed = binding(name, given, given["algorithm"], *given["usages"]) | {"name": name}
-        if scene.takes(renamed):
+        if runtime.takes(renamed):
             taken.append(renamed)
             expected.append((name, sorted(set(given["usages"])), False))
     assert len(taken) > 140
 
     found = []
     for start in range(0, len(taken), 100):
-        subtle = await Subtle(scene, *taken[start : start + 100]).start()
+        subtle = await Subtle(runtime, *taken[start : start + 100]).start()
         found += [(key["name"], sorted(key["usages"]), key["extractable"]) for key in await subtle.call("show")]
 
     assert sorted(expected) == sorted(found)

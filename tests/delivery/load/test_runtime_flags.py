@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.delivery.scene import JS, ROOT, workerd
+from tests.delivery.runtime import JS, ROOT, workerd
 
 from nightsafe.bundle.code_checks import CheckedModule, CodeCheck
 from nightsafe.bundle.runtime_flags import EXPERIMENTAL, FLAGS, NEWEST_DATE, OPPOSITES

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.delivery.scene import CLASSIC, JS, KEY, Binding, Scene, stored, text
+from tests.delivery.runtime import CLASSIC, JS, KEY, Binding, Runtime, stored, text
 from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
@@ -50,14 +50,14 @@ TAKING = """
 
 
 @pytest.mark.parametrize("date", last_first(["2024-09-26", "2026-04-01", NEWEST_DATE]))
-async def test_a_stored_secret_shows_its_value_only_by_get(scene: Scene, date: str) -> None:
+async def test_a_stored_secret_shows_its_value_only_by_get(runtime: Runtime, date: str) -> None:
     """A Secrets Store secret has only `get`: no copy, text, inspection or constructor gives the value."""
     flags = ("nodejs_compat",)
-    await scene.upload(
+    await runtime.upload(
         "looking", LOOKING, [stored("S", "shelf", PLANTED)], compatibility_date=date, compatibility_flags=flags
     )
 
-    told: dict[str, Any] = (await scene.get("looking")).json()
+    told: dict[str, Any] = (await runtime.get("looking")).json()
 
     assert PLANTED == told.pop("value") == told.pop("detached")
     assert [] == [name for name, shown in told["found"].items() if PLANTED in shown]
@@ -75,34 +75,34 @@ async def test_a_stored_secret_shows_its_value_only_by_get(scene: Scene, date: s
 
 
 @pytest.mark.parametrize("date", last_first(["2024-04-03", "2026-04-01", NEWEST_DATE]))
-async def test_a_stored_secret_can_be_passed_by_rpc(scene: Scene, date: str) -> None:
+async def test_a_stored_secret_can_be_passed_by_rpc(runtime: Runtime, date: str) -> None:
     """A script that receives a Secrets Store secret by RPC can call `get`, and learns nothing else."""
-    await scene.upload("taking", TAKING, compatibility_date=date)
+    await runtime.upload("taking", TAKING, compatibility_date=date)
     bindings: list[Binding] = [
         stored("S", "shelf", PLANTED),
         {"type": "service", "name": "OTHER", "service": "taking"},
     ]
-    await scene.upload("passing", PASSING, bindings, compatibility_date=date)
+    await runtime.upload("passing", PASSING, bindings, compatibility_date=date)
 
-    value, tries = (await scene.get("passing")).json()
+    value, tries = (await runtime.get("passing")).json()
 
     assert PLANTED == value
     assert PLANTED not in str(tries)
 
 
-async def test_bindings_are_readable_at_the_top_level(scene: Scene) -> None:
+async def test_bindings_are_readable_at_the_top_level(runtime: Runtime) -> None:
     """A Secrets Store secret and a key exist before the script's code runs, and give their values later."""
     code = """
       import { env } from "cloudflare:workers";
       const { S, KEY } = env;
       export default { fetch: async () => new Response(`${await S.get()} ${KEY instanceof CryptoKey}`) };"""
-    await scene.upload("early", code, [stored("S", "shelf", "\ufeffearly"), KEY])
+    await runtime.upload("early", code, [stored("S", "shelf", "\ufeffearly"), KEY])
 
-    assert b"\xef\xbb\xbfearly true" == (await scene.get("early")).content
+    assert b"\xef\xbb\xbfearly true" == (await runtime.get("early")).content
 
 
 @pytest.mark.parametrize("date", last_first(["2021-11-02", "2024-04-02", NEWEST_DATE]))
-async def test_commonjs_modules_get_no_raw_value(scene: Scene, date: str) -> None:
+async def test_commonjs_modules_get_no_raw_value(runtime: Runtime, date: str) -> None:
     """A CommonJS module may run while keys are imported; no function that it replaces receives a raw value."""
     main = """
       import seen from "./patch.cjs";
@@ -127,23 +127,23 @@ async def test_commonjs_modules_get_no_raw_value(scene: Scene, date: str) -> Non
     files = {"index.js": (JS, main.encode()), "patch.cjs": (CLASSIC, patch)}
     key = {**KEY, "key_base64": "Kioq" * 8}
     bindings = [key, {**key, "name": "MORE"}, stored("S", "shelf", PLANTED)]
-    await scene.upload("patched", files, bindings, compatibility_date=date)
+    await runtime.upload("patched", files, bindings, compatibility_date=date)
 
-    seen, imported = (await scene.get("patched")).json()
+    seen, imported = (await runtime.get("patched")).json()
 
     assert imported is True
     assert "42, 42" not in str(seen)
     assert PLANTED not in str(seen)
 
 
-async def test_stored_secrets_without_importable_env_are_stubs(scene: Scene) -> None:
+async def test_stored_secrets_without_importable_env_are_stubs(runtime: Runtime) -> None:
     """With `disallow_importable_env` a stored secret is a stub of the runtime's, at dates whose stubs have `get`."""
     code = "export default { fetch: async (request, env) => new Response(await env.S.get()) };"
     flags = ("disallow_importable_env",)
-    await scene.upload("sealed", code, [stored("S", "shelf", "value")], compatibility_flags=flags)
-    assert "value" == (await scene.get("sealed")).text
+    await runtime.upload("sealed", code, [stored("S", "shelf", "value")], compatibility_flags=flags)
+    assert "value" == (await runtime.get("sealed")).text
 
-    await scene.upload(
+    await runtime.upload(
         "sealed",
         code,
         [stored("S", "shelf", "value")],
@@ -151,37 +151,37 @@ async def test_stored_secrets_without_importable_env_are_stubs(scene: Scene) -> 
         compatibility_date="2024-04-02",
     )
 
-    assert 501 == (await scene.get("sealed")).status_code
-    assert "before the compatibility date 2024-04-03" in scene.delivery.follower.problems["sealed"][0]
+    assert 501 == (await runtime.get("sealed")).status_code
+    assert "before the compatibility date 2024-04-03" in runtime.delivery.follower.problems["sealed"][0]
 
 
-async def test_a_proto_binding_out_of_reach_is_refused(scene: Scene) -> None:
+async def test_a_proto_binding_out_of_reach_is_refused(runtime: Runtime) -> None:
     """A binding named `__proto__` is refused by name where `env` is out of the shim's reach."""
-    await scene.upload("lost", LOOKING, [text("__proto__", "x")], compatibility_flags=("disallow_importable_env",))
+    await runtime.upload("lost", LOOKING, [text("__proto__", "x")], compatibility_flags=("disallow_importable_env",))
 
-    assert "a binding called __proto__" in scene.delivery.follower.problems["lost"][0]
+    assert "a binding called __proto__" in runtime.delivery.follower.problems["lost"][0]
 
 
-async def test_classic_scripts_have_globals_without_importable_env(scene: Scene) -> None:
+async def test_classic_scripts_have_globals_without_importable_env(runtime: Runtime) -> None:
     """`disallow_importable_env` does not affect a classic script: its keys and secrets are globals."""
     code = b"""addEventListener("fetch", (event) => event.respondWith(
       S.get().then((value) => new Response(`${value} ${KEY instanceof CryptoKey} ${TOKEN}`))));"""
     bindings = [stored("S", "shelf", "value"), KEY, text("TOKEN", "token")]
     files = {"worker.js": (CLASSIC, code)}
-    await scene.upload("classic", files, bindings, classic=True, compatibility_flags=("disallow_importable_env",))
+    await runtime.upload("classic", files, bindings, classic=True, compatibility_flags=("disallow_importable_env",))
 
-    assert "value true token" == (await scene.get("classic")).text
+    assert "value true token" == (await runtime.get("classic")).text
 
 
 @pytest.mark.parametrize(
     "name", ["cloudflare:workers", "./cloudflare:workers", "a/../cloudflare:workers", "//cloudflare:workers"]
 )
-async def test_no_module_takes_the_place_of_a_runtime_module(scene: Scene, name: str) -> None:
+async def test_no_module_takes_the_place_of_a_runtime_module(runtime: Runtime, name: str) -> None:
     """A module named like the source of `env` would stop the import of keys and see them, so it is refused."""
     main = "export default { fetch: (request, env) => new Response(JSON.stringify(env)) };"
     fake = b"export const env = { __nightsafe: new Map([['keys', []], ['stored', []]]) }; export class RpcTarget {};"
     files = {"index.js": (JS, main.encode()), name: (JS, fake)}
-    await scene.upload("fake", files, [KEY])
+    await runtime.upload("fake", files, [KEY])
 
-    assert 501 == (await scene.get("fake")).status_code
-    assert "begins with cloudflare:" in scene.delivery.follower.problems["fake"][0]
+    assert 501 == (await runtime.get("fake")).status_code
+    assert "begins with cloudflare:" in runtime.delivery.follower.problems["fake"][0]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.scene import Scene, text
+from tests.delivery.runtime import Runtime, text
 
 
 def inspectable(pid: int) -> dict[str, bytes]:
@@ -18,9 +18,9 @@ def inspectable(pid: int) -> dict[str, bytes]:
     return found
 
 
-async def test_workerd_leaves_no_core_file(scene: Scene) -> None:
+async def test_workerd_leaves_no_core_file(runtime: Runtime) -> None:
     """The core file limit of workerd is 0, so that a crash writes no memory to disk."""
-    limits = inspectable(scene.delivery.supervisor.current.pid)["limits"].decode()
+    limits = inspectable(runtime.delivery.supervisor.current.pid)["limits"].decode()
 
     assert ["0", "0"] == next(line for line in limits.splitlines() if "core file" in line).split()[4:6]
 
@@ -30,11 +30,11 @@ async def test_script_output_is_dropped_by_default(folder: Path, capfd: pytest.C
     code = "export default { fetch(request, env) { console.log(env.TOKEN); return new Response('said'); } };"
     for wanted in (False, True):
         with capture_logs() as log:
-            async with Scene(folder, worker_output=wanted) as scene:
-                await scene.upload("says", code, [text("TOKEN", "these words")])
-                assert "said" == (await scene.get("says")).text
+            async with Runtime(folder, worker_output=wanted) as runtime:
+                await runtime.upload("says", code, [text("TOKEN", "these words")])
+                assert "said" == (await runtime.get("says")).text
                 while wanted and not [entry for entry in log if entry["event"] == "worker.output"]:
-                    await scene.stats()
+                    await runtime.stats()
 
         assert wanted == ("these words" in str(log))
         assert ("", "") == capfd.readouterr()

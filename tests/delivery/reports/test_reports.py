@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
-from tests.delivery.scene import Scene, text
+from tests.delivery.runtime import Runtime, text
 
 from nightsafe.delivery.workerd.limits import Limits
 
@@ -45,21 +45,21 @@ def log() -> Iterator[Log]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def verbose(folder: Path, log: Log) -> AsyncIterator[Scene]:
-    """Yield a delivery side whose operator wants to see script output."""
+async def verbose(folder: Path, log: Log) -> AsyncIterator[Runtime]:
+    """Yield a delivery process whose operator wants to see script output."""
     del log
-    async with Scene(folder, worker_output=True) as scene:
-        await scene.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
-        yield scene
+    async with Runtime(folder, worker_output=True) as runtime:
+        await runtime.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
+        yield runtime
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def quiet(folder: Path, log: Log) -> AsyncIterator[Scene]:
-    """Yield a delivery side whose operator does not want to see script output."""
+async def quiet(folder: Path, log: Log) -> AsyncIterator[Runtime]:
+    """Yield a delivery process whose operator does not want to see script output."""
     del log
-    async with Scene(folder) as scene:
-        await scene.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
-        yield scene
+    async with Runtime(folder) as runtime:
+        await runtime.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
+        yield runtime
 
 
 async def logged(log: Log, event: str, holds: Callable[[Log], object] = bool) -> Log:
@@ -70,7 +70,7 @@ async def logged(log: Log, event: str, holds: Callable[[Log], object] = bool) ->
     return found
 
 
-async def test_script_output_is_logged_as_data(verbose: Scene, log: Log) -> None:
+async def test_script_output_is_logged_as_data(verbose: Runtime, log: Log) -> None:
     """Each line is one event with script, version, request and time; a forged event stays inside the message."""
     ray = (await verbose.get("talks", "/prints")).text
     lines = await logged(log, "worker.output", lambda found: len(found) == 3)
@@ -85,7 +85,7 @@ async def test_script_output_is_logged_as_data(verbose: Scene, log: Log) -> None
     assert not [entry for entry in log if entry["event"] == "workerd.ended"]
 
 
-async def test_output_is_not_logged_by_default(quiet: Scene, log: Log) -> None:
+async def test_output_is_not_logged_by_default(quiet: Runtime, log: Log) -> None:
     """Neither output, nor exception messages, nor a forged stack is logged."""
     for path in ("/prints", "/throws", "/later", "/forges"):
         await quiet.get("talks", path)
@@ -95,7 +95,7 @@ async def test_output_is_not_logged_by_default(quiet: Scene, log: Log) -> None:
     assert TOKEN not in str(log)
 
 
-async def test_an_exception_is_logged_with_its_place(quiet: Scene, log: Log) -> None:
+async def test_an_exception_is_logged_with_its_place(quiet: Runtime, log: Log) -> None:
     """The event has script, version, request and stack, also for work after the answer, but not the message."""
     await quiet.get("talks", "/throws")
     ray = (await quiet.get("talks", "/later")).text
@@ -111,7 +111,7 @@ async def test_an_exception_is_logged_with_its_place(quiet: Scene, log: Log) -> 
     assert not [entry for entry in (first, later) if "message" in entry]
 
 
-async def test_an_exception_s_message_is_logged_on_request(verbose: Scene, log: Log) -> None:
+async def test_an_exception_s_message_is_logged_on_request(verbose: Runtime, log: Log) -> None:
     """The event has the message; of a stack that the script wrote, only possible stack frames are kept."""
     await verbose.get("talks", "/throws")
     await verbose.get("talks", "/forges")
@@ -121,7 +121,7 @@ async def test_an_exception_s_message_is_logged_on_request(verbose: Scene, log: 
     assert ("Error", "at g (x.js:1:2)", TOKEN) == (forged["kind"], forged["stack"], forged["message"])
 
 
-async def test_a_script_is_traced_after_its_first_exception(quiet: Scene, log: Log) -> None:
+async def test_a_script_is_traced_after_its_first_exception(quiet: Runtime, log: Log) -> None:
     """The first exception is logged by kind; from then on the script runs where exceptions are traced."""
     for _ in range(250):
         await quiet.get("talks")
@@ -137,14 +137,14 @@ async def test_a_script_is_traced_after_its_first_exception(quiet: Scene, log: L
 
 async def test_exceptions_are_traced_without_cells(folder: Path, log: Log) -> None:
     """With no process but the main one, stacks are logged there."""
-    async with Scene(folder, limits=Limits(cells=0)) as scene:
-        await scene.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
-        await scene.get("talks", "/throws")
+    async with Runtime(folder, limits=Limits(cells=0)) as runtime:
+        await runtime.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
+        await runtime.get("talks", "/throws")
         (threw,) = await logged(log, "script.threw")
     assert threw["stack"].startswith("at index.js:2:29")
 
 
-async def test_excessive_output_is_dropped_and_counted(verbose: Scene, log: Log) -> None:
+async def test_excessive_output_is_dropped_and_counted(verbose: Runtime, log: Log) -> None:
     """A script that prints without end delays no other script, and the log says how much was dropped."""
     code = """export default { fetch() {
       for (let line = 0; line < 20_000; line++) console.log("x".repeat(1000));
@@ -167,7 +167,7 @@ OUT = """export default { async fetch(request) {
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "10.1.2.3", "[::1]:81", "169.254.169.254", "localhost:9"])
-async def test_a_refused_address_is_reported(quiet: Scene, log: Log, host: str) -> None:
+async def test_a_refused_address_is_reported(quiet: Runtime, log: Log, host: str) -> None:
     """The script's error names the address and the reason, and the log names the script."""
     await quiet.upload("asks", OUT)
     answer = await quiet.get("asks", ask=f"http://{host}/path?q=planted")
@@ -181,7 +181,7 @@ async def test_a_refused_address_is_reported(quiet: Scene, log: Log, host: str) 
     assert "planted" not in str(log)
 
 
-async def test_a_name_that_leads_nowhere_is_reported(quiet: Scene, log: Log) -> None:
+async def test_a_name_that_leads_nowhere_is_reported(quiet: Runtime, log: Log) -> None:
     """The script's error names the host and what may be wrong with it."""
     await quiet.upload("asks", OUT)
     answer = await quiet.get("asks", ask="http://nowhere.invalid/")
@@ -192,9 +192,9 @@ async def test_a_name_that_leads_nowhere_is_reported(quiet: Scene, log: Log) -> 
 
 async def test_an_unreachable_private_host_is_reported(folder: Path, log: Log) -> None:
     """An unreachable host is reported in the same way when private networks are open."""
-    async with Scene(folder, reach_private=True, worker_output=True) as scene:
-        await scene.upload("asks", OUT)
-        answer = await scene.get("asks", ask="http://nowhere.invalid/")
+    async with Runtime(folder, reach_private=True, worker_output=True) as runtime:
+        await runtime.upload("asks", OUT)
+        answer = await runtime.get("asks", ask="http://nowhere.invalid/")
         (refused,) = await logged(log, "script.refused_outbound")
 
     assert "nowhere.invalid cannot be reached: its name leads nowhere, or nothing answers there" == answer.text
@@ -206,9 +206,9 @@ async def test_an_unreachable_private_host_is_reported(folder: Path, log: Log) -
 @pytest.mark.parametrize("output", [True, False])
 async def test_an_exception_at_the_start_is_logged(folder: Path, log: Log, *, output: bool) -> None:
     """The log has the place, and the message only if the operator wants to see script output."""
-    async with Scene(folder, worker_output=output) as scene:
-        await scene.upload("needs", f"throw new Error('NEED is not set: {TOKEN}'); export default {{}};")
-        answer = await scene.get("needs")
+    async with Runtime(folder, worker_output=output) as runtime:
+        await runtime.upload("needs", f"throw new Error('NEED is not set: {TOKEN}'); export default {{}};")
+        answer = await runtime.get("needs")
         (failed,) = await logged(log, "script.not_started")
 
     assert 500 == answer.status_code
@@ -219,7 +219,7 @@ async def test_an_exception_at_the_start_is_logged(folder: Path, log: Log, *, ou
 
 @pytest.mark.parametrize("cells", [0, 2])
 async def test_an_upstream_that_hangs_up_is_an_error(folder: Path, log: Log, cells: int) -> None:
-    """The script may catch the error; if it does not, the client is answered, wherever the script runs."""
+    """The script can catch the error; otherwise the client gets an answer, in each process that can run it."""
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Close the connection without an answer."""
@@ -228,9 +228,9 @@ async def test_an_upstream_that_hangs_up_is_an_error(folder: Path, log: Log, cel
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     upstream = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     limits = Limits(cells=cells, most_cells=cells)
-    async with server, Scene(folder, reach_private=True, limits=limits) as scene:
-        await scene.upload("asks", "export default { fetch: (request) => fetch(request.headers.get('ask')) };")
-        answers = [await scene.get("asks", ask=upstream) for _ in range(3)]
+    async with server, Runtime(folder, reach_private=True, limits=limits) as runtime:
+        await runtime.upload("asks", "export default { fetch: (request) => fetch(request.headers.get('ask')) };")
+        answers = [await runtime.get("asks", ask=upstream) for _ in range(3)]
         await logged(log, "script.threw", lambda found: len(found) == 3)
 
     assert [(500, "Internal Server Error\n")] * 3 == [(answer.status_code, answer.text) for answer in answers]
@@ -277,9 +277,9 @@ async def test_outbound_traffic_passes_unchanged(folder: Path) -> None:
         await read(connect(`127.0.0.1:${port}`), "server.localhost"),
       ]);
     } };"""
-    async with Scene(folder, reach_private=True) as scene:
-        await scene.upload("server", server)
-        await scene.upload("client", client)
-        answer = await scene.get("client", port=str(scene.port))
+    async with Runtime(folder, reach_private=True) as runtime:
+        await runtime.upload("server", server)
+        await runtime.upload("client", client)
+        answer = await runtime.get("client", port=str(runtime.port))
 
     assert ["/ 3000000", True, 302, "heard this", "HTTP/1.1 200 OK"] == answer.json()

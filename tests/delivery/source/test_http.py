@@ -1,4 +1,4 @@
-"""The API over HTTP as the delivery side sees it: every failure is one refusal, and no answer is trusted."""
+"""The API over HTTP as the delivery process sees it: every failure is one refusal, and no answer is trusted."""
 
 import asyncio
 import json

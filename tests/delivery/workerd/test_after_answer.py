@@ -1,4 +1,4 @@
-"""Work that a script continues after its answer is finished, whatever happens to the script meanwhile."""
+"""Work that a script continues after its answer is finished, even if its isolate or its process ends meanwhile."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 import pytest
 import pytest_asyncio
-from tests.delivery.scene import Binding, Scene, text
+from tests.delivery.runtime import Binding, Runtime, text
 from tests.delivery.sink import Sink
 from tests.delivery.waiting import until
 from tests.effort import last_first
@@ -56,7 +56,7 @@ addEventListener("fetch", (event) => {
 NAMES: Final = ("ctx", "imported", "torn", "thenable")
 MOST_FINISHING: Final = 64
 
-Change = Callable[[Scene, Sink], Awaitable[None]]
+Change = Callable[[Runtime, Sink], Awaitable[None]]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -86,47 +86,47 @@ def terminated(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return event
 
 
-async def counts(own_scene: Scene, **expected: int) -> bool:
+async def counts(own_runtime: Runtime, **expected: int) -> bool:
     """Return whether the dispatchers' counters have these values."""
-    told = await own_scene.stats()
+    told = await own_runtime.stats()
     return expected == {name: told[name] for name in expected}
 
 
-async def start_work(own_scene: Scene, sink: Sink, **members: Any) -> tuple[str, ...]:
+async def start_work(own_runtime: Runtime, sink: Sink, **members: Any) -> tuple[str, ...]:
     """Start the script's work; return the paths that it calls at the end of each piece."""
     classic = members.get("classic", False)
     code = {"worker.js": ("application/javascript", CLASSIC.encode())} if classic else MODULE
-    await own_scene.upload("works", code, bindings(sink, "old")[: 2 if classic else 3], **members)
-    assert "old" == (await own_scene.get("works", "/work")).text
+    await own_runtime.upload("works", code, bindings(sink, "old")[: 2 if classic else 3], **members)
+    assert "old" == (await own_runtime.get("works", "/work")).text
     names = ("event",) if classic else NAMES + ("called",) * (members.get("compatibility_date", "2026") > "2024-04")
     await sink.until(*(f"/hold/{name}" for name in names))
     return tuple(f"/done/{name}/old" for name in names)
 
 
-async def change_secret(own_scene: Scene, sink: Sink) -> None:
+async def change_secret(own_runtime: Runtime, sink: Sink) -> None:
     """Change the value and keep the code."""
-    await own_scene.upload("works", MODULE, bindings(sink, "new"))
-    assert "new" == (await own_scene.get("works")).text
+    await own_runtime.upload("works", MODULE, bindings(sink, "new"))
+    assert "new" == (await own_runtime.get("works")).text
 
 
-async def redeploy(own_scene: Scene, _: Sink) -> None:
+async def redeploy(own_runtime: Runtime, _: Sink) -> None:
     """Change the code."""
-    await own_scene.upload("works", "export default { fetch: () => new Response('other') };")
-    assert "other" == (await own_scene.get("works")).text
+    await own_runtime.upload("works", "export default { fetch: () => new Response('other') };")
+    assert "other" == (await own_runtime.get("works")).text
 
 
-async def delete(own_scene: Scene, _: Sink) -> None:
+async def delete(own_runtime: Runtime, _: Sink) -> None:
     """Delete the script."""
-    await own_scene.serve("works")
-    assert 404 == (await own_scene.get("works")).status_code
+    await own_runtime.serve("works")
+    assert 404 == (await own_runtime.get("works")).status_code
 
 
-async def evict(own_scene: Scene, _: Sink) -> None:
+async def evict(own_runtime: Runtime, _: Sink) -> None:
     """Load other scripts in its place; it is loaded again when it is requested."""
     for name in ("one", "two", "three"):
-        await own_scene.upload(name, "export default { fetch: () => new Response('x') };")
-        await own_scene.get(name)
-    assert "old" == (await own_scene.get("works")).text
+        await own_runtime.upload(name, "export default { fetch: () => new Response('x') };")
+        await own_runtime.get(name)
+    assert "old" == (await own_runtime.get("works")).text
 
 
 CHANGES: Final = (change_secret, redeploy, delete, evict)
@@ -136,27 +136,27 @@ CHANGES: Final = (change_secret, redeploy, delete, evict)
 @pytest.mark.parametrize("date", last_first(["2021-11-02", "2026-04-01", "2026-11-16"]))
 async def test_work_outlives_its_isolate(folder: Path, sink: Sink, change: Change, date: str) -> None:
     """Work by `ctx`, by the imported `waitUntil` and by an entrypoint's `ctx` is finished; then the isolate ends."""
-    async with Scene(folder, reach_private=True, max_loaded=2, limits=Limits(cells=1, most_cells=1)) as own_scene:
-        done = await start_work(own_scene, sink, compatibility_date=date)
-        await change(own_scene, sink)
-        await until(lambda: counts(own_scene, finishing=1))
+    async with Runtime(folder, reach_private=True, max_loaded=2, limits=Limits(cells=1, most_cells=1)) as own_runtime:
+        done = await start_work(own_runtime, sink, compatibility_date=date)
+        await change(own_runtime, sink)
+        await until(lambda: counts(own_runtime, finishing=1))
         assert [] == [call for call in sink.called if call.startswith("/done")]
 
         sink.release()
         await sink.until(*done)
-        await until(lambda: counts(own_scene, finishing=0))
+        await until(lambda: counts(own_runtime, finishing=0))
 
 
 async def test_work_of_a_classic_script_is_finished(folder: Path, sink: Sink) -> None:
     """Work by `event.waitUntil` is finished after a redeployment."""
-    async with Scene(folder, reach_private=True) as own_scene:
-        done = await start_work(own_scene, sink, classic=True)
-        await redeploy(own_scene, sink)
-        await until(lambda: counts(own_scene, finishing=1))
+    async with Runtime(folder, reach_private=True) as own_runtime:
+        done = await start_work(own_runtime, sink, classic=True)
+        await redeploy(own_runtime, sink)
+        await until(lambda: counts(own_runtime, finishing=1))
 
         sink.release()
         await sink.until(*done)
-        await until(lambda: counts(own_scene, finishing=0))
+        await until(lambda: counts(own_runtime, finishing=0))
 
 
 async def test_calls_under_way_outlive_both_scripts(folder: Path, sink: Sink) -> None:
@@ -177,38 +177,38 @@ async def test_calls_under_way_outlive_both_scripts(folder: Path, sink: Sink) ->
         await fetch(`${env.SINK}/hold/caller`);
         return Response.json([await counter.add(2), await called]);
       } };"""
-    async with Scene(folder, reach_private=True) as own_scene:
+    async with Runtime(folder, reach_private=True) as own_runtime:
 
         async def upload(value: str) -> None:
             """Upload both scripts with a value."""
-            await own_scene.upload("works", callee, bindings(sink, f"callee {value}")[:2])
-            await own_scene.upload("caller", caller, bindings(sink, f"caller {value}"))
+            await own_runtime.upload("works", callee, bindings(sink, f"callee {value}")[:2])
+            await own_runtime.upload("caller", caller, bindings(sink, f"caller {value}"))
 
         await upload("old")
-        asking = asyncio.create_task(own_scene.get("caller"))
+        asking = asyncio.create_task(own_runtime.get("caller"))
         await sink.until("/hold/callee", "/hold/caller")
         await upload("new")
 
         sink.release()
         assert [3, "callee old called caller old"] == (await asking).json()
-        assert [3, "callee new called caller new"] == (await own_scene.get("caller")).json()
+        assert [3, "callee new called caller new"] == (await own_runtime.get("caller")).json()
 
 
 async def test_work_of_a_reloaded_isolate_is_finished(folder: Path, sink: Sink) -> None:
     """Work is also finished in an isolate that was loaded again after the script had ended its own."""
-    async with Scene(folder, reach_private=True) as own_scene:
-        await own_scene.upload("works", MODULE, bindings(sink, "old"))
-        assert 500 == (await own_scene.get("works", "/end")).status_code
-        assert "old" == (await own_scene.get("works")).text
-        done = await start_work(own_scene, sink)
-        await change_secret(own_scene, sink)
-        await until(lambda: counts(own_scene, finishing=1))
+    async with Runtime(folder, reach_private=True) as own_runtime:
+        await own_runtime.upload("works", MODULE, bindings(sink, "old"))
+        assert 500 == (await own_runtime.get("works", "/end")).status_code
+        assert "old" == (await own_runtime.get("works")).text
+        done = await start_work(own_runtime, sink)
+        await change_secret(own_runtime, sink)
+        await until(lambda: counts(own_runtime, finishing=1))
 
         sink.release()
         await sink.until(*done)
 
 
-async def test_an_isolate_without_work_ends_at_once(own_scene: Scene) -> None:
+async def test_an_isolate_without_work_ends_at_once(own_runtime: Runtime) -> None:
     """An isolate ends at once, also when it had work that is done."""
     code = """
       export default { async fetch(request, env, ctx) {
@@ -219,43 +219,43 @@ async def test_an_isolate_without_work_ends_at_once(own_scene: Scene) -> None:
       } };"""
     waiting = 0
     for number in range(100):
-        await own_scene.upload("quick", code, [text("TOKEN", str(number))])
-        assert str(number) == (await own_scene.get("quick")).text
-        waiting = max(waiting, (await own_scene.stats())["finishing"])
+        await own_runtime.upload("quick", code, [text("TOKEN", str(number))])
+        assert str(number) == (await own_runtime.get("quick")).text
+        waiting = max(waiting, (await own_runtime.stats())["finishing"])
 
     assert 0 == waiting
-    await until(lambda: counts(own_scene, loaded=1, retired=99))
+    await until(lambda: counts(own_runtime, loaded=1, retired=99))
 
 
 @pytest.mark.slow
 async def test_work_has_as_long_as_on_the_platform(folder: Path, sink: Sink) -> None:
     """After that time the isolate ends, and its work with it."""
-    async with Scene(folder, reach_private=True) as own_scene:
-        await own_scene.upload("works", MODULE, bindings(sink, "old")[:2])
-        await own_scene.get("works", "/work")
-        await own_scene.serve("works")
-        await until(lambda: counts(own_scene, finishing=1, loaded=0))
-        await until(lambda: counts(own_scene, finishing=0), 120)
+    async with Runtime(folder, reach_private=True) as own_runtime:
+        await own_runtime.upload("works", MODULE, bindings(sink, "old")[:2])
+        await own_runtime.get("works", "/work")
+        await own_runtime.serve("works")
+        await until(lambda: counts(own_runtime, finishing=1, loaded=0))
+        await until(lambda: counts(own_runtime, finishing=0), 120)
         sink.release()
 
-        await redeploy(own_scene, sink)
+        await redeploy(own_runtime, sink)
         assert [] == [call for call in sink.called if call.startswith("/done")]
 
 
 async def test_few_isolates_wait_for_work(folder: Path, sink: Sink) -> None:
     """When too many isolates wait, the one that has waited longest is ended."""
-    async with Scene(folder, reach_private=True) as own_scene:
+    async with Runtime(folder, reach_private=True) as own_runtime:
         code = MODULE.replace("/hold/${name}", "/hold/${name}/${env.TOKEN}")
         for number in range(70):
-            await own_scene.upload("works", code, bindings(sink, str(number))[:2])
-            await own_scene.get("works", "/work")
+            await own_runtime.upload("works", code, bindings(sink, str(number))[:2])
+            await own_runtime.get("works", "/work")
             await sink.until(*(f"/hold/{name}/{number}" for name in NAMES))
-        await own_scene.serve("works")
-        await until(lambda: counts(own_scene, finishing=MOST_FINISHING, loaded=0))
+        await own_runtime.serve("works")
+        await until(lambda: counts(own_runtime, finishing=MOST_FINISHING, loaded=0))
 
         sink.release()
         await sink.until(*(f"/done/ctx/{number}" for number in range(70 - MOST_FINISHING, 70)))
-        await until(lambda: counts(own_scene, finishing=0))
+        await until(lambda: counts(own_runtime, finishing=0))
         assert "/done/ctx/0" not in sink.called
 
 
@@ -265,15 +265,15 @@ async def test_work_outlives_its_process(
 ) -> None:
     """A process replaced for its size ends once its work is done, also when the delivery then stops."""
     limits = Limits(cells=0, resident_bytes=200 << 20, shed_seconds=0.2)
-    async with Scene(folder, reach_private=True, limits=limits) as own_scene:
-        done = await start_work(own_scene, sink)
-        old, filled = own_scene.delivery.supervisor.current, 0
+    async with Runtime(folder, reach_private=True, limits=limits) as own_runtime:
+        done = await start_work(own_runtime, sink)
+        old, filled = own_runtime.delivery.supervisor.current, 0
         async with asyncio.timeout(60):
             while not terminated.is_set():
                 with suppress(httpx.TransportError):
-                    await own_scene.get("works", "/fill" if filled < 8 else "/")
+                    await own_runtime.get("works", "/fill" if filled < 8 else "/")
                 filled += 1
-        stopping = asyncio.create_task(own_scene.delivery.stop()) if stopped else None
+        stopping = asyncio.create_task(own_runtime.delivery.stop()) if stopped else None
         assert await keeps_running(old)
 
         sink.release()
@@ -287,13 +287,13 @@ async def test_work_outlives_its_process(
 async def test_work_outlives_the_stop_of_the_delivery(
     folder: Path, sink: Sink, terminated: asyncio.Event, cells: int
 ) -> None:
-    """The stop waits for the work and for no longer, in whichever process it runs."""
-    async with Scene(folder, reach_private=True, limits=Limits(cells=cells, most_cells=cells)) as own_scene:
-        done = await start_work(own_scene, sink)
-        await change_secret(own_scene, sink)
-        supervisor = own_scene.delivery.supervisor
+    """The stop waits for the work and for no longer, in every process that can run it."""
+    async with Runtime(folder, reach_private=True, limits=Limits(cells=cells, most_cells=cells)) as own_runtime:
+        done = await start_work(own_runtime, sink)
+        await change_secret(own_runtime, sink)
+        supervisor = own_runtime.delivery.supervisor
         child = [supervisor.current, *supervisor.cells][-1]
-        stopping = asyncio.create_task(own_scene.delivery.stop())
+        stopping = asyncio.create_task(own_runtime.delivery.stop())
         await terminated.wait()
         assert await keeps_running(child)
 
@@ -304,9 +304,9 @@ async def test_work_outlives_the_stop_of_the_delivery(
 
 async def test_a_hung_process_does_not_hold_up_the_stop(folder: Path) -> None:
     """A process that does not answer is ended all the same."""
-    async with Scene(folder, limits=Limits(drain_seconds=1.0)) as own_scene:
-        os.kill(own_scene.delivery.supervisor.current.pid, signal.SIGSTOP)
-        await asyncio.wait_for(own_scene.delivery.stop(), 20)
+    async with Runtime(folder, limits=Limits(drain_seconds=1.0)) as own_runtime:
+        os.kill(own_runtime.delivery.supervisor.current.pid, signal.SIGSTOP)
+        await asyncio.wait_for(own_runtime.delivery.stop(), 20)
 
 
 async def keeps_running(child: Child) -> bool:

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from tests.delivery.scene import workerd
+from tests.delivery.runtime import workerd
 
 from nightsafe.delivery.workerd.binary import VERSION, verify_workerd
 

@@ -1,4 +1,4 @@
-"""What is served when a process dies, hangs or grows, and when the source fails."""
+"""Serving while a process dies, hangs or grows, and while the source fails."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.scene import HELLO, Scene, text
+from tests.delivery.runtime import HELLO, Runtime, text
 from tests.delivery.waiting import until
 from tests.live.tools.running import alive
 
@@ -22,9 +22,9 @@ from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.errors import Code, NightsafeError
 
 
-def restarted(own_scene: Scene, times: int) -> bool:
+def restarted(own_runtime: Runtime, times: int) -> bool:
     """Return whether workerd has been restarted this many times."""
-    return own_scene.delivery.supervisor.restarts == times
+    return own_runtime.delivery.supervisor.restarts == times
 
 
 async def retried(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
@@ -37,11 +37,11 @@ async def retried(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Respons
                 await asyncio.sleep(0)
 
 
-async def test_a_killed_workerd_is_replaced(own_scene: Scene) -> None:
+async def test_a_killed_workerd_is_replaced(own_runtime: Runtime) -> None:
     """Under load another process takes over the socket; only requests under way are lost; values are the newest."""
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "old")])
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "new")])
-    await own_scene.get("hello")
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "old")])
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "new")])
+    await own_runtime.get("hello")
     lost, answers, stop = 0, set(), False
 
     async def ask() -> None:
@@ -49,17 +49,17 @@ async def test_a_killed_workerd_is_replaced(own_scene: Scene) -> None:
         nonlocal lost
         while not stop:
             try:
-                answer = await own_scene.get("hello")
+                answer = await own_runtime.get("hello")
                 answers.add((answer.status_code, answer.text))
             except httpx.TransportError:
                 lost += 1
 
     askers = [asyncio.create_task(ask()) for _ in range(8)]
     for kill in range(1, 4):
-        os.kill(own_scene.delivery.supervisor.current.pid, signal.SIGKILL)
-        await until(partial(restarted, own_scene, kill))
-        await retried(lambda: own_scene.get("hello"))
-        await until(lambda: own_scene.delivery.supervisor.current.alive)
+        os.kill(own_runtime.delivery.supervisor.current.pid, signal.SIGKILL)
+        await until(partial(restarted, own_runtime, kill))
+        await retried(lambda: own_runtime.get("hello"))
+        await until(lambda: own_runtime.delivery.supervisor.current.alive)
     stop = True
     await asyncio.gather(*askers)
 
@@ -69,11 +69,11 @@ async def test_a_killed_workerd_is_replaced(own_scene: Scene) -> None:
 
 async def test_a_stopped_workerd_is_replaced(folder: Path) -> None:
     """A stopped process uses no CPU, but does not answer either."""
-    async with Scene(folder, limits=Limits(idle_seconds=1.0)) as own_scene:
-        await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
-        os.kill(own_scene.delivery.supervisor.current.pid, signal.SIGSTOP)
+    async with Runtime(folder, limits=Limits(idle_seconds=1.0)) as own_runtime:
+        await own_runtime.upload("hello", HELLO, [text("TOKEN", "x")])
+        os.kill(own_runtime.delivery.supervisor.current.pid, signal.SIGSTOP)
 
-        assert "x" == (await retried(lambda: own_scene.get("hello"))).text
+        assert "x" == (await retried(lambda: own_runtime.get("hello"))).text
 
 
 GROW = """
@@ -86,20 +86,20 @@ GROW = """
 @pytest.mark.parametrize("cells", [0, 2])
 async def test_a_process_that_grows_too_large_unloads_scripts(folder: Path, cells: int) -> None:
     """The process unloads its scripts and stays; none of their requests fails or gets an older value."""
-    async with Scene(folder, limits=Limits(resident_bytes=200 << 20, cells=cells)) as own_scene:
-        await own_scene.upload("grow", GROW)
-        await own_scene.upload("hello", HELLO, [text("TOKEN", "0")])
-        supervisor = own_scene.delivery.supervisor
+    async with Runtime(folder, limits=Limits(resident_bytes=200 << 20, cells=cells)) as own_runtime:
+        await own_runtime.upload("grow", GROW)
+        await own_runtime.upload("hello", HELLO, [text("TOKEN", "0")])
+        supervisor = own_runtime.delivery.supervisor
         pids, number = set(supervisor.pids()), 0
         kept: list[int] = []
         while not kept or kept[-1] > min(kept[-2:]):
             if number < 12:
-                await own_scene.get("grow")
+                await own_runtime.get("grow")
             number += 1
-            await own_scene.upload("hello", HELLO, [text("TOKEN", str(number))])
-            assert str(number) == (await own_scene.get("hello")).text
+            await own_runtime.upload("hello", HELLO, [text("TOKEN", str(number))])
+            assert str(number) == (await own_runtime.get("hello")).text
             if number >= 12:
-                kept.append(int((await own_scene.get("grow")).text))
+                kept.append(int((await own_runtime.get("grow")).text))
                 assert number < 2000
 
         assert pids == set(supervisor.pids())
@@ -107,64 +107,66 @@ async def test_a_process_that_grows_too_large_unloads_scripts(folder: Path, cell
 
 async def test_a_process_that_stays_too_large_is_replaced(folder: Path) -> None:
     """Its successor has the newest values; a request that comes as it stops to listen may be lost."""
-    async with Scene(folder, limits=Limits(resident_bytes=1 << 20, shed_seconds=0.0, cells=0)) as own_scene:
-        supervisor = own_scene.delivery.supervisor
+    async with Runtime(folder, limits=Limits(resident_bytes=1 << 20, shed_seconds=0.0, cells=0)) as own_runtime:
+        supervisor = own_runtime.delivery.supervisor
         first, number = supervisor.current.pid, 0
         while supervisor.current.pid == first or number < 20:
             number += 1
-            await own_scene.upload("hello", HELLO, [text("TOKEN", str(number))])
-            assert str(number) == (await retried(lambda: own_scene.get("hello"))).text
+            await own_runtime.upload("hello", HELLO, [text("TOKEN", str(number))])
+            assert str(number) == (await retried(lambda: own_runtime.get("hello"))).text
 
         assert 0 == supervisor.restarts
 
 
-async def test_a_workerd_that_takes_no_push_is_killed(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_workerd_that_takes_no_push_is_killed(own_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would serve an old value, so it is killed; the next process has the new value."""
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "old")])
-    await own_scene.get("hello")
-    child = own_scene.delivery.supervisor.current
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "old")])
+    await own_runtime.get("hello")
+    child = own_runtime.delivery.supervisor.current
 
     async def deaf(*_: object) -> None:
         """Refuse the push."""
         raise NightsafeError(Code.UNAVAILABLE, "deaf")
 
     monkeypatch.setattr(child, "push", deaf)
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "new")])
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "new")])
 
     assert not child.alive
-    assert "new" == (await retried(lambda: own_scene.get("hello"))).text
+    assert "new" == (await retried(lambda: own_runtime.get("hello"))).text
 
 
-async def test_scripts_are_served_while_the_source_is_away(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_scripts_are_served_while_the_source_is_away(
+    own_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Known scripts are served on, also by a workerd that starts meanwhile; no change is missed afterwards."""
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "old")])
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "old")])
 
     async def fail(*_: object, **__: object) -> Any:
         """Fail as an unreachable API does."""
         raise NightsafeError(Code.UNAVAILABLE, "the API cannot be reached")
 
-    real = {name: getattr(own_scene.source, name) for name in ("bundle", "changes", "module")}
+    real = {name: getattr(own_runtime.source, name) for name in ("bundle", "changes", "module")}
     for name in real:
-        monkeypatch.setattr(own_scene.source, name, fail)
-    serial = await own_scene.put("hello", own_scene.version("hello", HELLO, [text("TOKEN", "new")]))
-    await until(lambda: "hello" in own_scene.delivery.follower.problems)
-    await own_scene.delivery.supervisor.current.kill()
-    assert "old" == (await retried(lambda: own_scene.get("hello"))).text
+        monkeypatch.setattr(own_runtime.source, name, fail)
+    serial = await own_runtime.put("hello", own_runtime.version("hello", HELLO, [text("TOKEN", "new")]))
+    await until(lambda: "hello" in own_runtime.delivery.follower.problems)
+    await own_runtime.delivery.supervisor.current.kill()
+    assert "old" == (await retried(lambda: own_runtime.get("hello"))).text
     for name, method in real.items():
-        monkeypatch.setattr(own_scene.source, name, method)
-    await until(lambda: not own_scene.delivery.follower.problems)
+        monkeypatch.setattr(own_runtime.source, name, method)
+    await until(lambda: not own_runtime.delivery.follower.problems)
 
-    assert serial == own_scene.source.serial
-    assert "new" == (await own_scene.get("hello")).text
+    assert serial == own_runtime.source.serial
+    assert "new" == (await own_runtime.get("hello")).text
 
 
-async def test_a_forged_or_older_bundle_is_refused(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_forged_or_older_bundle_is_refused(own_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unsigned, altered, foreign or older bundle is refused with the reason; the last good one is served on."""
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "old")])
-    old = await own_scene.source.bundle("hello")
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "good")])
-    good = await own_scene.source.bundle("hello")
-    other = await own_scene.source.bundle("other")
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "old")])
+    old = await own_runtime.source.bundle("hello")
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "good")])
+    good = await own_runtime.source.bundle("hello")
+    other = await own_runtime.source.bundle("other")
 
     for served, words in [
         (b"", "is not signed"),
@@ -180,26 +182,26 @@ async def test_a_forged_or_older_bundle_is_refused(own_scene: Scene, monkeypatch
             return served
 
         with monkeypatch.context() as patch:
-            patch.setattr(own_scene.source, "bundle", bundle)
+            patch.setattr(own_runtime.source, "bundle", bundle)
             with pytest.raises(NightsafeError, match=words):
-                await own_scene.delivery.follower.fetch("hello")
+                await own_runtime.delivery.follower.fetch("hello")
 
-        assert "good" == (await own_scene.get("hello")).text
+        assert "good" == (await own_runtime.get("hello")).text
 
 
 async def test_a_restored_database_is_not_served(folder: Path) -> None:
-    """Also after a restart of the delivery side nothing of it is served, and the log says why."""
-    async with Scene(folder) as own_scene:
+    """A restored database is not served, even after a restart of the delivery process; the log says why."""
+    async with Runtime(folder) as own_runtime:
         for value in ("one", "two", "three"):
-            await own_scene.upload("hello", HELLO, [text("TOKEN", value)])
-        again = Scene(folder)
+            await own_runtime.upload("hello", HELLO, [text("TOKEN", value)])
+        again = Runtime(folder)
         again.ring, again.signing_key, again.verifier, again.sealer = (
-            own_scene.ring,
-            own_scene.signing_key,
-            own_scene.verifier,
-            own_scene.sealer,
+            own_runtime.ring,
+            own_runtime.signing_key,
+            own_runtime.verifier,
+            own_runtime.sealer,
         )
-        again.source._signer = own_scene.signing_key
+        again.source._signer = own_runtime.signing_key
     with capture_logs() as logs:
         async with again:
             await again.put("hello", again.version("hello", HELLO, [text("TOKEN", "one")]))
@@ -211,11 +213,11 @@ async def test_a_restored_database_is_not_served(folder: Path) -> None:
     assert any("older state" in log.get("reason", "") for log in logs)
 
 
-async def test_a_restored_log_is_reported(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_restored_log_is_reported(own_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log says so when the source does not know the cursor as its own."""
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "x")])
     first = True
-    real = own_scene.source.changes
+    real = own_runtime.source.changes
 
     async def changes(after: str, *, wait: bool) -> BundleChanges:
         """Report a restore the first time."""
@@ -225,15 +227,15 @@ async def test_a_restored_log_is_reported(own_scene: Scene, monkeypatch: pytest.
             return BundleChanges(cursor=after, scripts=(), whole=True, rolled_back=True)
         return await real(after, wait=wait)
 
-    monkeypatch.setattr(own_scene.source, "changes", changes)
+    monkeypatch.setattr(own_runtime.source, "changes", changes)
     with capture_logs() as logs:
-        await own_scene.upload("hello", HELLO, [text("TOKEN", "y")])
-        await own_scene.upload("hello", HELLO, [text("TOKEN", "z")])
+        await own_runtime.upload("hello", HELLO, [text("TOKEN", "y")])
+        await own_runtime.upload("hello", HELLO, [text("TOKEN", "z")])
 
     assert any("put back" in log.get("reason", "") for log in logs)
 
 
-async def test_a_failed_task_starts_again(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_task_starts_again(own_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unforeseen error ends a task, which starts again: changes are delivered as before, and the log says why."""
 
     async def broken(*_: object, **__: object) -> Any:
@@ -242,59 +244,59 @@ async def test_a_failed_task_starts_again(own_scene: Scene, monkeypatch: pytest.
 
     with capture_logs() as logs:
         with monkeypatch.context() as patch:
-            patch.setattr(own_scene.source, "changes", broken)
-            await own_scene.put("hello", own_scene.version("hello", HELLO, [text("TOKEN", "x")]))
+            patch.setattr(own_runtime.source, "changes", broken)
+            await own_runtime.put("hello", own_runtime.version("hello", HELLO, [text("TOKEN", "x")]))
             await until(lambda: any(log["event"] == "task.failed" for log in logs))
-        await until(lambda: own_scene.delivery.follower.knows("hello"))
-        await own_scene.upload("hello", HELLO, [text("TOKEN", "y")])
+        await until(lambda: own_runtime.delivery.follower.knows("hello"))
+        await own_runtime.upload("hello", HELLO, [text("TOKEN", "y")])
 
-    assert "y" == (await own_scene.get("hello")).text
+    assert "y" == (await own_runtime.get("hello")).text
     assert {("follow", "ZeroDivisionError")} == {
         (log["task"], log["error"]) for log in logs if log["event"] == "task.failed"
     }
 
 
-async def test_a_value_that_cannot_be_opened_is_logged(own_scene: Scene) -> None:
+async def test_a_value_that_cannot_be_opened_is_logged(own_runtime: Runtime) -> None:
     """The log names the value, and its script is a 500 until the value is put again."""
-    stolen = own_scene.seal_text("other", "TOKEN", "planted-secret")
-    version = own_scene.version("hello", HELLO)
+    stolen = own_runtime.seal_text("other", "TOKEN", "planted-secret")
+    version = own_runtime.version("hello", HELLO)
     moved = type(version)(
         **{name: getattr(version, name) for name in version.__struct_fields__} | {"bindings": (stolen,)}
     )
     with capture_logs() as logs:
-        await own_scene.serve("hello", moved)
-        answer = await own_scene.get("hello")
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "again")])
+        await own_runtime.serve("hello", moved)
+        answer = await own_runtime.get("hello")
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "again")])
 
     assert 500 == answer.status_code
     assert "'TOKEN' cannot be opened" in str(logs)
     assert "planted" not in answer.text + str(logs)
-    assert "again" == (await own_scene.get("hello")).text
+    assert "again" == (await own_runtime.get("hello")).text
 
 
 async def test_a_script_is_a_503_before_the_source_is_reached(folder: Path) -> None:
     """A script is a 503 and not a 404, because it may exist."""
-    own_scene = Scene(folder)
+    own_runtime = Runtime(folder)
 
     async def fail(*_: object, **__: object) -> Any:
         """Fail as an unreachable API does."""
         raise NightsafeError(Code.UNAVAILABLE, "the API cannot be reached")
 
-    own_scene.source.changes = own_scene.source.bundle = fail  # type: ignore[method-assign]
-    async with own_scene:
-        answer = await own_scene.get("hello")
+    own_runtime.source.changes = own_runtime.source.bundle = fail  # type: ignore[method-assign]
+    async with own_runtime:
+        answer = await own_runtime.get("hello")
 
         assert (503, "1") == (answer.status_code, answer.headers["retry-after"])
 
 
-async def test_a_second_delivery_process_is_refused(own_scene: Scene, folder: Path) -> None:
+async def test_a_second_delivery_process_is_refused(own_runtime: Runtime, folder: Path) -> None:
     """A second process on a folder is refused, and the first is not disturbed."""
-    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_runtime.upload("hello", HELLO, [text("TOKEN", "x")])
     with pytest.raises(NightsafeError, match="another delivery process"):
-        async with Scene(folder):
+        async with Runtime(folder):
             pass
 
-    assert "x" == (await own_scene.get("hello")).text
+    assert "x" == (await own_runtime.get("hello")).text
 
 
 async def test_workerd_dies_with_the_delivery_process(folder: Path) -> None:
@@ -303,10 +305,10 @@ async def test_workerd_dies_with_the_delivery_process(folder: Path) -> None:
 import asyncio, sys
 from functools import partial
 from pathlib import Path
-from tests.delivery.scene import Scene
+from tests.delivery.runtime import Runtime
 async def main():
-    async with Scene(Path(sys.argv[1])) as own_scene:
-        print(own_scene.delivery.supervisor.current.pid, own_scene.port, flush=True)
+    async with Runtime(Path(sys.argv[1])) as own_runtime:
+        print(own_runtime.delivery.supervisor.current.pid, own_runtime.port, flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())
 """

@@ -1,6 +1,6 @@
-"""One script cannot reach what belongs to another script or to the delivery side."""
+"""One script cannot reach what belongs to another script or to the delivery process."""
 
-from tests.delivery.scene import Scene, text
+from tests.delivery.runtime import Runtime, text
 
 VICTIM = """
   globalThis.shared = "planted-global";
@@ -35,7 +35,7 @@ ATTACKER = """
   } };"""
 
 
-async def test_a_script_cannot_change_its_lifecycle_class(own_scene: Scene) -> None:
+async def test_a_script_cannot_change_its_lifecycle_class(own_runtime: Runtime) -> None:
     """A script may import the class that the dispatcher ends isolates with, but cannot replace its methods."""
     code = """
       import { NightsafeLifecycle as Own } from "./__nightsafe/lifecycle.js";
@@ -46,24 +46,24 @@ async def test_a_script_cannot_change_its_lifecycle_class(own_scene: Scene) -> N
       }
       export default { fetch: (request, env) => new Response(answer + env.TURN) };"""
     for turn in range(3):
-        await own_scene.upload("lasting", code, [text("TURN", str(turn))])
-        assert f"no{turn}" == (await own_scene.get("lasting")).text
+        await own_runtime.upload("lasting", code, [text("TURN", str(turn))])
+        assert f"no{turn}" == (await own_runtime.get("lasting")).text
 
-    assert {"loaded": 1, "finishing": 0, "retired": 2}.items() <= (await own_scene.stats()).items()
+    assert {"loaded": 1, "finishing": 0, "retired": 2}.items() <= (await own_runtime.stats()).items()
 
 
-async def test_the_lifecycle_of_another_script_is_out_of_reach(own_scene: Scene) -> None:
+async def test_the_lifecycle_of_another_script_is_out_of_reach(own_runtime: Runtime) -> None:
     """Nightsafe's own entrypoint is refused by name, and similar names lead to no entrypoint."""
-    await own_scene.upload("victim", "let asked = 0; export default { fetch: () => new Response(++asked) };")
+    await own_runtime.upload("victim", "let asked = 0; export default { fetch: () => new Response(++asked) };")
     code = "export default { fetch: (request, env) => env.WAY.retire(true).then(() => new Response('ended')) };"
     for at, name in enumerate(["NightsafeLifecycle", "nightsafeLifecycle", " NightsafeLifecycle", "default", ""], 1):
         way = {"type": "service", "name": "WAY", "service": "victim", "entrypoint": name}
-        await own_scene.upload("thief", code, [way])
-        assert (await own_scene.get("thief")).status_code in {500, 501}
-        assert str(at) == (await own_scene.get("victim")).text
+        await own_runtime.upload("thief", code, [way])
+        assert (await own_runtime.get("thief")).status_code in {500, 501}
+        assert str(at) == (await own_runtime.get("victim")).text
 
 
-async def test_a_script_ends_only_itself(own_scene: Scene) -> None:
+async def test_a_script_ends_only_itself(own_runtime: Runtime) -> None:
     """`abortIsolate` ends the script's own isolate, which is loaded again at the next request."""
     code = """
       import { abortIsolate } from "cloudflare:workers";
@@ -71,22 +71,22 @@ async def test_a_script_ends_only_itself(own_scene: Scene) -> None:
         if (new URL(request.url).pathname === "/end") abortIsolate("enough");
         return new Response(env.TOKEN);
       } };"""
-    await own_scene.upload("mortal", code, [text("TOKEN", "back")])
-    await own_scene.upload("other", VICTIM, [text("TOKEN", "other")])
-    pid = own_scene.delivery.supervisor.current.pid
+    await own_runtime.upload("mortal", code, [text("TOKEN", "back")])
+    await own_runtime.upload("other", VICTIM, [text("TOKEN", "other")])
+    pid = own_runtime.delivery.supervisor.current.pid
 
-    assert 500 == (await own_scene.get("mortal", "/end")).status_code
-    assert "back" == (await own_scene.get("mortal")).text
-    assert "other" == (await own_scene.get("other")).text
-    assert pid == own_scene.delivery.supervisor.current.pid
+    assert 500 == (await own_runtime.get("mortal", "/end")).status_code
+    assert "back" == (await own_runtime.get("mortal")).text
+    assert "other" == (await own_runtime.get("other")).text
+    assert pid == own_runtime.delivery.supervisor.current.pid
 
 
-async def test_an_exception_s_message_is_not_shown(own_scene: Scene) -> None:
+async def test_an_exception_s_message_is_not_shown(own_runtime: Runtime) -> None:
     """The exception's message is neither in the answer nor in a log."""
     code = "export default { fetch(request, env) { throw new Error(env.TOKEN); } };"
-    await own_scene.upload("thrower", code, [text("TOKEN", "planted-secret")])
+    await own_runtime.upload("thrower", code, [text("TOKEN", "planted-secret")])
 
-    answer = await own_scene.get("thrower")
+    answer = await own_runtime.get("thrower")
 
     assert 500 == answer.status_code
     assert "planted" not in answer.text + str(answer.headers)

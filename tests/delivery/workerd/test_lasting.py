@@ -1,4 +1,4 @@
-"""The long-lived tasks of the delivery side: after an error at any await they start again and do their work."""
+"""The long-lived tasks of the delivery process: after an error at any await they start again and do their work."""
 
 import asyncio
 import itertools
@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import pytest
 from structlog.testing import capture_logs
 from tests.delivery import waiting
-from tests.delivery.scene import ACCOUNT, Scene
-from tests.throwing import Boom, Thrower, awaits_of, thrown
+from tests.delivery.runtime import ACCOUNT, Runtime
+from tests.failing_awaits import Boom, Thrower, awaits_of, thrown
 from tests.unit.delivery.key_rotation.test_resealing import RING, SIGNING_KEY, Source, value
 
 from nightsafe.bundle.code_checks import CodeCheck, Verdict
@@ -68,8 +68,8 @@ until = partial(waiting.until, seconds=SECONDS, pause=0.001)
 async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
     """Run the feed, with a source that is away at first: two versions are delivered, one after the other."""
     module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001, _RETRY_PAUSES=(0.001,))
-    own_scene = Scene(folder)
-    source, bundle, changes = own_scene.source, own_scene.source.bundle, own_scene.source.changes
+    own_runtime = Runtime(folder)
+    source, bundle, changes = own_runtime.source, own_runtime.source.bundle, own_runtime.source.changes
     trouble = itertools.chain([AWAY] * 4, itertools.repeat(None))
     away = itertools.chain([AWAY], itertools.repeat(None))
     told: list[ServedScript] = []
@@ -91,12 +91,12 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
         told.append(held)
 
     source.bundle, source.changes = failing_bundle, failing_changes  # type: ignore[method-assign]
-    bundle_cache = BundleCache(ACCOUNT, own_scene.verifier, Serials(folder / "marks.json"))
+    bundle_cache = BundleCache(ACCOUNT, own_runtime.verifier, Serials(folder / "marks.json"))
     follower = module.Follower(source, bundle_cache, ModuleCache(source), tell)
     arm()
     follower.start()
     for number in (1, 2):
-        await own_scene.put("hello", own_scene.version("hello", f"{HELLO} // {number}"))
+        await own_runtime.put("hello", own_runtime.version("hello", f"{HELLO} // {number}"))
         await until(lambda: len(told) >= number)  # noqa: B023 - it ends before the next round
     await follower.stop()
 

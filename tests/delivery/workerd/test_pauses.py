@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.delivery.scene import Scene, text
+from tests.delivery.runtime import Runtime, text
 
 SCRIPT = """export default { async fetch(request, env) {
   if (request.url.endsWith("/slow")) await scheduler.wait(GAP);
@@ -14,20 +14,20 @@ SCRIPT = """export default { async fetch(request, env) {
 GAPS = (1, 14, 16, 20, 65)
 
 
-async def _change_twice(own_scene: Scene, gap: int) -> None:
+async def _change_twice(own_runtime: Runtime, gap: int) -> None:
     """Change a script's secret twice, each time after `gap` quiet seconds, while a slow request runs."""
     code = SCRIPT.replace("GAP", str(gap * 1000 + 3000))
     name = f"after-{gap}"
-    await own_scene.upload(name, code, [text("TOKEN", "first")])
-    first = own_scene.delivery.supervisor.current.pid
+    await own_runtime.upload(name, code, [text("TOKEN", "first")])
+    first = own_runtime.delivery.supervisor.current.pid
     for value, before in (("second", "first"), ("third", "second")):
-        slow = asyncio.create_task(own_scene.get(name, "/slow"))
-        assert before == (await own_scene.get(name)).text
+        slow = asyncio.create_task(own_runtime.get(name, "/slow"))
+        assert before == (await own_runtime.get(name)).text
         await asyncio.sleep(gap)
-        await own_scene.upload(name, code, [text("TOKEN", value)])
-        assert value == (await own_scene.get(name)).text
+        await own_runtime.upload(name, code, [text("TOKEN", value)])
+        assert value == (await own_runtime.get(name)).text
         assert before == (await slow).text
-    assert (first, 0) == (own_scene.delivery.supervisor.current.pid, own_scene.delivery.supervisor.restarts)
+    assert (first, 0) == (own_runtime.delivery.supervisor.current.pid, own_runtime.delivery.supervisor.restarts)
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ async def test_a_change_after_a_pause_interrupts_nothing(folder: Path) -> None:
 
 
 async def _change_alone(folder: Path, gap: int) -> None:
-    """Run it on a delivery side of its own, where nothing else keeps the connections in use."""
-    async with Scene(folder) as own_scene:
-        own_scene.client.timeout = httpx.Timeout(gap + 60)
-        await _change_twice(own_scene, gap)
+    """Run it on a delivery process of its own, where nothing else keeps the connections in use."""
+    async with Runtime(folder) as own_runtime:
+        own_runtime.client.timeout = httpx.Timeout(gap + 60)
+        await _change_twice(own_runtime, gap)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.delivery.workerd.test_lasting import until
-from tests.throwing import Boom, Thrower, awaits_of, thrown
+from tests.failing_awaits import Boom, Thrower, awaits_of, thrown
 
 from nightsafe.delivery.lasting import keep_running
 from nightsafe.errors import NightsafeError

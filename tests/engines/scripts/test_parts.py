@@ -5,7 +5,7 @@ import os
 
 from tests.engines.tools.changes import ACCOUNT, REF, change, dropping, removing, secret, setting, upload
 from tests.engines.tools.stored import modules_of
-from tests.turns import turns_during
+from tests.event_loop_turns import turns_during
 
 from nightsafe.store.identities import Token
 from nightsafe.store.interface import Store

@@ -51,7 +51,7 @@ async def test_the_number_of_references_is_limited(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", ["dispatch_namespace", "durable_object_namespace", "service", "workflow"])
 async def test_every_referring_kind_is_returned(store: Store, kind: str) -> None:
-    """A binding of each kind that can refer to a script is returned, whichever member has the name."""
+    """A binding of each kind that can refer to a script is returned, for each member that can hold the name."""
     binding = Binding("A", kind, b'{"name":"A","any":{"member":"target"}}')
     await store.commit(upload(binding))
 

@@ -78,7 +78,7 @@ class Connection:
 
         Args:
             data: the bytes of the request.
-            bare: whether the answer has no body whatever it announces (HEAD).
+            bare: whether the answer has no body, even if it announces one (HEAD).
             last: whether nothing follows on this connection; closing this side of it says so.
         """
         if self._transport is None or self._stream.over or self._transport.is_closing():

@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct, field
-from tests.fuzz.api.asking import Known, Sent, request
 from tests.fuzz.api.client import Answer, Connection
-from tests.fuzz.api.scene import VALUE
-from tests.fuzz.api.watching import Watch
+from tests.fuzz.api.fuzzed_safe import VALUE
+from tests.fuzz.api.process_watch import Watch
+from tests.fuzz.api.request_maker import FuzzRequest, RequestParts, request
 
 CLIENTS: Final = 16
 _TIMEOUT: Final = 40.0
@@ -42,7 +42,7 @@ class Outcome(Struct):
     busy: int = 0
     seconds: float = 0.0
 
-    def refuse(self, sent: Sent, what: str) -> None:
+    def refuse(self, sent: FuzzRequest, what: str) -> None:
         """Note what is wrong with the answer to a request."""
         self.failures += 1
         if len(self.wrong) < _TOLD:
@@ -50,7 +50,7 @@ class Outcome(Struct):
 
 
 async def play(
-    known: Known,
+    known: RequestParts,
     watch: Watch,
     seed: int,
     numbers: Iterator[int],
@@ -89,7 +89,7 @@ async def play(
     return outcome
 
 
-def judge(outcome: Outcome, watch: Watch, sent: Sent, answer: Answer) -> None:
+def judge(outcome: Outcome, watch: Watch, sent: FuzzRequest, answer: Answer) -> None:
     """Note what is wrong with an answer: none, a 5xx, a sentinel, no envelope, or too late."""
     outcome.statuses[answer.status] += 1
     if _SENTINEL in answer.data:
@@ -103,7 +103,7 @@ def judge(outcome: Outcome, watch: Watch, sent: Sent, answer: Answer) -> None:
     _check_pace(outcome, watch, sent, answer)
 
 
-def _check_envelope(outcome: Outcome, sent: Sent, answer: Answer) -> None:
+def _check_envelope(outcome: Outcome, sent: FuzzRequest, answer: Answer) -> None:
     """Check that JSON is an envelope."""
     if not answer.body.endswith(b"\n") or b"content-length" not in answer.data[:2000].lower():
         return
@@ -113,7 +113,7 @@ def _check_envelope(outcome: Outcome, sent: Sent, answer: Answer) -> None:
         outcome.refuse(sent, f"no envelope: {answer.data[:_SHOWN]!r} … {answer.data[-_SHOWN:]!r}")
 
 
-def _check_pace(outcome: Outcome, watch: Watch, sent: Sent, answer: Answer) -> None:
+def _check_pace(outcome: Outcome, watch: Watch, sent: FuzzRequest, answer: Answer) -> None:
     """Check that the server's own part of an answer's time is within what it may take."""
     if answer.seconds <= sent.patience:
         outcome.slowest = max(outcome.slowest, answer.seconds if sent.patience == 2.0 else 0.0)

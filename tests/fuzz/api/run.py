@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.clients.wire.talk import Wire
+from tests.fuzz.api.fuzzed_safe import FuzzedSafe, make_fuzzed_safe, sentinels, settle
+from tests.fuzz.api.process_watch import Watch, cpu_seconds, memory
 from tests.fuzz.api.round import Outcome, play
-from tests.fuzz.api.scene import Scene, make_scene, sentinels, settle
-from tests.fuzz.api.watching import Watch, cpu_seconds, memory
 from tests.server import Server, make_safe
 
 _MORE_MEMORY: Final = 512 * 1024 * 1024
@@ -53,9 +53,9 @@ def fuzz(
     Raises:
         AssertionError: when a sentinel was touched, or the server grew too large or does not end as it should.
     """
-    scene = make_scene(make_safe(folder))
-    with Server(scene.main, *_OPTIONS) as server:
-        run, store_id = _against(server, scene, seed, _numbers(count, seconds), progress)
+    fuzzed = make_fuzzed_safe(make_safe(folder))
+    with Server(fuzzed.main, *_OPTIONS) as server:
+        run, store_id = _against(server, fuzzed, seed, _numbers(count, seconds), progress)
     text = server.stderr.read_text(errors="replace")
     for word in _BAD_WORDS:
         if word in text:
@@ -63,21 +63,21 @@ def fuzz(
             run.outcome.wrong.append(
                 f"the log has: {next(line for line in text.splitlines() if word in line)[:1000]}"
             )
-    sentinels(scene, store_id)
+    sentinels(fuzzed, store_id)
     return run
 
 
 def _against(
-    server: Server, scene: Scene, seed: int, numbers: Iterator[int], progress: Callable[[Outcome], None]
+    server: Server, fuzzed: FuzzedSafe, seed: int, numbers: Iterator[int], progress: Callable[[Outcome], None]
 ) -> tuple[Run, str]:
     """Send requests to a running server; check it and the sentinels afterwards."""
-    known = settle(server, scene)
+    known = settle(server, fuzzed)
     store_id = known.ids["sentinel_store"]
-    before, first, watch = sentinels(scene, store_id), memory(server.pid), Watch(server.pid)
+    before, first, watch = sentinels(fuzzed, store_id), memory(server.pid), Watch(server.pid)
     began = cpu_seconds(server.pid)
     outcome = asyncio.run(play(known, watch, seed, numbers, progress))
     run = Run(outcome, cpu_seconds(server.pid) - began, (first, watch.largest))
-    assert before == sentinels(scene, store_id)
+    assert before == sentinels(fuzzed, store_id)
     with Wire.to(server) as wire:
         assert wire.ask("GET", "/readyz").status == 200
     assert watch.largest - first < _MORE_MEMORY, run.describe()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.clients.tls.authority import Authority
 from tests.clients.wire.talk import Wire
-from tests.delivery.scene import workerd
+from tests.delivery.runtime import workerd
 from tests.live.tools.running import HELLO, Deliver, Run, new_token, secret, surroundings, until, upload
 from tests.server import ACCOUNT, Safe, Server, run
 
@@ -59,7 +59,7 @@ def test_commands_find_a_run_by_its_data_directory(own: Run) -> None:
 
 
 def test_no_command_replaces_the_safe_of_a_run(own: Run) -> None:
-    """Commands find the run, and none puts another safe in its place, whichever of its processes is left."""
+    """Commands find the run, and none puts another safe in its place while any process of it is left."""
     safe, folder = own.safe, own.safe.path.parent
     at = ("--data", str(safe.path))
     assert 0 == run("backup", "lock.tar", *at, cwd=folder).returncode

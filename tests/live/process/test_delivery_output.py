@@ -16,14 +16,14 @@ _SECONDS = 60
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
         return port
 
 
 def answers(port: int, path: str) -> int:
-    """Return the status of a probe, or 0 when nobody listens yet."""
+    """Return the status of a probe, or 0 before a process listens."""
     try:
         return status(port, path)
     except OSError:

@@ -23,7 +23,7 @@ def shown(port: int, trust: ssl.SSLContext) -> bytes:
 def test_run_shows_replaced_certificates_after_sighup(safe: Safe, tmp_path: Path) -> None:
     """Replaced files, which the API may not open, are shown after SIGHUP; no process and no connection ends.
 
-    The delivery side trusts the new certificate; SIGUSR1 and SIGUSR2 change nothing in either process.
+    The delivery process trusts the new certificate; SIGUSR1 and SIGUSR2 change nothing in either process.
     """
     authority = Authority(tmp_path, "authority")
     first, second = authority.issue("first"), authority.issue("second")

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 from tests.clients.wire.talk import SCRIPTS, Answer, Wire, form
-from tests.delivery.scene import workerd
+from tests.delivery.runtime import workerd
 from tests.server import Safe, Server, run
 
 HELLO = b"export default { fetch(request, env) { return new Response(env.TOKEN); } };"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.live.tools.running import Run
-from tests.security.tools import attempts
+from tests.security.tools import attack_attempts
 from tests.server import Safe, clean_environ, make_safe, run
 
 from nightsafe.cli.data_directory.directory import DataDirectory
@@ -47,7 +47,7 @@ def outcomes(who: str, safe: Safe, home: Path) -> dict[str, str]:
         abstract.listen()
         port = str(stranger.getsockname()[1])
         done = subprocess.run(
-            [sys.executable, "-m", "tests.security.tools.attempts", who, str(safe.path), str(home), port],
+            [sys.executable, "-m", "tests.security.tools.attack_attempts", who, str(safe.path), str(home), port],
             cwd=_ROOT,
             env=clean_environ(PYTHONPATH=str(_ROOT)),
             capture_output=True,
@@ -68,7 +68,7 @@ def not_refused(found: dict[str, str], names: set[str]) -> dict[str, str]:
 def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> None:
     """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing."""
     found = outcomes("run", confined, tmp_path)
-    needed = set(attempts.needed(tmp_path, ()))
+    needed = set(attack_attempts.needed(tmp_path, ()))
 
     assert {"done"} == {found[name] for name in needed}
     assert {} == not_refused(found, set(found) - needed)
@@ -82,7 +82,7 @@ def alone(confined: Safe, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 def test_the_api_alone(alone: dict[str, str], tmp_path: Path) -> None:
     """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing."""
-    needed = set(attempts.needed(tmp_path, ()))
+    needed = set(attack_attempts.needed(tmp_path, ()))
 
     assert {"done"} == {alone[name] for name in needed}
     assert {} == not_refused(alone, set(alone) - needed - {"ring read", "passwords", "environment", "memory"})
@@ -116,9 +116,9 @@ def test_workerd(confined: Safe, tmp_path: Path) -> None:
     """Each workerd can write no file, read only its own files, and look into no other process."""
     found = outcomes("workerd", confined, tmp_path)
 
-    assert {} == not_refused(found, set(attempts.made(tmp_path)))
-    assert {} == not_refused(found, set(attempts.taken(tmp_path, tmp_path)))
-    assert {} == not_refused(found, set(attempts.others(1)) | set(attempts.heard()))
+    assert {} == not_refused(found, set(attack_attempts.made(tmp_path)))
+    assert {} == not_refused(found, set(attack_attempts.taken(tmp_path, tmp_path)))
+    assert {} == not_refused(found, set(attack_attempts.others(1)) | set(attack_attempts.heard()))
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from tests.clients.canaries import files, forms, found
-from tests.clients.opened import opened, opened_stored
+from tests.clients.stored_values import opened, opened_stored
 from tests.live.tools.running import memory_of
-from tests.security.tools.planting import Planted
+from tests.security.tools.planted_server import Planted
 from tests.server import run
 from tests.unit.api.tools.rotation import ALL, Rotation, text
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.delivery.scene import HELLO, Scene, text, workerd
+from tests.delivery.runtime import HELLO, Runtime, text, workerd
 
 from nightsafe.cli.server.delivery_options import new_socket_folder
 from nightsafe.delivery.workerd import binary
@@ -34,12 +34,12 @@ async def test_the_control_socket_has_no_name(folder: Path) -> None:
 
     The socket has no name: another process of the same user tries each name that the system shows.
     """
-    async with Scene(folder) as scene:
-        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-        assert "x" == (await scene.get("hello")).text
+    async with Runtime(folder) as runtime:
+        await runtime.upload("hello", HELLO, [text("TOKEN", "x")])
+        assert "x" == (await runtime.get("hello")).text
         with socket.socket(socket.AF_UNIX) as own:
-            own.connect(str(scene.delivery.supervisor.current.admin))
-        tried = await asyncio.to_thread(try_all, scene.settings.folder)
+            own.connect(str(runtime.delivery.supervisor.current.admin))
+        tried = await asyncio.to_thread(try_all, runtime.settings.folder)
 
     assert (True, "") == (any("/admin-" in name for name in tried[0]), tried[1])
 

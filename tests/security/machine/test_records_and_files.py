@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.engines.tools.changes import removing, secret, setting, upload
 from tests.faults.disk import Disk, crash_image
-from tests.security.tools.planting import Planted
+from tests.security.tools.planted_server import Planted
 from tests.unit.api.tools.driver import Api, secrets_of
 from tests.unit.api.tools.rotation import Rotation, text
 from tests.unit.store.test_purge import until_purged

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hpke
 from tests.clients.canaries import CHUNK, files, forms, found
-from tests.clients.planting import SHOWING, kept_beside_scripts
+from tests.clients.planted_values import SHOWING, kept_beside_scripts
 from tests.clients.wire.talk import SCRIPTS
-from tests.security.tools.planting import AT, Planted
+from tests.security.tools.planted_server import AT, Planted
 from tests.unit.api.tools.driver import Api
 from tests.unit.sealing import format_reference, hpke_reference
 

@@ -131,7 +131,7 @@ def test_some_are_left(server: Server) -> None:
     assert len(set(left(server.pid))) * 5 <= planted
 
 
-def test_none_are_left(overwriting: Server) -> None:
+def test_no_values_are_left_with_debug_malloc(overwriting: Server) -> None:
     """With `PYTHONMALLOC=debug` in the environment, all memory that Python frees in the API process is overwritten
     too.
     """

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from tests.clients.canaries import found
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.tokens import make_token, policy
 from tests.clients.wire.talk import SCRIPTS
-from tests.security.tools.planting import AT, Planted
-from tests.security.tools.reaching import Asked, ask_all, names_there
+from tests.security.tools.planted_server import AT, Planted
+from tests.security.tools.route_calls import Asked, ask_all, names_there
 from tests.server import ACCOUNT
 from tests.unit.api.delivery.test_admission import _upload
 from tests.unit.api.delivery.test_bundles import exchanged

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from tests.clients.canaries import files
 from tests.delivery.keys import base64url, binding
 from tests.delivery.load.test_values_stay import inspectable
-from tests.delivery.scene import Scene, text
+from tests.delivery.runtime import Runtime, text
 from tests.delivery.workerd.test_isolation import ATTACKER, VICTIM
 from tests.live.tools.running import memory_of
 from tests.unit.api.delivery.test_bundles import get
@@ -44,9 +44,9 @@ CODE = """
 
 
 @pytest.fixture
-async def scene(folder: Path) -> AsyncIterator[Scene]:
+async def runtime(folder: Path) -> AsyncIterator[Runtime]:
     """Yield a delivery process with a real workerd."""
-    async with Scene(folder) as started:
+    async with Runtime(folder) as started:
         yield started
 
 
@@ -165,13 +165,13 @@ def test_an_older_database_with_a_grown_log(own_api: Api, older: Path, tmp_path:
     assert "older" == Taker(own_api, tmp_path).value()
 
 
-async def test_the_socket_answers_only_own_processes(scene: Scene) -> None:
+async def test_the_socket_answers_only_own_processes(runtime: Runtime) -> None:
     """The delivery process hands out values over a socket that answers only its own workerd processes.
 
     It gives no answer to another process of the same user; other users cannot enter the directory.
     """
-    await scene.upload("hello", "export default {};", [text("TOKEN", "planted-secret")])
-    control = scene.settings.folder / "control.sock"
+    await runtime.upload("hello", "export default {};", [text("TOKEN", "planted-secret")])
+    control = runtime.settings.folder / "control.sock"
     code = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
@@ -187,7 +187,7 @@ except ConnectionError:
     )
 
     assert done.stdout == "b''\n"
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (scene.settings.folder, control)}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (runtime.settings.folder, control)}
     assert {"run": 0o700, "control.sock": 0o600} == modes
 
 
@@ -196,7 +196,9 @@ def spellings(value: bytes) -> list[bytes]:
     return [value, b64encode(value).rstrip(b"="), urlsafe_b64encode(value).rstrip(b"="), value.hex().encode()]
 
 
-async def test_opened_values_are_in_no_place(scene: Scene, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_opened_values_are_in_no_place(
+    runtime: Runtime, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """No value that the delivery process opens is in a file, an argument, an environment variable or the log.
 
     The test searches its processes after a start, an update and a failure of a script.
@@ -207,16 +209,16 @@ async def test_opened_values_are_in_no_place(scene: Scene, folder: Path, capfd: 
     keys = [binding("RAW", raw, HMAC, "sign"), binding("JWK", jwk, HMAC, "sign")]
     with capture_logs() as logs:
         for value in ("text", "newer"):
-            await scene.upload("holder", CODE, [text("TOKEN", planted[value].decode()), *keys])
-            assert "planted" == (await scene.get("holder")).text
-            assert 500 == (await scene.get("holder", "/throw")).status_code
-        await scene.upload(
+            await runtime.upload("holder", CODE, [text("TOKEN", planted[value].decode()), *keys])
+            assert "planted" == (await runtime.get("holder")).text
+            assert 500 == (await runtime.get("holder", "/throw")).status_code
+        await runtime.upload(
             "broken",
             "throw new Error(JSON.stringify((await import('cloudflare:workers')).env));",
             [text("TOKEN", planted["text"].decode())],
         )
-        assert 500 == (await scene.get("broken")).status_code
-        pid = scene.delivery.supervisor.current.pid
+        assert 500 == (await runtime.get("broken")).status_code
+        pid = runtime.delivery.supervisor.current.pid
         seen = inspectable(pid) | {f"own {name}": data for name, data in inspectable(os.getpid()).items()}
 
     seen |= files(folder)
@@ -229,18 +231,18 @@ async def test_opened_values_are_in_no_place(scene: Scene, folder: Path, capfd: 
             assert [] == [place for place, data in seen.items() if spelling in data], name
 
 
-async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
+async def test_a_script_reads_nothing_of_another(runtime: Runtime) -> None:
     """With a delivered script, an attacker can read its own bindings, and use a share of CPU and memory, but cannot
     read a value of another script.
 
     The attacker tries globals, loaders, modules, the network and a service binding; the other script still answers.
     """
-    await scene.upload("victim", VICTIM, [text("TOKEN", "planted-secret")])
-    await scene.get("victim")
+    await runtime.upload("victim", VICTIM, [text("TOKEN", "planted-secret")])
+    await runtime.get("victim")
     service = {"type": "service", "name": "VICTIM", "service": "victim"}
-    await scene.upload("attacker", ATTACKER, [service, text("OWN", "its own value")])
+    await runtime.upload("attacker", ATTACKER, [service, text("OWN", "its own value")])
 
-    found = (await scene.get("attacker")).json()
+    found = (await runtime.get("attacker")).json()
 
     assert "planted" not in str(found)
     assert "its own value" in found.pop("env")
@@ -248,18 +250,18 @@ async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
     assert '["default","NightsafeLifecycle"]' == found.pop("exports")  # the script's own exports
     found.pop("module")  # this module has no export
     assert [] == [name for name, answer in found.items() if not answer.startswith("refused")]
-    assert "planted-secret" == (await scene.get("victim")).text
+    assert "planted-secret" == (await runtime.get("victim")).text
 
 
-async def test_a_script_can_send_its_values(scene: Scene) -> None:
+async def test_a_script_can_send_its_values(runtime: Runtime) -> None:
     """A script can print its values or send them away."""
     code = "export default { fetch(request, env) { return new Response(`here you are: ${env.TOKEN}`); } };"
-    await scene.upload("telling", code, [text("TOKEN", "its own value")])
+    await runtime.upload("telling", code, [text("TOKEN", "its own value")])
 
-    assert "here you are: its own value" == (await scene.get("telling")).text
+    assert "here you are: its own value" == (await runtime.get("telling")).text
 
 
-async def test_copies_stay(scene: Scene) -> None:
+async def test_copies_stay(runtime: Runtime) -> None:
     """Python cannot promise that every copy of a value in memory is overwritten: values are wiped in our own buffers,
     not in what Python, V8 or the kernel have copied.
 
@@ -268,10 +270,10 @@ async def test_copies_stay(scene: Scene) -> None:
     value = SecretValue(b"planted-in-memory")
     copy = value.reveal()
     value.wipe()
-    await scene.upload(
+    await runtime.upload(
         "holder", "export default { fetch: (_, env) => new Response(env.A) };", [text("A", "kept-by-v8-")]
     )
-    assert "kept-by-v8-" == (await scene.get("holder")).text
+    assert "kept-by-v8-" == (await runtime.get("holder")).text
 
     assert (b"planted-in-memory", 0) == (bytes(copy), len(value))
-    assert any(b"kept-by-v8-" in part for part in memory_of(scene.delivery.supervisor.current.pid))
+    assert any(b"kept-by-v8-" in part for part in memory_of(runtime.delivery.supervisor.current.pid))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.security.tools.within import AWAY, NAMED
+from tests.security.tools.egress_probe import AWAY, NAMED
 
 ROOT = Path(__file__).parents[3]
 EVERY_WAY = ["fetch", "connect", "socket", "redirect"]
@@ -26,7 +26,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
             )
     folder = tmp_path_factory.mktemp("within")
     done = subprocess.run(
-        [*apart, sys.executable, "-m", "tests.security.tools.within", str(folder)],
+        [*apart, sys.executable, "-m", "tests.security.tools.egress_probe", str(folder)],
         check=False,
         capture_output=True,
         text=True,
@@ -49,7 +49,7 @@ def test_every_way_to_this_machine(seen: Any) -> None:
 
 def test_an_address_that_comes_later(seen: Any) -> None:
     """When the machine gets another address, the runtime is restarted to refuse that address too."""
-    assert ({}, True) == (seen["later"], seen["anew"])
+    assert ({}, True) == (seen["later"], seen["restarted"])
 
 
 def test_another_machine_that_forwards_to_this_one(seen: Any) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.delivery.scene import Scene
+from tests.delivery.runtime import Runtime
 
 CALLED = """
   import { WorkerEntrypoint } from "cloudflare:workers";
@@ -57,11 +57,11 @@ async def test_a_service_binding_reaches_only_the_script() -> None:
     The attacker deletes names that every object has from its realm, so that the runtime looks them up over RPC.
     """
     with TemporaryDirectory(prefix="ns-") as folder:
-        async with Scene(Path(folder)) as scene:
-            await scene.upload("victim", CALLED)
-            await scene.upload("attacker", STRIPPED, [{"type": "service", "name": "VICTIM", "service": "victim"}])
-            found = (await scene.get("attacker")).json()
-            unharmed = (await scene.get("victim")).text
+        async with Runtime(Path(folder)) as runtime:
+            await runtime.upload("victim", CALLED)
+            await runtime.upload("attacker", STRIPPED, [{"type": "service", "name": "VICTIM", "service": "victim"}])
+            found = (await runtime.get("attacker")).json()
+            unharmed = (await runtime.get("victim")).text
 
     assert {"ours": "own", "deep": "own"} == {name: found.pop(name) for name in ("ours", "deep")}
     assert [] == [(name, answer) for name, answer in found.items() if not answer.startswith("TypeError: ")]

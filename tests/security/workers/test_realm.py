@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from tests.delivery.keys import AnyPrivate, Fields, binding, private_forms, public_forms, symmetric_forms
-from tests.delivery.scene import JS, Scene
+from tests.delivery.runtime import JS, Runtime
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 
@@ -150,10 +150,10 @@ def material_of(key: Fields) -> list[str]:
     return [data.decode("latin-1"), ",".join(map(str, data))]
 
 
-async def wrong_in(scene: Scene, given: list[Fields], files: Files, **members: Any) -> list[str]:
+async def wrong_in(runtime: Runtime, given: list[Fields], files: Files, **members: Any) -> list[str]:
     """Serve a hostile script with keys; return everything that is wrong with its findings."""
-    await scene.upload("hostile", files, given, **members)
-    answer = await scene.get("hostile")
+    await runtime.upload("hostile", files, given, **members)
+    answer = await runtime.get("hostile")
     if not answer.is_success:
         return [answer.text]
     found = answer.json()
@@ -168,18 +168,18 @@ async def test_a_key_does_not_come_out() -> None:
     """A script gets a key as a `CryptoKey` that cannot be exported, and its code never gets the raw form."""
     given, wrong = keys(), []
     with TemporaryDirectory(prefix="ns-") as folder:
-        async with Scene(Path(folder)) as scene:
+        async with Runtime(Path(folder)) as runtime:
             for date, tried in DATES.items():
                 for name, files in SCRIPTS.items():
                     if tried and name not in tried:
                         continue
                     own: Any = {"compatibility_date": date, "classic": name == "classic"}
-                    wrong += [(date, name, one) for one in await wrong_in(scene, given, files, **own)]
-            await scene.upload("node", NODE, given, compatibility_flags=("nodejs_compat",))
-            wrong += [("", "node", one) for one in (await scene.get("node")).json()]
+                    wrong += [(date, name, one) for one in await wrong_in(runtime, given, files, **own)]
+            await runtime.upload("node", NODE, given, compatibility_flags=("nodejs_compat",))
+            wrong += [("", "node", one) for one in (await runtime.get("node")).json()]
             for name, part in INERT.items():
-                await scene.upload("hostile", {name: part, "e.cjs": PART}, given)
-                answer = await scene.get("hostile")
+                await runtime.upload("hostile", {name: part, "e.cjs": PART}, given)
+                answer = await runtime.get("hostile")
                 wrong += [("", name, answer.text)] if answer.is_success else []
 
     assert [] == wrong

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from msgspec import Struct
 from structlog.testing import capture_logs
-from tests.delivery.scene import Scene, text
+from tests.delivery.runtime import Runtime, text
 
 WORD: Final = "sentinel4711word"
 RUNS: Final = (Path(__file__).parent / "words.js").read_text()
@@ -43,7 +43,7 @@ CLASSIC: Final = {
 }
 
 
-class Heard(Struct, frozen=True):
+class ScriptRun(Struct, frozen=True):
     """The results of a run of all scripts.
 
     Attributes:
@@ -62,35 +62,35 @@ class Heard(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def heard() -> Heard:
+def script_run() -> ScriptRun:
     """Return the results of requests to each script in each way; they run once for all tests of this module."""
     return asyncio.run(_ask())
 
 
-async def _ask() -> Heard:
+async def _ask() -> ScriptRun:
     """Serve all scripts and send the requests."""
     bound = text("T", WORD)
     with TemporaryDirectory(prefix="ns-") as name, capture_logs() as log:
-        async with Scene(Path(name)) as scene:
+        async with Runtime(Path(name)) as runtime:
             answers = {}
             for script, code in STARTS.items():
-                await scene.upload(script, SHIMMED + code + ENDING, [bound])
-                answers[script] = await scene.get(script)
+                await runtime.upload(script, SHIMMED + code + ENDING, [bound])
+                answers[script] = await runtime.get(script)
             for script, code in CLASSIC.items():
                 files = {"worker.js": ("application/javascript", code.encode())}
-                await scene.upload(script, files, [bound], classic=True)
-                answers[script] = await scene.get(script)
+                await runtime.upload(script, files, [bound], classic=True)
+                answers[script] = await runtime.get(script)
             services = [
                 {"type": "service", "name": entrypoint.upper(), "service": "runs", "entrypoint": entrypoint}
                 for entrypoint in ("Called", "Built")
             ]
-            await scene.upload("runs", RUNS, [bound, *services])
-            ways = (await scene.get("runs")).json()
-            async for way, answer in _ways(scene, ways):
+            await runtime.upload("runs", RUNS, [bound, *services])
+            ways = (await runtime.get("runs")).json()
+            async for way, answer in _ways(runtime, ways):
                 answers[f"runs {way}"] = answer
-            await _until_told(scene, log)
-            errors = set(map(_written_to, scene.delivery.supervisor.pids()))
-            return Heard(log, answers, ways, scene.source.last_report, errors)
+            await _until_told(runtime, log)
+            errors = set(map(_written_to, runtime.delivery.supervisor.pids()))
+            return ScriptRun(log, answers, ways, runtime.source.last_report, errors)
 
 
 def _written_to(pid: int) -> tuple[str, str]:
@@ -99,46 +99,46 @@ def _written_to(pid: int) -> tuple[str, str]:
     return out, error
 
 
-async def _ways(scene: Scene, ways: list[str]) -> AsyncIterator[tuple[str, httpx.Response]]:
+async def _ways(runtime: Runtime, ways: list[str]) -> AsyncIterator[tuple[str, httpx.Response]]:
     """Yield the name of each way, and the script's answer to a request for it."""
     for way in ways:
-        yield way, await scene.get("runs", f"/{way}")
+        yield way, await runtime.get("runs", f"/{way}")
 
 
-async def _until_told(scene: Scene, log: list[Any]) -> None:
+async def _until_told(runtime: Runtime, log: list[Any]) -> None:
     """Wait until the log has the report on the last request, and therefore all reports before it."""
     async with asyncio.timeout(60):
         while not any("4711:42" in one.get("stack", "") for one in log):
-            await scene.stats()
+            await runtime.stats()
 
 
-def test_no_text_of_a_script_is_in_the_log(heard: Heard) -> None:
+def test_no_text_of_a_script_is_in_the_log(script_run: ScriptRun) -> None:
     """No text that a running script chooses is in the log unless `--worker-output` is given: nothing that it prints,
     throws, imports or calls.
     """
-    said = [one for one in heard.log if WORD in str(one).lower()]
+    said = [one for one in script_run.log if WORD in str(one).lower()]
 
     assert [] == said
-    assert {("/dev/null", "/dev/null")} == heard.errors
-    assert WORD not in str(heard.last_report)
-    events = [one["event"] for one in heard.log]
+    assert {("/dev/null", "/dev/null")} == script_run.errors
+    assert WORD not in str(script_run.last_report)
+    events = [one["event"] for one in script_run.log]
     assert len(STARTS) - 3 <= events.count("script.not_started") <= len(STARTS) + 1
-    assert events.count("script.threw") >= len(heard.ways) - 2
+    assert events.count("script.threw") >= len(script_run.ways) - 2
     assert {"script.refused_outbound", "script.unanswered"} <= set(events)
 
 
-def test_no_text_of_a_script_is_in_our_answer(heard: Heard) -> None:
+def test_no_text_of_a_script_is_in_our_answer(script_run: ScriptRun) -> None:
     """When a script gives no answer, the answer that Nightsafe sends instead contains no text of the script."""
-    ours = {way: answer for way, answer in heard.answers.items() if answer.status_code >= 500}
+    ours = {way: answer for way, answer in script_run.answers.items() if answer.status_code >= 500}
 
-    assert len(ours) > len(heard.answers) - 6
+    assert len(ours) > len(script_run.answers) - 6
     for way, answer in ours.items():
         assert WORD not in f"{answer.text} {answer.headers}".lower(), way
 
 
-def test_numbers_of_a_script(heard: Heard) -> None:
+def test_a_script_can_put_numbers_into_the_log(script_run: ScriptRun) -> None:
     """A script can put numbers into the log: the script itself reports the module, the line and the request in which
     it threw.
     """
-    assert "at index.js:4711:42" in [one.get("stack") for one in heard.log]
-    assert "4711471147114711-LOCAL" in [one.get("request") for one in heard.log]
+    assert "at index.js:4711:42" in [one.get("stack") for one in script_run.log]
+    assert "4711471147114711-LOCAL" in [one.get("request") for one in script_run.log]

@@ -1,22 +1,8 @@
-"""An API with one script, shared by tests that do not affect each other."""
+"""Fixtures of the tests that drive the API; tests that call services directly are in `tests/unit/services`.
 
-from collections.abc import Iterator
-from pathlib import Path
+A test is here even if its subject is a service, as long as it sends requests to the API.
+"""
 
-import pytest
-from tests.unit.api.tools.driver import Api
+from tests.unit.api.tools.fixtures import api, own_api
 
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Yield an API whose account has one script, `worker`, without bindings."""
-    with Api(tmp_path_factory.mktemp("api")) as api:
-        assert api.upload("worker").status == 200
-        yield api
-
-
-@pytest.fixture
-def own_api(tmp_path: Path) -> Iterator[Api]:
-    """Yield an API that only this test uses."""
-    with Api(tmp_path) as api:
-        yield api
+__all__ = ["api", "own_api"]

@@ -143,7 +143,7 @@ def test_usages_are_unique_and_ordered() -> None:
     ],
 )
 def test_an_invalid_secret_is_pointed_at(change: dict[str, Any], code: Code, pointer: str) -> None:
-    """Each rule has its own code and pointer, wherever the secret is."""
+    """Each rule has its own code and pointer, for a secret in any place."""
     with pytest.raises(NightsafeError) as refusal:
         parse_secret({**KEY, **change}, "/secrets/0")
 
@@ -219,7 +219,7 @@ def test_a_binding_is_inherited_under_its_name_or_another() -> None:
 
 @pytest.mark.parametrize("fields", [TEXT, KEY])
 def test_a_refusal_does_not_repeat_the_value(fields: dict[str, Any]) -> None:
-    """No refusal contains the value, whichever field is wrong."""
+    """No refusal contains the value, for any wrong field."""
     for member in fields:
         wrong_values: tuple[Any, ...] = (None, 1, [], {}, "x" * 6000)
         for wrong in wrong_values:

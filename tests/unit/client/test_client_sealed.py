@@ -33,7 +33,7 @@ def offered(ring: PrivateRing = RING, before: PrivateRing | None = None) -> Answ
 
 
 def opened(sent: dict[str, Any], *, namespace: str = "", public: bytes = b"", ring: PrivateRing = RING) -> bytes:
-    """Return the plaintext of a sent binding, opened as the delivery side would in its place."""
+    """Return the plaintext of a sent binding, opened as the delivery process would in its place."""
     sealed = base64.b64decode(sent["encrypted_value"])
     assert SealedValue.parse(sealed).key_id == sent["key_id"]
     context = Context(

@@ -45,7 +45,7 @@ def token(name: bytes = b"token", **columns: Any) -> Token:
     return Token(**(row | columns))
 
 
-class Books:
+class FakeStore:
     """The part of a store that an authenticator needs; counts the look-ups."""
 
     def __init__(self, *tokens: Token) -> None:
@@ -82,22 +82,22 @@ class Books:
         return [Membership(account, user_id, policies, 0) for account, policies in every]
 
 
-def authenticator(books: Books) -> Authenticator:
-    """Return an authenticator over the books."""
-    return Authenticator(books)  # type: ignore[arg-type]  # it has what is used
+def authenticator(fake_store: FakeStore) -> Authenticator:
+    """Return an authenticator over the store."""
+    return Authenticator(fake_store)  # type: ignore[arg-type]  # it has what is used
 
 
-async def refusal(books: Books, name: bytes = b"token") -> Code:
+async def refusal(fake_store: FakeStore, name: bytes = b"token") -> Code:
     """Return the code with which a token is refused."""
     with pytest.raises(NightsafeError) as refused:
-        await authenticator(books).by_token(name)
+        await authenticator(fake_store).by_token(name)
     return refused.value.code
 
 
 async def test_a_token_is_looked_up_once() -> None:
     """A token is looked up once until the next commit, and gives the same principal."""
-    books = Books(token())
-    asked = authenticator(books)
+    fake_store = FakeStore(token())
+    asked = authenticator(fake_store)
     assert asked.cached_principal(b"token") is None
 
     first = await asked.by_token(b"token")
@@ -105,16 +105,16 @@ async def test_a_token_is_looked_up_once() -> None:
     assert ("token", "t" * 32, OWNER.id, OWNER.email) == (first.kind, first.id, first.user_id, first.email)
     assert first is await asked.by_token(b"token")
     assert first is asked.cached_principal(b"token")
-    assert books.lookups == 1
+    assert fake_store.lookups == 1
 
 
 async def test_a_commit_empties_the_cache() -> None:
     """A revoked token is refused by the next request."""
-    books = Books(token())
-    asked = authenticator(books)
+    fake_store = FakeStore(token())
+    asked = authenticator(fake_store)
     await asked.by_token(b"token")
-    books.tokens.clear()
-    books.number += 1
+    fake_store.tokens.clear()
+    fake_store.number += 1
 
     assert asked.cached_principal(b"token") is None
     with pytest.raises(NightsafeError):
@@ -123,14 +123,14 @@ async def test_a_commit_empties_the_cache() -> None:
 
 async def test_a_commit_during_the_look_up_is_not_missed() -> None:
     """A token that was read before a commit is not cached after it."""
-    books = Books(token())
-    asked = authenticator(books)
+    fake_store = FakeStore(token())
+    asked = authenticator(fake_store)
 
     def commit() -> None:
         """Commit, as another request would."""
-        books.number += 1
+        fake_store.number += 1
 
-    books.on_lookup = commit
+    fake_store.on_lookup = commit
     await asked.by_token(b"token")
 
     assert asked.cached_principal(b"token") is None
@@ -138,11 +138,11 @@ async def test_a_commit_during_the_look_up_is_not_missed() -> None:
 
 async def test_a_refusal_is_not_remembered() -> None:
     """An unknown token is not cached, and is accepted as soon as it exists."""
-    books = Books()
-    asked = authenticator(books)
+    fake_store = FakeStore()
+    asked = authenticator(fake_store)
     with pytest.raises(NightsafeError):
         await asked.by_token(b"token")
-    books.tokens[digest(b"token")] = token()
+    fake_store.tokens[digest(b"token")] = token()
 
     assert (await asked.by_token(b"token")).id == "t" * 32
 
@@ -151,7 +151,7 @@ async def test_remembered_tokens_are_limited(monkeypatch: pytest.MonkeyPatch) ->
     """When the cache is full, further tokens are looked up each time and still accepted."""
     monkeypatch.setattr(service, "_MAX_WEIGHT", 2 * 1024)
     names = [b"1", b"2", b"3"]
-    asked = authenticator(Books(*(token(name) for name in names)))
+    asked = authenticator(FakeStore(*(token(name) for name in names)))
     for name in names:
         await asked.by_token(name)
 
@@ -171,15 +171,15 @@ async def test_remembered_tokens_are_limited(monkeypatch: pytest.MonkeyPatch) ->
 )
 async def test_a_token_that_may_not_be_used_is_refused(columns: dict[str, Any]) -> None:
     """A token that is disabled, expired, not yet valid, or another's row is refused as unknown."""
-    books = Books()
-    books.tokens[digest(b"token")] = token(**columns)
+    fake_store = FakeStore()
+    fake_store.tokens[digest(b"token")] = token(**columns)
 
-    assert Code.UNKNOWN_TOKEN == await refusal(books) == await refusal(Books())
+    assert Code.UNKNOWN_TOKEN == await refusal(fake_store) == await refusal(FakeStore())
 
 
 async def test_a_remembered_token_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cached token's time is checked with each use, to the microsecond."""
-    asked = authenticator(Books(token(not_before=5, expires_on=10)))
+    asked = authenticator(FakeStore(token(not_before=5, expires_on=10)))
     for now, usable in ((4, False), (5, True), (9, True), (10, False), (9, True)):
         monkeypatch.setattr(time, "time_ns", lambda now=now: now * 1000)
         if usable:
@@ -201,7 +201,7 @@ async def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyP
         return real(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    asked = authenticator(Books(token()))
+    asked = authenticator(FakeStore(token()))
     await asked.by_token(b"token")
     await asked.by_key(OWNER.email, b"a-global-key-of-theirs")
     await asked.by_service_key(b"a-service-key-of-theirs")
@@ -221,26 +221,26 @@ async def test_an_all_zero_digest_never_matches(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(service, "digest", lambda _: bytes(32))
 
     with pytest.raises(NightsafeError):
-        await authenticator(Books()).by_key("nobody@example.com", b"whatever")
+        await authenticator(FakeStore()).by_key("nobody@example.com", b"whatever")
     with pytest.raises(NightsafeError):
-        await authenticator(Books()).by_service_key(b"whatever")
+        await authenticator(FakeStore()).by_service_key(b"whatever")
 
 
 @pytest.mark.parametrize("guess", [b"", b"t", b"toke", b"token\0", b"tokem", b"xoken"])
 async def test_only_digests_are_compared(monkeypatch: pytest.MonkeyPatch, guess: bytes) -> None:
     """Only the SHA-256 of a guess is looked up and compared, however much of the guess is right."""
     looked_up: list[object] = []
-    books = Books(token())
-    real = books.token
+    fake_store = FakeStore(token())
+    real = fake_store.token
 
     async def look_up(token_digest: bytes) -> Token | None:
         """Record what is looked up; return another token's row, so that the comparison decides."""
         looked_up.append(token_digest)
         return await real(digest(b"token"))
 
-    monkeypatch.setattr(books, "token", look_up)
+    monkeypatch.setattr(fake_store, "token", look_up)
     with pytest.raises(NightsafeError) as refused:
-        await authenticator(books).by_token(guess)
+        await authenticator(fake_store).by_token(guess)
 
     assert Code.UNKNOWN_TOKEN == refused.value.code
     assert [digest(guess)] == looked_up
@@ -256,10 +256,10 @@ async def test_only_digests_are_compared(monkeypatch: pytest.MonkeyPatch, guess:
 )
 async def test_a_refusals_detail_has_the_reason(columns: dict[str, Any], why: str) -> None:
     """The detail, which no answer shows, has the exact reason."""
-    books = Books()
-    books.tokens[digest(b"token")] = token(**columns)
+    fake_store = FakeStore()
+    fake_store.tokens[digest(b"token")] = token(**columns)
     with pytest.raises(NightsafeError) as refused:
-        await authenticator(books).by_token(b"token")
+        await authenticator(fake_store).by_token(b"token")
 
     assert [why] == [problem.detail for problem in refused.value.problems]
 
@@ -270,7 +270,7 @@ async def test_an_accounts_token_stays_in_its_account() -> None:
         allow_policy(name, ALL_ACCESS)
         for name in (ACCOUNT_RESOURCE + ALL_ACCOUNTS, ACCOUNT_RESOURCE + OTHER, USER_RESOURCE + OWNER.id)
     )
-    principal = await authenticator(Books(token(policies=policies, account_id=ACCOUNT))).by_token(b"token")
+    principal = await authenticator(FakeStore(token(policies=policies, account_id=ACCOUNT))).by_token(b"token")
 
     assert ("account_token", ACCOUNT) == (principal.kind, principal.account_id)
     assert {ACCOUNT} == principal.grants.accounts()
@@ -282,7 +282,7 @@ async def test_an_accounts_token_stays_in_its_account() -> None:
 
 async def test_a_membership_covers_only_its_account() -> None:
     """A key has in each account exactly what the membership there allows."""
-    books = Books()
+    fake_store = FakeStore()
 
     async def memberships(user_id: str) -> list[Membership]:
         """Return one membership that allows every account, and one that denies every account."""
@@ -298,8 +298,8 @@ async def test_a_membership_covers_only_its_account() -> None:
         )
         return [Membership(ACCOUNT, user_id, every, 0), Membership(OTHER, user_id, denial, 0)]
 
-    books.memberships = memberships  # type: ignore[method-assign]
-    principal = await authenticator(books).by_service_key(b"a-service-key-of-theirs")
+    fake_store.memberships = memberships  # type: ignore[method-assign]
+    principal = await authenticator(fake_store).by_service_key(b"a-service-key-of-theirs")
 
     assert {ACCOUNT} == principal.grants.accounts()
     allowed_by = principal.grants.allowed_by(Action.READ_SECRETS, Resource(ACCOUNT, "x"))
@@ -311,8 +311,8 @@ async def test_a_membership_covers_only_its_account() -> None:
 async def test_a_token_is_bound_to_its_networks() -> None:
     """A token's networks come from its condition; without a condition every address is accepted."""
     bound = b'{"request_ip":{"in":["192.0.2.0/24"],"not_in":["192.0.2.7/32"]}}'
-    principal = await authenticator(Books(token(condition=bound))).by_token(b"token")
-    free = await authenticator(Books(token())).by_token(b"token")
+    principal = await authenticator(FakeStore(token(condition=bound))).by_token(b"token")
+    free = await authenticator(FakeStore(token())).by_token(b"token")
 
     assert [True, False, False] == [principal.may_come_from(f"192.0.2.{last}") for last in (1, 7)] + [
         principal.may_come_from("198.51.100.1")
@@ -323,7 +323,7 @@ async def test_a_token_is_bound_to_its_networks() -> None:
 @pytest.mark.parametrize("kind", ["key", "service_key"])
 async def test_a_key_has_its_users_permissions(kind: str) -> None:
     """A key has the grants of all the user's memberships, and everything about the user."""
-    asked = authenticator(Books())
+    asked = authenticator(FakeStore())
     if kind == "key":
         principal = await asked.by_key("OWNER@example.com", b"a-global-key-of-theirs")
     else:

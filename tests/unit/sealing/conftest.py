@@ -31,17 +31,17 @@ def ring(request: pytest.FixtureRequest) -> PrivateRing:
 
 @pytest.fixture(scope="session")
 def signing_key() -> SigningKey:
-    """Return the API node's signing key."""
+    """Return the API process's signing key."""
     return SigningKey.generate()
 
 
 @pytest.fixture(scope="session")
 def sealer(ring: PrivateRing, signing_key: SigningKey) -> SigningSealer:
-    """Return the API node's sealer."""
+    """Return the API process's sealer."""
     return SigningSealer(ring.public(), signing_key)
 
 
 @pytest.fixture(scope="session")
 def opener(ring: PrivateRing, signing_key: SigningKey) -> RecordOpener:
-    """Return the delivery side's opener."""
+    """Return the delivery process's opener."""
     return RecordOpener(VerifyKeys([signing_key.verify_key]), ring)

@@ -1,4 +1,4 @@
-"""Key files: written whole or not at all, and read only if nobody else could have changed them."""
+"""Key files: written whole or not at all, and read only if no other user could have changed them."""
 
 import errno
 import os

@@ -19,13 +19,13 @@ from nightsafe.store.sqlite import SqliteStore
 ROOT = Path(__file__).parents[3]
 
 
-async def child(*arguments: str) -> asyncio.subprocess.Process:
+async def store_process(*arguments: str) -> asyncio.subprocess.Process:
     """Start the second process."""
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.unit.store.child",
+        "tests.engines.tools.store_process",
         *arguments,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},
@@ -48,7 +48,7 @@ async def test_another_processs_commit_is_seen_at_once(store: SqliteStore, path:
     generation = store.generation()
 
     for name in ("S", "T"):
-        process = await child("commit", str(path), name)
+        process = await store_process("commit", str(path), name)
         assert await process.wait() == 0
         assert generation != store.generation()
         generation = store.generation()
@@ -66,7 +66,7 @@ async def test_an_idle_reader_ends_an_outdated_transaction(store: SqliteStore, p
     store._reader._watch()
     held = db.in_transaction
 
-    process = await child("commit", str(path), "S")
+    process = await store_process("commit", str(path), "S")
     assert await process.wait() == 0
     store._reader._watch()
 
@@ -109,7 +109,7 @@ async def test_a_kill_loses_no_acknowledged_commit(path: Path) -> None:
     await store.commit(upload())
     await store.close()
     for turn in range(0, 25, step(fast=12, quick=4)):
-        process = await child("write", str(path), f"T{turn}_")
+        process = await store_process("write", str(path), f"T{turn}_")
         assert process.stdout is not None
         lines = [await process.stdout.readline() for _ in range(1 + 37 * turn % 400)]
         process.kill()

@@ -25,7 +25,7 @@ _KEY = "key-1"
 
 @pytest.fixture
 async def long_past(store: SqliteStore) -> SqliteStore:
-    """Return a store with one script of many versions, each of which replaced a secret."""
+    """Return a store with one script with many versions; each replaced a secret."""
     await store.commit(upload())
     await make_past(store)
     return store

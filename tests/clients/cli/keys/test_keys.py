@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import Wire
 from tests.server import Safe, Server, make_safe, run
 
@@ -69,7 +69,7 @@ def store_three_values(wire: Wire) -> None:
 
 
 def test_rotation_on_one_machine_keeps_all_values(own_server: Server) -> None:
-    """The server uses a new key at once; after re-encryption the old key can be removed and all values still open."""
+    """The server uses a new key at once; after resealing the old key can be removed and all values still open."""
     safe = own_server.safe
     with Wire.to(own_server) as wire:
         store_three_values(wire)
@@ -193,7 +193,7 @@ def test_commands_that_would_lose_values_are_refused(safe: Safe, tmp_path: Path)
 
 @pytest.mark.parametrize("permission", ["Nightsafe Delivery", "Nightsafe All Access"])
 def test_reseal_needs_its_permission(own_server: Server, permission: str) -> None:
-    """Re-encryption with another token is refused; the message names the missing permission."""
+    """Resealing with another token is refused; the message names the missing permission."""
     path = token_file(own_server.safe, permission)
 
     code, answer = keys(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.server import Server, run
 
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -78,80 +78,82 @@ def untrusted() -> Iterator[UntrustedServer]:
 
 
 @pytest.fixture
-def desk(untrusted: UntrustedServer, tmp_path: Path) -> Desk:
-    """Return a desk that is set up for the untrusted server."""
-    desk = Desk.__new__(Desk)
-    desk.home, desk.cwd = tmp_path / "home", tmp_path / "work"
-    desk.home.mkdir()
-    desk.cwd.mkdir()
-    desk.environ = {
-        "HOME": str(desk.home),
+def user(untrusted: UntrustedServer, tmp_path: Path) -> UserEnvironment:
+    """Return a user's environment that is set up for the untrusted server."""
+    user = UserEnvironment.__new__(UserEnvironment)
+    user.home, user.cwd = tmp_path / "home", tmp_path / "work"
+    user.home.mkdir()
+    user.cwd.mkdir()
+    user.environ = {
+        "HOME": str(user.home),
         "LANG": "C.UTF-8",
         "CLOUDFLARE_BASE_URL": f"http://127.0.0.1:{untrusted.server_port}/client/v4",
         "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
         "CLOUDFLARE_API_TOKEN": "any",
         "NIGHTSAFE_SCRIPT": "s",
     }
-    return desk
+    return user
 
 
-def put(desk: Desk, *options: str, **environ: str) -> str:
+def put(user: UserEnvironment, *options: str, **environ: str) -> str:
     """Put a secret; return the text on standard error."""
-    return desk.run("secret", "put", "A", "--yes", "--no-fingerprint", *options, stdin=b"value", **environ).stderr
+    return user.run("secret", "put", "A", "--yes", "--no-fingerprint", *options, stdin=b"value", **environ).stderr
 
 
-def test_the_first_ring_is_remembered_and_others_are_refused(desk: Desk, untrusted: UntrustedServer) -> None:
+def test_the_first_ring_is_remembered_and_others_are_refused(
+    user: UserEnvironment, untrusted: UntrustedServer
+) -> None:
     """The first ring is remembered, with a message; another ring, or none, is refused until the user trusts it."""
-    assert f"is remembered from now on: {RING.identity.fingerprint}" in put(desk)
+    assert f"is remembered from now on: {RING.identity.fingerprint}" in put(user)
     untrusted.ring = FOREIGN
-    refused = put(desk)
+    refused = put(user)
     assert f"Known: {RING.identity.fingerprint}, offered: {FOREIGN.identity.fingerprint}" in refused
     assert "nightsafe ring trust" in refused
-    assert "the known ring did not sign it" in desk.json("ring", "show")["verdict"]
+    assert "the known ring did not sign it" in user.json("ring", "show")["verdict"]
     untrusted.ring = None
-    assert "no longer offers one" in put(desk)
-    assert "the server no longer offers one" == desk.json("ring", "show")["verdict"]
+    assert "no longer offers one" in put(user)
+    assert "the server no longer offers one" == user.json("ring", "show")["verdict"]
     assert [RING.primary.id] == untrusted.sealed_to
 
     untrusted.ring = ROTATED
-    assert "signed by the known ring" == desk.json("ring", "show")["verdict"]
-    put(desk)
+    assert "signed by the known ring" == user.json("ring", "show")["verdict"]
+    put(user)
     untrusted.ring = FOREIGN
-    assert "the server offers a ring with another fingerprint" in desk.refusal(
+    assert "the server offers a ring with another fingerprint" in user.refusal(
         "ring", "trust", "--fingerprint", "SHA256:x", code=1
     )
-    assert "give --fingerprint, or --yes" in desk.refusal("ring", "trust", code=2)
-    desk.run("ring", "trust", "--fingerprint", FOREIGN.identity.fingerprint)
-    put(desk)
+    assert "give --fingerprint, or --yes" in user.refusal("ring", "trust", code=2)
+    user.run("ring", "trust", "--fingerprint", FOREIGN.identity.fingerprint)
+    put(user)
     assert [RING.primary.id, ROTATED.primary.id, FOREIGN.primary.id] == untrusted.sealed_to
 
 
-def test_after_ring_forget_values_may_be_sent_unsealed(desk: Desk, untrusted: UntrustedServer) -> None:
+def test_after_ring_forget_values_may_be_sent_unsealed(user: UserEnvironment, untrusted: UntrustedServer) -> None:
     """A server without a ring gets unsealed values only after `ring forget`, and the command says so each time."""
-    put(desk)
-    assert "give --yes" in desk.refusal("ring", "forget", code=2)
-    assert {"forgotten": True} == desk.json("ring", "forget", "--yes")
-    assert {"forgotten": False} == desk.json("ring", "forget", "--yes")
+    put(user)
+    assert "give --yes" in user.refusal("ring", "forget", code=2)
+    assert {"forgotten": True} == user.json("ring", "forget", "--yes")
+    assert {"forgotten": False} == user.json("ring", "forget", "--yes")
     untrusted.ring = None
-    assert "values are sent unsealed" in put(desk)
+    assert "values are sent unsealed" in put(user)
     assert [RING.primary.id, None] == untrusted.sealed_to
 
 
-def test_a_ring_from_a_file_replaces_the_servers_ring(desk: Desk, untrusted: UntrustedServer) -> None:
+def test_a_ring_from_a_file_replaces_the_servers_ring(user: UserEnvironment, untrusted: UntrustedServer) -> None:
     """With `--public-ring` the command uses that file instead of the server's ring, and remembers nothing."""
-    RING.save(desk.cwd / "ring.json")
+    RING.save(user.cwd / "ring.json")
     untrusted.ring = FOREIGN
-    put(desk, "--public-ring", "ring.json")
-    put(desk, NIGHTSAFE_PUBLIC_RING="ring.json", NIGHTSAFE_SEAL="require")
+    put(user, "--public-ring", "ring.json")
+    put(user, NIGHTSAFE_PUBLIC_RING="ring.json", NIGHTSAFE_SEAL="require")
     assert [RING.primary.id] * 2 == untrusted.sealed_to
-    assert not (desk.home / ".config").exists()
+    assert not (user.home / ".config").exists()
 
 
-def test_a_home_that_cannot_be_written_gives_a_warning(desk: Desk, untrusted: UntrustedServer) -> None:
+def test_a_home_that_cannot_be_written_gives_a_warning(user: UserEnvironment, untrusted: UntrustedServer) -> None:
     """Without a writable home the command warns that it cannot remember the ring; `--seal require` is refused."""
-    desk.environ["HOME"] = "/proc/1"
-    assert "remembered in this process only" in put(desk)
-    assert "cannot be remembered" in put(desk, "--seal", "require")
+    user.environ["HOME"] = "/proc/1"
+    assert "remembered in this process only" in put(user)
+    assert "cannot be remembered" in put(user, "--seal", "require")
     assert [RING.primary.id] == untrusted.sealed_to
 
 

@@ -1,11 +1,11 @@
-"""Ring files that were copied or left behind; and whether any process re-encrypts."""
+"""Ring files that were copied or left behind; and whether any process reseals."""
 
 import json
 from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.clients.cli.tools.typed import Typist
+from tests.clients.cli.tools.in_process_shell import Typist
 from tests.clients.wire.talk import Wire
 from tests.server import Server
 
@@ -123,7 +123,7 @@ def test_rotate_does_not_drop_a_key_of_the_ring_in_use(files: Files) -> None:
 
 
 def test_keys_status_names_the_tokens_that_may_reseal(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`keys status` names the tokens that may re-encrypt and the last time; a delivery token does not count."""
+    """`keys status` names the tokens that may reseal and the last time; a delivery token does not count."""
     typist, safe = Typist(monkeypatch), own_server.safe
 
     def nightsafe(*arguments: str) -> str:

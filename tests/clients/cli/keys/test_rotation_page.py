@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.cli.tools.typed import Typist
-from tests.clients.opened import opened
+from tests.clients.cli.tools.in_process_shell import Typist
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import Wire
 from tests.server import Server
 

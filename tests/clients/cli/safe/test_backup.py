@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.clients.cli.tools.terminal import Terminal, plain
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, run
 

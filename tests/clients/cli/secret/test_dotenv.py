@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.clients.node.tools import NEWER, wrangler
 
 ALL_FORMS: Final = r"""
@@ -39,28 +39,28 @@ not an assignment
 """
 
 
-def test_dotenv_files_are_read_as_wrangler_reads_them(desk: Desk, tmp_path: Path) -> None:
+def test_dotenv_files_are_read_as_wrangler_reads_them(user: UserEnvironment, tmp_path: Path) -> None:
     """Both give the same values for quotes, several lines, comments, escapes and malformed lines."""
-    file = desk.cwd / "secrets.env"
+    file = user.cwd / "secrets.env"
     for content in (ALL_FORMS, ALL_FORMS.replace("\n", "\r\n"), "A=1\nB='x", 'A="1\n2"'):
         file.write_bytes(content.encode())
-        desk.run("secret", "apply", str(file), "--prune", "--yes")
-        ours = desk.values()
-        desk.run("secret", "apply", "-", "--prune", "--yes", stdin=b"{}")
+        user.run("secret", "apply", str(file), "--prune", "--yes")
+        ours = user.values()
+        user.run("secret", "apply", "-", "--prune", "--yes", stdin=b"{}")
 
         done = wrangler(
-            desk.server,
+            user.server,
             tmp_path,
             "secret",
             "bulk",
             str(file),
             "--name",
-            desk.script,
+            user.script,
             version=NEWER,
-            CLOUDFLARE_API_TOKEN=desk.server.safe.api_token,
-            CLOUDFLARE_ACCOUNT_ID=desk.server.safe.account_id,
+            CLOUDFLARE_API_TOKEN=user.server.safe.api_token,
+            CLOUDFLARE_ACCOUNT_ID=user.server.safe.account_id,
         )
 
         assert 0 == done.returncode, done.stdout + done.stderr
-        assert desk.values() == ours
+        assert user.values() == ours
         assert ours

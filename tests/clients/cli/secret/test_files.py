@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.clients.wire.talk import SCRIPTS
 
 MULTI_LINE = """PLAIN=one
@@ -23,38 +23,38 @@ PARSED = {
 }
 
 
-def states(desk: Desk, file: str, *options: str, code: int = 7) -> dict[str, str]:
+def states(user: UserEnvironment, file: str, *options: str, code: int = 7) -> dict[str, str]:
     """Return the state that `diff` shows for each secret."""
-    found = desk.json("secret", "diff", file, *options, code=code)
+    found = user.json("secret", "diff", file, *options, code=code)
     assert found["differs"] == (code == 7)
     return {secret["name"]: secret["state"] for secret in found["secrets"]}
 
 
-def put_with_another_client(desk: Desk, name: str, value: str) -> None:
+def put_with_another_client(user: UserEnvironment, name: str, value: str) -> None:
     """Put a secret with another client."""
-    with desk.wire as wire:
-        assert wire.put(desk.script, name, value).status == 200
+    with user.wire as wire:
+        assert wire.put(user.script, name, value).status == 200
 
 
 @pytest.mark.parametrize("command", ["bulk", "import", "apply"])
 @pytest.mark.parametrize("by", ["file", "standard input"])
 @pytest.mark.parametrize("form", ["json", "env"])
-def test_a_file_becomes_secrets_in_one_version(desk: Desk, command: str, by: str, form: str) -> None:
+def test_a_file_becomes_secrets_in_one_version(user: UserEnvironment, command: str, by: str, form: str) -> None:
     """JSON or `.env` with values of several lines, from a file or standard input, becomes one version."""
     content = json.dumps(PARSED) if form == "json" else MULTI_LINE
-    before = desk.version_number()
+    before = user.version_number()
 
     if by == "file":
-        code, _ = desk.at_terminal("secret", command, desk.write("secrets", content))
+        code, _ = user.at_terminal("secret", command, user.write("secrets", content))
     else:
-        code = desk.run("secret", command, "-", stdin=content.encode()).returncode
+        code = user.run("secret", command, "-", stdin=content.encode()).returncode
 
-    assert (0, PARSED, before + 1) == (code, desk.values(), desk.version_number())
+    assert (0, PARSED, before + 1) == (code, user.values(), user.version_number())
 
 
-def test_bulk_deletes_by_null(desk: Desk) -> None:
+def test_bulk_deletes_by_null(user: UserEnvironment) -> None:
     """A null deletes an existing secret and ignores others; a secret in the API's own form is accepted."""
-    desk.run("secret", "put", "OLD", stdin=b"value")
+    user.run("secret", "put", "OLD", stdin=b"value")
     key = {
         "type": "secret_key",
         "format": "raw",
@@ -63,10 +63,10 @@ def test_bulk_deletes_by_null(desk: Desk) -> None:
     }
     content = {"OLD": None, "NEVER": None, "NEW": "x", "KEY": key | {"key_base64": "c2VjcmV0IGtleSBieXRlcw=="}}
 
-    said = desk.json("secret", "bulk", "-", "--yes", stdin=json.dumps(content).encode())
+    said = user.json("secret", "bulk", "-", "--yes", stdin=json.dumps(content).encode())
 
-    assert {"script": desk.script, "put": ["NEW", "KEY"], "deleted": ["OLD", "NEVER"]} == said
-    assert ["KEY", "NEW"] == [secret["name"] for secret in desk.json("secret", "list")["secrets"]]
+    assert {"script": user.script, "put": ["NEW", "KEY"], "deleted": ["OLD", "NEVER"]} == said
+    assert ["KEY", "NEW"] == [secret["name"] for secret in user.json("secret", "list")["secrets"]]
 
 
 @pytest.mark.parametrize(
@@ -92,114 +92,114 @@ def test_bulk_deletes_by_null(desk: Desk) -> None:
         ),
     ],
 )
-def test_bulk_refuses_a_file_with_any_invalid_entry(desk: Desk, content: str, words: str) -> None:
+def test_bulk_refuses_a_file_with_any_invalid_entry(user: UserEnvironment, content: str, words: str) -> None:
     """One invalid entry refuses the whole file; the message names it."""
-    assert words in desk.refusal("secret", "bulk", desk.write("secrets", content), code=1)
-    assert {} == desk.values()
+    assert words in user.refusal("secret", "bulk", user.write("secrets", content), code=1)
+    assert {} == user.values()
 
 
 @pytest.mark.parametrize("value", ["A=canary", '{"A": "canary"}'])
 @pytest.mark.parametrize("command", ["bulk", "import", "diff", "apply"])
-def test_a_value_in_place_of_a_file_is_not_repeated(desk: Desk, command: str, value: str) -> None:
+def test_a_value_in_place_of_a_file_is_not_repeated(user: UserEnvironment, command: str, value: str) -> None:
     """The refusal explains that a value is never an argument, and does not repeat it."""
-    words = desk.refusal("secret", command, value, code=1)
+    words = user.refusal("secret", command, value, code=1)
 
     assert "a value is never an argument" in words
     assert "canary" not in words
 
 
-def test_suspicious_lines_are_reported(desk: Desk) -> None:
+def test_suspicious_lines_are_reported(user: UserEnvironment) -> None:
     """Duplicate names, unclosed quotes and lines without an assignment are reported by number, without values."""
-    file = desk.write(".env", "A=canary1\nA=canary2\nB='canary3\nwhat is this\n")
+    file = user.write(".env", "A=canary1\nA=canary2\nB='canary3\nwhat is this\n")
 
-    done = desk.run("secret", "bulk", file)
+    done = user.run("secret", "bulk", file)
 
     assert 0 == done.returncode
     assert ".env:2: A occurs twice; the last one counts" in done.stderr
     assert ".env:3: B begins with an unclosed quote" in done.stderr
     assert ".env:4: not an assignment; ignored" in done.stderr
     assert "canary" not in done.stderr
-    assert {"A": "canary2", "B": "'canary3"} == desk.values()
+    assert {"A": "canary2", "B": "'canary3"} == user.values()
 
 
-def test_import_keeps_existing_secrets(desk: Desk) -> None:
+def test_import_keeps_existing_secrets(user: UserEnvironment) -> None:
     """`import` keeps existing secrets without `--overwrite`; a glob selects names; a dry run sends nothing."""
-    desk.run("secret", "put", "A", stdin=b"old")
-    file = desk.write(".dev.vars", "A=new\nB=new\nC=new\n")
+    user.run("secret", "put", "A", stdin=b"old")
+    file = user.write(".dev.vars", "A=new\nB=new\nC=new\n")
 
-    dry = desk.json("secret", "import", file, "--dry-run", "--only", "[AB]")
-    assert ({"A": "old"}, ["B"], ["A"]) == (desk.values(), dry["put"], dry["kept"])
-    code, shown = desk.at_terminal("secret", "import", file, "--only", "[AB]")
-    assert (0, {"A": "old", "B": "new"}) == (code, desk.values())
+    dry = user.json("secret", "import", file, "--dry-run", "--only", "[AB]")
+    assert ({"A": "old"}, ["B"], ["A"]) == (user.values(), dry["put"], dry["kept"])
+    code, shown = user.at_terminal("secret", "import", file, "--only", "[AB]")
+    assert (0, {"A": "old", "B": "new"}) == (code, user.values())
     assert "Kept the existing A; --overwrite replaces it" in shown
-    desk.json("secret", "import", file, "--overwrite")
-    assert {"A": "new", "B": "new", "C": "new"} == desk.values()
+    user.json("secret", "import", file, "--overwrite")
+    assert {"A": "new", "B": "new", "C": "new"} == user.values()
 
 
-def test_import_of_many_secrets_takes_two_versions(desk: Desk) -> None:
+def test_import_of_many_secrets_takes_two_versions(user: UserEnvironment) -> None:
     """More than a hundred secrets are written in two versions; in a terminal there is a progress bar."""
     many = {f"SECRET_{number:03}": str(number) for number in range(120)}
-    before = desk.version_number()
+    before = user.version_number()
 
-    code, shown = desk.at_terminal("secret", "import", desk.write("many.json", json.dumps(many)))
+    code, shown = user.at_terminal("secret", "import", user.write("many.json", json.dumps(many)))
 
-    assert (0, many, before + 2) == (code, desk.values(), desk.version_number())
+    assert (0, many, before + 2) == (code, user.values(), user.version_number())
     assert "Writing" in shown
     assert "100%" in shown
 
 
-def test_diff_compares_fingerprints(desk: Desk) -> None:
+def test_diff_compares_fingerprints(user: UserEnvironment) -> None:
     """`diff` recognises values that were put from here; a value that another client put is unknown."""
-    desk.run("secret", "bulk", "-", stdin=b"SAME=1\nCHANGED=1\nOTHERS=1\nEXTRA=1\n")
-    put_with_another_client(desk, "OTHERS", "1")
-    file = desk.write("secrets.env", "SAME=1\nCHANGED=2\nOTHERS=1\nNEW=1\n")
+    user.run("secret", "bulk", "-", stdin=b"SAME=1\nCHANGED=1\nOTHERS=1\nEXTRA=1\n")
+    put_with_another_client(user, "OTHERS", "1")
+    file = user.write("secrets.env", "SAME=1\nCHANGED=2\nOTHERS=1\nNEW=1\n")
 
-    found = states(desk, file)
+    found = states(user, file)
 
     assert {"SAME": "same", "CHANGED": "changed", "OTHERS": "unknown", "NEW": "new", "EXTRA": "extra"} == found
-    code, shown = desk.at_terminal("secret", "diff", file)
+    code, shown = user.at_terminal("secret", "diff", file)
     assert (7, ["CHANGED", "changed", "another", "value"]) == (code, shown.splitlines()[1].split())
 
 
-def test_diff_exits_with_0_without_differences(desk: Desk) -> None:
+def test_diff_exits_with_0_without_differences(user: UserEnvironment) -> None:
     """`diff` exits with 0 if nothing differs; secrets outside the file count only with `--prune`."""
-    desk.run("secret", "bulk", "-", stdin=b"A=1\nB=1\n")
-    file = desk.write("secrets.env", "A=1\n")
+    user.run("secret", "bulk", "-", stdin=b"A=1\nB=1\n")
+    file = user.write("secrets.env", "A=1\n")
 
-    assert {"A": "same", "B": "extra"} == states(desk, file, code=0)
-    assert {"A": "same", "B": "extra"} == states(desk, file, "--prune", code=7)
+    assert {"A": "same", "B": "extra"} == states(user, file, code=0)
+    assert {"A": "same", "B": "extra"} == states(user, file, "--prune", code=7)
     assert (0, True) == (
-        desk.at_terminal("secret", "diff", file)[0],
-        f"{desk.script} matches " in desk.at_terminal("secret", "diff", file)[1],
+        user.at_terminal("secret", "diff", file)[0],
+        f"{user.script} matches " in user.at_terminal("secret", "diff", file)[1],
     )
 
 
-def test_fingerprints_survive_deploys_and_need_the_same_key(desk: Desk) -> None:
+def test_fingerprints_survive_deploys_and_need_the_same_key(user: UserEnvironment) -> None:
     """A deploy that keeps secrets keeps their fingerprints; only the key that made these can verify them."""
-    desk.run("secret", "bulk", "-", stdin=b"A=1\n")
-    file = desk.write("secrets.env", "A=1\n")
-    with desk.wire as wire:
-        assert wire.upload(desk.script, keep_bindings=["secret_text", "secret_key"]).status == 200
-    assert {"A": "same"} == states(desk, file, code=0)
+    user.run("secret", "bulk", "-", stdin=b"A=1\n")
+    file = user.write("secrets.env", "A=1\n")
+    with user.wire as wire:
+        assert wire.upload(user.script, keep_bindings=["secret_text", "secret_key"]).status == 200
+    assert {"A": "same"} == states(user, file, code=0)
 
-    key = desk.home / ".config" / "nightsafe" / "fingerprint-key"
+    key = user.home / ".config" / "nightsafe" / "fingerprint-key"
     assert 0o600 == key.stat().st_mode & 0o777
-    shared = desk.cwd / "team-key"
+    shared = user.cwd / "team-key"
     key.rename(shared)
 
-    assert {"A": "unknown"} == states(desk, file)
-    assert {"A": "same"} == states(desk, file, "--fingerprint-key-file", str(shared), code=0)
+    assert {"A": "unknown"} == states(user, file)
+    assert {"A": "same"} == states(user, file, "--fingerprint-key-file", str(shared), code=0)
     shared.chmod(0o644)
-    words = desk.refusal("secret", "diff", file, "--fingerprint-key-file", str(shared), code=1)
+    words = user.refusal("secret", "diff", file, "--fingerprint-key-file", str(shared), code=1)
     assert "can be read by others; run: chmod 600" in words
 
 
-def test_a_secret_without_a_fingerprint_is_unknown(desk: Desk) -> None:
+def test_a_secret_without_a_fingerprint_is_unknown(user: UserEnvironment) -> None:
     """A secret without a fingerprint is unknown, and a change of type is a change."""
-    desk.run("secret", "put", "A", "--no-fingerprint", stdin=b"1")
-    desk.run("secret", "put", "B", stdin=b"1")
+    user.run("secret", "put", "A", "--no-fingerprint", stdin=b"1")
+    user.run("secret", "put", "B", stdin=b"1")
 
-    assert {"A": "unknown", "B": "same"} == states(desk, desk.write("f", '{"A": "1", "B": "1"}'))
+    assert {"A": "unknown", "B": "same"} == states(user, user.write("f", '{"A": "1", "B": "1"}'))
     key: dict[str, Any] = {
         "type": "secret_key",
         "format": "raw",
@@ -207,18 +207,18 @@ def test_a_secret_without_a_fingerprint_is_unknown(desk: Desk) -> None:
         "usages": ["deriveKey"],
     }
     changed = json.dumps({"B": key | {"key_base64": "MQ=="}})
-    assert {"A": "extra", "B": "changed"} == states(desk, desk.write("f", changed))
+    assert {"A": "extra", "B": "changed"} == states(user, user.write("f", changed))
 
 
-def test_fingerprints_reveal_no_name_or_equal_values(desk: Desk) -> None:
+def test_fingerprints_reveal_no_name_or_equal_values(user: UserEnvironment) -> None:
     """The same value under two names, or put twice, never has equal fingerprints; they contain no name or value."""
-    desk.run("secret", "bulk", "-", stdin=b"FIRST_NAME=canary\nSECOND_NAME=canary\n")
-    desk.run("secret", "bulk", "-", stdin=b"FIRST_NAME=canary\n")
+    user.run("secret", "bulk", "-", stdin=b"FIRST_NAME=canary\nSECOND_NAME=canary\n")
+    user.run("secret", "bulk", "-", stdin=b"FIRST_NAME=canary\n")
 
-    with desk.wire as wire:
+    with user.wire as wire:
         tags = [
             version.get("version_tags", {})
-            for version in wire.ask("GET", f"{SCRIPTS}/{desk.script}/versions").result["items"]
+            for version in wire.ask("GET", f"{SCRIPTS}/{user.script}/versions").result["items"]
         ]
 
     kept = [tag["nightsafe/fingerprints"] for tag in tags if tag]
@@ -228,58 +228,58 @@ def test_fingerprints_reveal_no_name_or_equal_values(desk: Desk) -> None:
     assert "canary" not in str(kept)
 
 
-def test_apply_with_prune_makes_exactly_this_set(desk: Desk) -> None:
+def test_apply_with_prune_makes_exactly_this_set(user: UserEnvironment) -> None:
     """One version sets new, changed and unknown secrets and deletes extra ones; a second run does nothing."""
-    desk.run("secret", "bulk", "-", stdin=b"SAME=1\nCHANGED=1\nEXTRA=1\n")
-    put_with_another_client(desk, "OTHERS", "9")
-    file = desk.write("secrets.env", "SAME=1\nCHANGED=2\nOTHERS=1\nNEW=1\n")
-    before = desk.version_number()
+    user.run("secret", "bulk", "-", stdin=b"SAME=1\nCHANGED=1\nEXTRA=1\n")
+    put_with_another_client(user, "OTHERS", "9")
+    file = user.write("secrets.env", "SAME=1\nCHANGED=2\nOTHERS=1\nNEW=1\n")
+    before = user.version_number()
 
-    dry = desk.run("secret", "apply", file, "--prune", "--dry-run")
-    assert (0, before) == (dry.returncode, desk.version_number())
+    dry = user.run("secret", "apply", file, "--prune", "--dry-run")
+    assert (0, before) == (dry.returncode, user.version_number())
     assert "3 put, 1 deleted" in dry.stderr
     assert "(dry run)" in dry.stderr
-    code, shown = desk.at_terminal("secret", "apply", file, "--prune", replies=[("Delete EXTRA of", "y")])
+    code, shown = user.at_terminal("secret", "apply", file, "--prune", replies=[("Delete EXTRA of", "y")])
 
-    assert (0, before + 1) == (code, desk.version_number())
-    assert f"{desk.script}: 3 put, 1 deleted" in shown
-    assert {"SAME": "1", "CHANGED": "2", "OTHERS": "1", "NEW": "1"} == desk.values()
+    assert (0, before + 1) == (code, user.version_number())
+    assert f"{user.script}: 3 put, 1 deleted" in shown
+    assert {"SAME": "1", "CHANGED": "2", "OTHERS": "1", "NEW": "1"} == user.values()
     assert {"differs": False, "applied": False} == {
         name: field
-        for name, field in desk.json("secret", "apply", file, "--prune").items()
+        for name, field in user.json("secret", "apply", file, "--prune").items()
         if name in {"differs", "applied"}
     }
-    assert before + 1 == desk.version_number()
+    assert before + 1 == user.version_number()
 
 
-def test_apply_without_prune_keeps_the_rest(desk: Desk) -> None:
+def test_apply_without_prune_keeps_the_rest(user: UserEnvironment) -> None:
     """Without `--prune` only a null in the file deletes a secret; the answer "n" changes nothing."""
-    desk.run("secret", "bulk", "-", stdin=b"A=1\nB=1\nC=1\n")
-    file = desk.write("secrets.json", '{"A": "2", "B": null}')
+    user.run("secret", "bulk", "-", stdin=b"A=1\nB=1\nC=1\n")
+    file = user.write("secrets.json", '{"A": "2", "B": null}')
 
-    refused, _ = desk.at_terminal("secret", "apply", file, replies=[("Delete B of", "n")])
-    assert (1, {"A": "1", "B": "1", "C": "1"}) == (refused, desk.values())
-    desk.json("secret", "apply", file, "--yes")
-    assert {"A": "2", "C": "1"} == desk.values()
+    refused, _ = user.at_terminal("secret", "apply", file, replies=[("Delete B of", "n")])
+    assert (1, {"A": "1", "B": "1", "C": "1"}) == (refused, user.values())
+    user.json("secret", "apply", file, "--yes")
+    assert {"A": "2", "C": "1"} == user.values()
 
 
-def test_apply_is_all_or_nothing(desk: Desk) -> None:
+def test_apply_is_all_or_nothing(user: UserEnvironment) -> None:
     """If the server refuses one secret, none is put, and the message names it."""
-    with desk.wire as wire:
-        wire.upload(desk.script, {"type": "plain_text", "name": "VAR", "text": "x"})
+    with user.wire as wire:
+        wire.upload(user.script, {"type": "plain_text", "name": "VAR", "text": "x"})
 
-    words = desk.refusal("secret", "bulk", desk.write("f", "A=1\nVAR=2\n"), code=5)
+    words = user.refusal("secret", "bulk", user.write("f", "A=1\nVAR=2\n"), code=5)
 
     assert "[10053]" in words
     assert "VAR" in words
-    assert {} == desk.values()
+    assert {} == user.values()
 
 
-def test_apply_everything_puts_unchanged_secrets(desk: Desk) -> None:
+def test_apply_everything_puts_unchanged_secrets(user: UserEnvironment) -> None:
     """`--everything` also puts unchanged secrets: a new version with the same values."""
-    desk.run("secret", "bulk", "-", stdin=b"A=1\n")
-    before = desk.version_number()
+    user.run("secret", "bulk", "-", stdin=b"A=1\n")
+    before = user.version_number()
 
-    desk.json("secret", "apply", desk.write("f", "A=1\n"), "--everything")
+    user.json("secret", "apply", user.write("f", "A=1\n"), "--everything")
 
-    assert (before + 1, {"A": "1"}) == (desk.version_number(), desk.values())
+    assert (before + 1, {"A": "1"}) == (user.version_number(), user.values())

@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.x509.oid import NameOID
-from tests.clients.cli.tools.desk import Desk
 from tests.clients.cli.tools.keys_in_store import opened_key
+from tests.clients.cli.tools.user_environment import UserEnvironment
 
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 PKCS8, TRADITIONAL = serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL
@@ -96,13 +96,13 @@ def b64(raw: bytes) -> str:
     ],
 )
 def test_import_recognises_key_formats(  # noqa: PLR0913, PLR0917 - the columns of the table
-    desk: Desk, content: bytes, algorithm: dict[str, str], key_format: str, usages: list[str], held: bytes
+    user: UserEnvironment, content: bytes, algorithm: dict[str, str], key_format: str, usages: list[str], held: bytes
 ) -> None:
     """PEM, DER, certificates and OpenSSH's form are recognised, and the key is stored as the runtime imports it."""
-    code, shown = desk.at_terminal("secret", "key", "import", "KEY", desk.write("key", content))
+    code, shown = user.at_terminal("secret", "key", "import", "KEY", user.write("key", content))
 
-    assert (0, True) == (code, f"Put KEY of {desk.script}: " in shown), shown
-    found, opened = opened_key(desk.server.safe, desk.script, "KEY")
+    assert (0, True) == (code, f"Put KEY of {user.script}: " in shown), shown
+    found, opened = opened_key(user.server.safe, user.script, "KEY")
     assert held == opened
     assert (algorithm, key_format, usages) == (found["algorithm"], found["format"], found["usages"])
 
@@ -134,13 +134,15 @@ def test_import_recognises_key_formats(  # noqa: PLR0913, PLR0917 - the columns 
         ),
     ],
 )
-def test_import_accepts_a_jwk(desk: Desk, jwk: dict[str, Any], algorithm: dict[str, str], usages: list[str]) -> None:
+def test_import_accepts_a_jwk(
+    user: UserEnvironment, jwk: dict[str, Any], algorithm: dict[str, str], usages: list[str]
+) -> None:
     """A JWK names its own algorithm and usages; a set with one JWK is accepted too."""
     for content in (jwk, {"keys": [jwk]}):
-        shown = desk.json("secret", "key", "import", "KEY", "-", stdin=json.dumps(content).encode())
+        shown = user.json("secret", "key", "import", "KEY", "-", stdin=json.dumps(content).encode())
 
         assert (algorithm, "jwk", usages) == (shown["algorithm"], shown["format"], shown["usages"])
-        assert jwk == json.loads(opened_key(desk.server.safe, desk.script, "KEY")[1])
+        assert jwk == json.loads(opened_key(user.server.safe, user.script, "KEY")[1])
 
 
 @pytest.mark.parametrize(
@@ -153,19 +155,21 @@ def test_import_accepts_a_jwk(desk: Desk, jwk: dict[str, Any], algorithm: dict[s
         (b"password", ("--algorithm", "PBKDF2", "--usage", "deriveBits"), b"password"),
     ],
 )
-def test_import_accepts_raw_bytes(desk: Desk, content: bytes, options: tuple[str, ...], held: bytes) -> None:
+def test_import_accepts_raw_bytes(
+    user: UserEnvironment, content: bytes, options: tuple[str, ...], held: bytes
+) -> None:
     """Raw bytes need `--algorithm` and may be binary, hex or base64."""
-    shown = desk.json("secret", "key", "import", "KEY", "-", *options, stdin=content)
+    shown = user.json("secret", "key", "import", "KEY", "-", *options, stdin=content)
 
     assert ("raw", options[1]) == (shown["format"], shown["algorithm"]["name"])
-    assert held == opened_key(desk.server.safe, desk.script, "KEY")[1]
+    assert held == opened_key(user.server.safe, user.script, "KEY")[1]
 
 
-def test_explicit_options_override_inference(desk: Desk) -> None:
+def test_explicit_options_override_inference(user: UserEnvironment) -> None:
     """Options override the inferred algorithm and usages."""
-    file = desk.write("key", RSA.private_bytes(PEM, PKCS8, OPEN))
+    file = user.write("key", RSA.private_bytes(PEM, PKCS8, OPEN))
 
-    shown = desk.json(
+    shown = user.json(
         "secret", "key", "import", "KEY", file, "--algorithm", "RSA-OAEP", "--hash", "SHA-512", "--usage", "unwrapKey"
     )
 
@@ -174,20 +178,20 @@ def test_explicit_options_override_inference(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("form", [PKCS8, TRADITIONAL])
-def test_an_encrypted_key_asks_for_its_password(desk: Desk, form: serialization.PrivateFormat) -> None:
+def test_an_encrypted_key_asks_for_its_password(user: UserEnvironment, form: serialization.PrivateFormat) -> None:
     """The password is typed unseen in a terminal or read from a file; a wrong one is refused."""
-    file = desk.write("key", EC.private_bytes(PEM, form, PASSWORD))
+    file = user.write("key", EC.private_bytes(PEM, form, PASSWORD))
     ask = ("secret", "key", "import", "KEY", file)
 
-    wrong, _ = desk.at_terminal(*ask, replies=[("Password of the key:", "not it")])
-    code, shown = desk.at_terminal(*ask, replies=[("Password of the key:", "a password")])
+    wrong, _ = user.at_terminal(*ask, replies=[("Password of the key:", "not it")])
+    code, shown = user.at_terminal(*ask, replies=[("Password of the key:", "a password")])
 
     assert (1, 0) == (wrong, code)
     assert "a password" not in shown
-    assert pkcs8(EC) == opened_key(desk.server.safe, desk.script, "KEY")[1]
-    assert "give --password-file" in desk.refusal(*ask, code=1)
-    desk.write("password", "a password\n")
-    assert "KEY" == desk.json(*ask, "--password-file", "password")["name"]
+    assert pkcs8(EC) == opened_key(user.server.safe, user.script, "KEY")[1]
+    assert "give --password-file" in user.refusal(*ask, code=1)
+    user.write("password", "a password\n")
+    assert "KEY" == user.json(*ask, "--password-file", "password")["name"]
 
 
 @pytest.mark.parametrize(
@@ -216,12 +220,14 @@ def test_an_encrypted_key_asks_for_its_password(desk: Desk, form: serialization.
         (b"x", ("--format", "raw"), "the algorithm cannot be inferred from raw bytes; give --algorithm"),
     ],
 )
-def test_import_refuses_unusable_keys(desk: Desk, content: bytes, options: tuple[str, ...], words: str) -> None:
+def test_import_refuses_unusable_keys(
+    user: UserEnvironment, content: bytes, options: tuple[str, ...], words: str
+) -> None:
     """Input that the runtime could not use is refused before anything is sent, and is not repeated."""
-    said = desk.refusal("secret", "key", "import", "KEY", "-", *options, code=1, stdin=content)
+    said = user.refusal("secret", "key", "import", "KEY", "-", *options, code=1, stdin=content)
 
     assert words in said
-    assert [] == desk.json("secret", "list")["secrets"]
+    assert [] == user.json("secret", "list")["secrets"]
 
 
 @pytest.mark.parametrize(
@@ -241,13 +247,13 @@ def test_import_refuses_unusable_keys(desk: Desk, content: bytes, options: tuple
     ],
 )
 def test_generate_puts_a_key_and_prints_its_public_half(
-    desk: Desk, options: tuple[str, ...], algorithm: dict[str, str], key_format: str, size: int | None
+    user: UserEnvironment, options: tuple[str, ...], algorithm: dict[str, str], key_format: str, size: int | None
 ) -> None:
     """`generate` puts a key of the given algorithm and prints the public half of a pair."""
-    code, shown = desk.at_terminal("secret", "key", "generate", "KEY", "--algorithm", *options)
+    code, shown = user.at_terminal("secret", "key", "generate", "KEY", "--algorithm", *options)
 
     assert 0 == code, shown
-    found, held = opened_key(desk.server.safe, desk.script, "KEY")
+    found, held = opened_key(user.server.safe, user.script, "KEY")
     assert (algorithm, key_format) == (found["algorithm"], found["format"])
     if size is not None:
         assert size == len(held)
@@ -256,14 +262,14 @@ def test_generate_puts_a_key_and_prints_its_public_half(
     assert public.decode() in shown
 
 
-def test_generate_writes_the_public_half_to_a_file(desk: Desk) -> None:
+def test_generate_writes_the_public_half_to_a_file(user: UserEnvironment) -> None:
     """`--public-out` names a file for the public half; two runs make two keys."""
     made = [
-        desk.json("secret", "key", "generate", "KEY", "--algorithm", "Ed25519", "--public-out", f"public{number}")
+        user.json("secret", "key", "generate", "KEY", "--algorithm", "Ed25519", "--public-out", f"public{number}")
         for number in range(2)
     ]
 
-    assert [key["public_key"] for key in made] == [(desk.cwd / f"public{n}").read_text() for n in range(2)]
+    assert [key["public_key"] for key in made] == [(user.cwd / f"public{n}").read_text() for n in range(2)]
     assert made[0]["public_key"] != made[1]["public_key"]
 
 
@@ -276,6 +282,6 @@ def test_generate_writes_the_public_half_to_a_file(desk: Desk) -> None:
         (("Ed25519", "--length", "256"), "Ed25519 has no --length"),
     ],
 )
-def test_generate_refuses_unsupported_lengths(desk: Desk, options: tuple[str, ...], words: str) -> None:
+def test_generate_refuses_unsupported_lengths(user: UserEnvironment, options: tuple[str, ...], words: str) -> None:
     """A length that the algorithm does not support is refused."""
-    assert words in desk.refusal("secret", "key", "generate", "KEY", "--algorithm", *options, code=1)
+    assert words in user.refusal("secret", "key", "generate", "KEY", "--algorithm", *options, code=1)

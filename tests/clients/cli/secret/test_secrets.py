@@ -1,18 +1,18 @@
 """`nightsafe secret put`, `get`, `list` and `delete`, in a terminal and through pipes."""
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import ACCOUNT, run
 
 
-def test_put_asks_without_echo(desk: Desk) -> None:
+def test_put_asks_without_echo(user: UserEnvironment) -> None:
     """In a terminal `put` asks for the value and does not echo it."""
-    code, shown = desk.at_terminal("secret", "put", "TOKEN", replies=[("Value of TOKEN:", "typed unseen")])
+    code, shown = user.at_terminal("secret", "put", "TOKEN", replies=[("Value of TOKEN:", "typed unseen")])
 
-    assert (0, True) == (code, shown.endswith(f"Put TOKEN of {desk.script}\n"))
+    assert (0, True) == (code, shown.endswith(f"Put TOKEN of {user.script}\n"))
     assert "typed" not in shown
-    assert {"TOKEN": "typed unseen"} == desk.values()
+    assert {"TOKEN": "typed unseen"} == user.values()
 
 
 @pytest.mark.parametrize(
@@ -27,34 +27,34 @@ def test_put_asks_without_echo(desk: Desk) -> None:
         (b"x" * 5120 + b"\n", (), "x" * 5120),
     ],
 )
-def test_put_from_standard_input(desk: Desk, given: bytes, options: tuple[str, ...], kept: str) -> None:
+def test_put_from_standard_input(user: UserEnvironment, given: bytes, options: tuple[str, ...], kept: str) -> None:
     """The value is the input without its final line breaks, or the exact input with `--exact`."""
-    done = desk.run("secret", "put", "TOKEN", *options, stdin=given)
+    done = user.run("secret", "put", "TOKEN", *options, stdin=given)
 
     assert (0, "") == (done.returncode, done.stdout), done.stderr
-    assert {"TOKEN": kept} == desk.values()
+    assert {"TOKEN": kept} == user.values()
 
 
-def test_put_from_a_file(desk: Desk) -> None:
+def test_put_from_a_file(user: UserEnvironment) -> None:
     """The value is the file's content; in a terminal `put` asks nothing."""
-    file = desk.write("value.pem", "-----BEGIN\nmiddle\n-----END\n")
+    file = user.write("value.pem", "-----BEGIN\nmiddle\n-----END\n")
 
-    code, _ = desk.at_terminal("secret", "put", "PEM", "--from-file", file)
+    code, _ = user.at_terminal("secret", "put", "PEM", "--from-file", file)
 
-    assert (0, {"PEM": "-----BEGIN\nmiddle\n-----END"}) == (code, desk.values())
+    assert (0, {"PEM": "-----BEGIN\nmiddle\n-----END"}) == (code, user.values())
 
 
 @pytest.mark.parametrize(
     "arguments", [("TOKEN", "canary-value"), ("TOKEN=canary-value",), ("TOKEN", "a", "canary-value")]
 )
-def test_put_takes_no_value_as_an_argument(desk: Desk, arguments: tuple[str, ...]) -> None:
+def test_put_takes_no_value_as_an_argument(user: UserEnvironment, arguments: tuple[str, ...]) -> None:
     """A value as an argument is refused before anything is read or sent, and is not repeated."""
-    words = desk.refusal("secret", "put", *arguments, code=2, stdin=b"value")
+    words = user.refusal("secret", "put", *arguments, code=2, stdin=b"value")
 
     assert "a value is never an argument" in words
     assert "--from-file" in words
     assert "canary" not in words
-    assert {} == desk.values()
+    assert {} == user.values()
 
 
 @pytest.mark.parametrize(
@@ -70,98 +70,100 @@ def test_put_takes_no_value_as_an_argument(desk: Desk, arguments: tuple[str, ...
         (b"x", ("--script", ".."), "this cannot be a name"),
     ],
 )
-def test_put_refuses_invalid_values(desk: Desk, given: bytes, options: tuple[str, ...], words: str) -> None:
+def test_put_refuses_invalid_values(
+    user: UserEnvironment, given: bytes, options: tuple[str, ...], words: str
+) -> None:
     """Input that cannot be a value is refused with the reason, and nothing is put."""
-    done = desk.run("secret", "put", "TOKEN", *options, stdin=given)
+    done = user.run("secret", "put", "TOKEN", *options, stdin=given)
 
     assert done.returncode in {1, 2}
     assert words in done.stderr
-    assert {} == desk.values()
+    assert {} == user.values()
 
 
-def test_get_and_list_show_names_and_types(desk: Desk) -> None:
+def test_get_and_list_show_names_and_types(user: UserEnvironment) -> None:
     """`get` and `list` show names and metadata as a table or as JSON."""
-    assert desk.json("secret", "list") == {"script": desk.script, "secrets": []}
-    assert (0, f"{desk.script} has no secrets\n") == desk.at_terminal("secret", "list")
-    desk.run("secret", "put", "B", stdin=b"value")
-    desk.run("secret", "put", "A", stdin=b"value")
+    assert user.json("secret", "list") == {"script": user.script, "secrets": []}
+    assert (0, f"{user.script} has no secrets\n") == user.at_terminal("secret", "list")
+    user.run("secret", "put", "B", stdin=b"value")
+    user.run("secret", "put", "A", stdin=b"value")
 
-    code, shown = desk.at_terminal("secret", "list")
+    code, shown = user.at_terminal("secret", "list")
     head, first, second = shown.splitlines()
 
     assert (0, ["name", "type", "modified_on", "modified_by", "key"]) == (code, head.split())
     assert (["A", "secret_text"], ["B", "secret_text"]) == (first.split()[:2], second.split()[:2])
-    for found in (desk.json("secret", "list")["secrets"][1], desk.json("secret", "get", "B")):
+    for found in (user.json("secret", "list")["secrets"][1], user.json("secret", "get", "B")):
         assert {"name": "B", "type": "secret_text"}.items() <= found.items()
-    assert shown.splitlines()[0] == desk.at_terminal("secret", "get", "A")[1].splitlines()[0]
-    assert "[10056]" in desk.refusal("secret", "get", "C", code=4)
+    assert shown.splitlines()[0] == user.at_terminal("secret", "get", "A")[1].splitlines()[0]
+    assert "[10056]" in user.refusal("secret", "get", "C", code=4)
 
 
-def test_list_shows_when_and_by_whom_each_secret_was_set(desk: Desk) -> None:
+def test_list_shows_when_and_by_whom_each_secret_was_set(user: UserEnvironment) -> None:
     """`list` shows the version that last set each secret and its author, as text and JSON."""
-    desk.run("secret", "put", "FIRST", stdin=b"value")
-    desk.run("secret", "key", "generate", "KEY", "--algorithm", "HMAC")
-    with desk.wire as wire:
-        third = wire.put(desk.script, "SECOND")
-        assert wire.upload(desk.script, keep_bindings=["secret_text", "secret_key"]).status == third.status == 200
-    versions = {version["number"]: version for version in desk.json("version", "list")["versions"]}
+    user.run("secret", "put", "FIRST", stdin=b"value")
+    user.run("secret", "key", "generate", "KEY", "--algorithm", "HMAC")
+    with user.wire as wire:
+        third = wire.put(user.script, "SECOND")
+        assert wire.upload(user.script, keep_bindings=["secret_text", "secret_key"]).status == third.status == 200
+    versions = {version["number"]: version for version in user.json("version", "list")["versions"]}
 
-    found = {secret["name"]: secret for secret in desk.json("secret", "list")["secrets"]}
-    lines = desk.run("secret", "list").stdout.splitlines()[1:]
+    found = {secret["name"]: secret for secret in user.json("secret", "list")["secrets"]}
+    lines = user.run("secret", "list").stdout.splitlines()[1:]
 
     for number, name in ((2, "FIRST"), (3, "KEY"), (4, "SECOND")):
         version, secret = versions[number], found[name]
-        assert (version["id"], desk.server.safe.email) == (secret["version_id"], secret["modified_by"])
+        assert (version["id"], user.server.safe.email) == (secret["version_id"], secret["modified_by"])
         assert (version["metadata"]["created_on"], "api") == (secret["modified_on"], secret["source"])
         told = (secret["modified_on"][:19], secret["modified_by"][:9])
         assert [True, True] == [part in next(line for line in lines if line.startswith(name)) for part in told]
     assert "HMAC" in lines[1]
 
 
-def test_a_token_that_may_list_secrets_sees_who_set_them(desk: Desk) -> None:
+def test_a_token_that_may_list_secrets_sees_who_set_them(user: UserEnvironment) -> None:
     """Another token is refused. The list that the official clients read is unchanged."""
-    desk.run("secret", "put", "A", stdin=b"value")
-    at = ("--data", str(desk.server.safe.path))
-    made = run("token", "create", *at, "--permission", "Workers Tail Read", "--expires-in", "600", cwd=desk.cwd)
-    other = run("token", "create", *at, "--permission", "Memberships Read", "--expires-in", "600", cwd=desk.cwd)
-    path = f"/client/v4/accounts/{ACCOUNT}/nightsafe/scripts/{desk.script}/secrets"
+    user.run("secret", "put", "A", stdin=b"value")
+    at = ("--data", str(user.server.safe.path))
+    made = run("token", "create", *at, "--permission", "Workers Tail Read", "--expires-in", "600", cwd=user.cwd)
+    other = run("token", "create", *at, "--permission", "Memberships Read", "--expires-in", "600", cwd=user.cwd)
+    path = f"/client/v4/accounts/{ACCOUNT}/nightsafe/scripts/{user.script}/secrets"
 
     statuses = []
     for done in (made, other):
-        with Wire(desk.server.port, [("Authorization", f"Bearer {done.stdout.strip()}")]) as wire:
+        with Wire(user.server.port, [("Authorization", f"Bearer {done.stdout.strip()}")]) as wire:
             statuses.append(wire.ask("GET", path).status)
-    with desk.wire as wire:
-        wanted = wire.ask("GET", f"{SCRIPTS}/{desk.script}/secrets").result
+    with user.wire as wire:
+        wanted = wire.ask("GET", f"{SCRIPTS}/{user.script}/secrets").result
 
     assert [200, 403] == statuses
     assert [{"name": "A", "type": "secret_text"}] == wanted
 
 
-def test_delete_asks_in_a_terminal(desk: Desk) -> None:
+def test_delete_asks_in_a_terminal(user: UserEnvironment) -> None:
     """In a terminal `delete` asks and obeys the answer; `--yes` skips the question."""
     for name in ("A", "B", "C", "D"):
-        desk.run("secret", "put", name, stdin=b"value")
+        user.run("secret", "put", name, stdin=b"value")
 
-    refused, _ = desk.at_terminal("secret", "delete", "A", replies=[("Delete A of", "n")])
-    agreed, _ = desk.at_terminal("secret", "delete", "A", replies=[("Delete A of", "y")])
-    silent, _ = desk.at_terminal("secret", "delete", "B", "--yes")
+    refused, _ = user.at_terminal("secret", "delete", "A", replies=[("Delete A of", "n")])
+    agreed, _ = user.at_terminal("secret", "delete", "A", replies=[("Delete A of", "y")])
+    silent, _ = user.at_terminal("secret", "delete", "B", "--yes")
 
     assert (1, 0, 0) == (refused, agreed, silent)
-    assert {"script": desk.script, "deleted": ["C", "D"]} == desk.json("secret", "delete", "C", "D", "--yes")
-    assert {} == desk.values()
+    assert {"script": user.script, "deleted": ["C", "D"]} == user.json("secret", "delete", "C", "D", "--yes")
+    assert {} == user.values()
 
 
-def test_delete_is_all_or_nothing(desk: Desk) -> None:
+def test_delete_is_all_or_nothing(user: UserEnvironment) -> None:
     """If one of several secrets is missing, none is deleted; a single missing one gets the API's error."""
-    desk.run("secret", "put", "A", stdin=b"value")
+    user.run("secret", "put", "A", stdin=b"value")
 
-    assert "no secret B, C; nothing was deleted" in desk.refusal("secret", "delete", "B", "A", "C", "--yes", code=4)
-    assert "[10056]" in desk.refusal("secret", "delete", "B", "--yes", code=4)
-    assert {"A": "value"} == desk.values()
+    assert "no secret B, C; nothing was deleted" in user.refusal("secret", "delete", "B", "A", "C", "--yes", code=4)
+    assert "[10056]" in user.refusal("secret", "delete", "B", "--yes", code=4)
+    assert {"A": "value"} == user.values()
 
 
-def test_values_are_sealed_before_they_are_sent(desk: Desk) -> None:
+def test_values_are_sealed_before_they_are_sent(user: UserEnvironment) -> None:
     """With `--seal require` the value is sent sealed and arrives unchanged."""
-    done = desk.run("secret", "put", "TOKEN", "--seal", "require", stdin=b"value")
+    done = user.run("secret", "put", "TOKEN", "--seal", "require", stdin=b"value")
 
-    assert (0, {"TOKEN": "value"}) == (done.returncode, desk.values()), done.stderr
+    assert (0, {"TOKEN": "value"}) == (done.returncode, user.values()), done.stderr

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.clients.cli.tools.bao import Bao, running_bao
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import UserEnvironment
 
 
 @pytest.fixture(scope="module")
@@ -30,44 +30,44 @@ TEAM = {"team_a_KEY": "1", "team_deep_er_KEY": "2", "team_deep_er_OTHER": "3"}
 
 
 @pytest.mark.parametrize("mount", ["secret", "old/kv"])
-def test_import_of_one_vault_secret(desk: Desk, bao: Bao, mount: str) -> None:
+def test_import_of_one_vault_secret(user: UserEnvironment, bao: Bao, mount: str) -> None:
     """Each member of a secret, of either KV version, becomes a secret: strings unchanged, other types as JSON."""
-    desk.environ |= bao.environ
+    user.environ |= bao.environ
 
-    code, _ = desk.at_terminal("secret", "import", f"bao:{mount}/my-app")
+    code, _ = user.at_terminal("secret", "import", f"bao:{mount}/my-app")
 
-    assert (0, MY_APP) == (code, desk.values())
+    assert (0, MY_APP) == (code, user.values())
 
 
 @pytest.mark.parametrize("mount", ["secret", "old/kv"])
-def test_import_of_all_vault_secrets_below_a_path(desk: Desk, bao: Bao, mount: str) -> None:
+def test_import_of_all_vault_secrets_below_a_path(user: UserEnvironment, bao: Bao, mount: str) -> None:
     """A path that ends with a slash imports everything below it, named by path, with a progress bar."""
-    desk.environ |= {"VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.environ["BAO_TOKEN"]}
+    user.environ |= {"VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.environ["BAO_TOKEN"]}
 
-    code, shown = desk.at_terminal("secret", "import", f"vault:{mount}/team/")
+    code, shown = user.at_terminal("secret", "import", f"vault:{mount}/team/")
 
-    assert (0, TEAM) == (code, desk.values())
+    assert (0, TEAM) == (code, user.values())
     assert "Reading" in shown
 
 
-def test_import_of_a_whole_vault_mount(desk: Desk, bao: Bao) -> None:
+def test_import_of_a_whole_vault_mount(user: UserEnvironment, bao: Bao) -> None:
     """A mount alone imports everything in it; `--only` selects names."""
-    desk.environ |= bao.environ
+    user.environ |= bao.environ
 
-    found = desk.json("secret", "import", "bao:old/kv/", "--only", "my-app_*", "--dry-run")
+    found = user.json("secret", "import", "bao:old/kv/", "--only", "my-app_*", "--dry-run")
 
     assert ["my-app_API_KEY", "my-app_NESTED", "my-app_PEM", "my-app_PORT"] == found["put"]
-    assert {} == desk.values()
+    assert {} == user.values()
 
 
-def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
+def test_a_narrow_token_is_enough(user: UserEnvironment, bao: Bao) -> None:
     """A token that may read only this secret is enough; `.vault-token` may contain it instead of a variable."""
-    (desk.home / ".vault-token").write_text(bao.token("secret/data/my-app") + "\n")
-    desk.environ |= {"VAULT_ADDR": bao.address}
+    (user.home / ".vault-token").write_text(bao.token("secret/data/my-app") + "\n")
+    user.environ |= {"VAULT_ADDR": bao.address}
 
-    desk.json("secret", "import", "vault:secret/my-app")
+    user.json("secret", "import", "vault:secret/my-app")
 
-    assert MY_APP == desk.values()
+    assert MY_APP == user.values()
 
 
 @pytest.mark.parametrize(
@@ -87,32 +87,32 @@ def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
     ],
 )
 def test_import_refusals_name_the_cause_but_not_the_token(  # noqa: PLR0913, PLR0917 - the columns of the table
-    desk: Desk, bao: Bao, source: str, environ: dict[str, str], code: int, words: str
+    user: UserEnvironment, bao: Bao, source: str, environ: dict[str, str], code: int, words: str
 ) -> None:
     """The message names the cause and what to do, and never the token."""
-    desk.environ |= bao.environ | environ
+    user.environ |= bao.environ | environ
 
-    said = desk.refusal("secret", "import", source, code=code)
+    said = user.refusal("secret", "import", source, code=code)
 
     assert words in said
     assert bao.environ["BAO_TOKEN"] not in said
-    assert {} == desk.values()
+    assert {} == user.values()
 
 
-def test_two_vault_secrets_of_one_name_are_refused(desk: Desk, bao: Bao) -> None:
+def test_two_vault_secrets_of_one_name_are_refused(user: UserEnvironment, bao: Bao) -> None:
     """Two secrets that would get the same name are refused, and none is put."""
     bao.ask("POST", "secret/data/twice/a_b", {"data": {"C": "1"}})
     bao.ask("POST", "secret/data/twice/a/b", {"data": {"C": "1"}})
-    desk.environ |= bao.environ
+    user.environ |= bao.environ
 
-    assert "'twice_a_b_C'" in desk.refusal("secret", "import", "bao:secret/twice/", code=1)
-    assert {} == desk.values()
+    assert "'twice_a_b_C'" in user.refusal("secret", "import", "bao:secret/twice/", code=1)
+    assert {} == user.values()
 
 
-def test_plain_http_to_another_machine_is_refused(desk: Desk) -> None:
+def test_plain_http_to_another_machine_is_refused(user: UserEnvironment) -> None:
     """The address of another machine without TLS is refused before the token is sent; `--plain-http` allows it."""
     ask = ("secret", "import", "vault:secret/my-app")
     environ = {"VAULT_ADDR": "http://vault.invalid:8200", "VAULT_TOKEN": "canary"}
 
-    assert "would cross the network unencrypted; use https" in desk.refusal(*ask, code=1, stdin=b"", **environ)
-    assert "vault.invalid:8200 cannot be reached" in desk.refusal(*ask, "--plain-http", code=6, stdin=b"", **environ)
+    assert "would cross the network unencrypted; use https" in user.refusal(*ask, code=1, stdin=b"", **environ)
+    assert "vault.invalid:8200 cannot be reached" in user.refusal(*ask, "--plain-http", code=6, stdin=b"", **environ)

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.clients.tokens import in_store
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT, Safe, Server, run
@@ -13,16 +13,16 @@ from tests.server import ACCOUNT, Safe, Server, run
 from nightsafe.store.sqlite import SqliteStore
 
 
-def without_variables(desk: Desk, *names: str) -> Desk:
-    """Remove some variables from a desk's environment; return the desk."""
+def without_variables(user: UserEnvironment, *names: str) -> UserEnvironment:
+    """Remove some variables from a user's environment; return the user."""
     for name in names:
-        desk.environ.pop(name)
-    return desk
+        user.environ.pop(name)
+    return user
 
 
-def test_flags_and_variables_name_the_server(desk: Desk) -> None:
+def test_flags_and_variables_name_the_server(user: UserEnvironment) -> None:
     """A flag or either variable names the server, with or without the API's path; the flag wins."""
-    base_url = desk.environ.pop("CLOUDFLARE_BASE_URL")
+    base_url = user.environ.pop("CLOUDFLARE_BASE_URL")
     root = base_url.removesuffix("/client/v4")
     nowhere = "http://127.0.0.1:9/client/v4"
 
@@ -34,8 +34,8 @@ def test_flags_and_variables_name_the_server(desk: Desk) -> None:
         ((), {"CLOUDFLARE_API_BASE_URL": base_url}),
     ]
     for options, environ in ways:
-        done = desk.run("script", "list", *options, stdin=b"", **environ)
-        assert (0, True) == (done.returncode, desk.script in done.stdout), done.stderr
+        done = user.run("script", "list", *options, stdin=b"", **environ)
+        assert (0, True) == (done.returncode, user.script in done.stdout), done.stderr
 
 
 def test_the_data_directorys_server_is_the_default(own_server: Server, tmp_path: Path) -> None:
@@ -61,25 +61,25 @@ def test_the_data_directorys_server_is_the_default(own_server: Server, tmp_path:
     assert "there is no safe in" in run("script", "list", "--data", str(tmp_path / "none"), cwd=folder).stderr
 
 
-def test_token_file_needs_mode_0600(desk: Desk) -> None:
+def test_token_file_needs_mode_0600(user: UserEnvironment) -> None:
     """`--token-file` replaces the variable; the file must have mode 0600 and contain one token."""
-    token = desk.environ.pop("CLOUDFLARE_API_TOKEN")
-    file = desk.cwd / desk.write("token", f"{token}\n")
+    token = user.environ.pop("CLOUDFLARE_API_TOKEN")
+    file = user.cwd / user.write("token", f"{token}\n")
     ask = ("script", "list", "--token-file", str(file))
 
-    assert "can be read by others; run: chmod 600" in desk.refusal(*ask, code=1)
+    assert "can be read by others; run: chmod 600" in user.refusal(*ask, code=1)
     file.chmod(0o600)
-    assert desk.script in desk.run(*ask).stdout
+    assert user.script in user.run(*ask).stdout
     file.write_text("two words\n")
-    words = desk.refusal(*ask, code=1)
+    words = user.refusal(*ask, code=1)
     assert "does not hold an API token" in words
     assert "two words" not in words
-    assert "No such file" in desk.refusal("script", "list", "--token-file", "absent", code=1)
+    assert "No such file" in user.refusal("script", "list", "--token-file", "absent", code=1)
 
 
-def test_with_a_token_file_no_other_credential_is_sent(desk: Desk) -> None:
+def test_with_a_token_file_no_other_credential_is_sent(user: UserEnvironment) -> None:
     """With `--token-file`, the key and e-mail in the environment, perhaps for another server, are not sent."""
-    file = desk.cwd / desk.write("token", desk.environ.pop("CLOUDFLARE_API_TOKEN"))
+    file = user.cwd / user.write("token", user.environ.pop("CLOUDFLARE_API_TOKEN"))
     file.chmod(0o600)
     ask = ("script", "list", "--token-file", str(file))
 
@@ -87,27 +87,27 @@ def test_with_a_token_file_no_other_credential_is_sent(desk: Desk) -> None:
     pair = mail | {"CLOUDFLARE_API_KEY": "f" * 37}
 
     for environ in (mail, pair):
-        assert 0 == desk.run(*ask, stdin=b"", **environ).returncode
-    assert "the server does not know CLOUDFLARE_API_KEY, CLOUDFLARE_EMAIL or" in desk.refusal(
+        assert 0 == user.run(*ask, stdin=b"", **environ).returncode
+    assert "the server does not know CLOUDFLARE_API_KEY, CLOUDFLARE_EMAIL or" in user.refusal(
         "script", "list", code=3, stdin=b"", **pair
     )
     malformed = mail | {"CLOUDFLARE_API_KEY": "deadbeef"}
-    assert "is malformed" in desk.refusal("script", "list", code=3, stdin=b"", **malformed)
+    assert "is malformed" in user.refusal("script", "list", code=3, stdin=b"", **malformed)
 
 
-def test_requests_to_this_machine_ignore_proxies(desk: Desk) -> None:
+def test_requests_to_this_machine_ignore_proxies(user: UserEnvironment) -> None:
     """Requests to this machine ignore proxies, since they are not encrypted."""
-    done = desk.run("script", "list", HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9")
+    done = user.run("script", "list", HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9")
 
     assert 0 == done.returncode, done.stderr
 
 
-def test_connection_errors_name_their_cause(desk: Desk) -> None:
+def test_connection_errors_name_their_cause(user: UserEnvironment) -> None:
     """An invalid proxy and a server without TLS have messages of their own."""
-    url = desk.server.base_url.replace("http:", "https:")
+    url = user.server.base_url.replace("http:", "https:")
 
-    assert "TLS fails (" in desk.refusal("script", "list", "--url", url, code=6)
-    assert "the proxy in the environment is not a proxy URL" in desk.refusal(
+    assert "TLS fails (" in user.refusal("script", "list", "--url", url, code=6)
+    assert "the proxy in the environment is not a proxy URL" in user.refusal(
         "script", "list", "--url", "https://host.invalid", code=6, HTTPS_PROXY="garbage:x"
     )
 
@@ -122,43 +122,43 @@ def test_connection_errors_name_their_cause(desk: Desk) -> None:
         ("http://example.com/client/v4", "would cross the network unencrypted; use https, or give --plain-http"),
     ],
 )
-def test_invalid_or_insecure_urls_are_refused(desk: Desk, url: str, words: str) -> None:
+def test_invalid_or_insecure_urls_are_refused(user: UserEnvironment, url: str, words: str) -> None:
     """An invalid URL, or plain HTTP to another machine, is refused before anything is sent."""
-    said = desk.refusal("script", "list", "--url", url, code=1)
+    said = user.refusal("script", "list", "--url", url, code=1)
 
     assert words in said
     assert "pass" not in said.replace("password", "")
 
 
-def test_an_unreachable_server_is_named(desk: Desk) -> None:
+def test_an_unreachable_server_is_named(user: UserEnvironment) -> None:
     """A server that does not answer is named, with advice."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-    words = desk.refusal("script", "list", "--url", f"http://127.0.0.1:{port}", code=6)
+    words = user.refusal("script", "list", "--url", f"http://127.0.0.1:{port}", code=6)
 
     assert f"http://127.0.0.1:{port} cannot be reached; is the server running" in words
 
 
-def test_exit_codes_tell_kinds_of_refusals_apart(desk: Desk) -> None:
+def test_exit_codes_tell_kinds_of_refusals_apart(user: UserEnvironment) -> None:
     """Each kind of refusal has its exit code; standard error has the API's code and advice."""
-    assert "[10007]" in desk.refusal("secret", "list", "--script", "absent", code=4)
-    assert "`nightsafe script list` shows the scripts" in desk.refusal("secret", "list", "--script", "absent", code=4)
-    assert "[10000]" in desk.refusal("secret", "list", "--account", "f" * 32, code=3)
-    assert "`nightsafe whoami`" in desk.refusal("secret", "list", "--account", "f" * 32, code=3)
-    assert "give 32 lower-case hex digits" in desk.refusal("secret", "list", "--account", "x", code=2)
-    wrong = desk.refusal("script", "list", code=3, CLOUDFLARE_API_TOKEN="nst_" + "x" * 43)
+    assert "[10007]" in user.refusal("secret", "list", "--script", "absent", code=4)
+    assert "`nightsafe script list` shows the scripts" in user.refusal("secret", "list", "--script", "absent", code=4)
+    assert "[10000]" in user.refusal("secret", "list", "--account", "f" * 32, code=3)
+    assert "`nightsafe whoami`" in user.refusal("secret", "list", "--account", "f" * 32, code=3)
+    assert "give 32 lower-case hex digits" in user.refusal("secret", "list", "--account", "x", code=2)
+    wrong = user.refusal("script", "list", code=3, CLOUDFLARE_API_TOKEN="nst_" + "x" * 43)
     assert "the token is unknown to the server, expired or revoked" in wrong
-    assert 2 == desk.run("secret", "list", "--no-such-option").returncode
-    assert "no credentials found" in without_variables(desk, "CLOUDFLARE_API_TOKEN").refusal("script", "list", code=3)
+    assert 2 == user.run("secret", "list", "--no-such-option").returncode
+    assert "no credentials found" in without_variables(user, "CLOUDFLARE_API_TOKEN").refusal("script", "list", code=3)
 
 
 def test_with_several_accounts_one_must_be_named(own_server: Server, tmp_path: Path) -> None:
     """The only account is the default; with several accounts the message lists them and one must be named."""
     with Wire.to(own_server) as wire:
         wire.upload("worker")
-    desk = Desk(own_server, "worker", tmp_path)
-    assert 0 == desk.run("secret", "list").returncode
+    user = UserEnvironment(own_server, "worker", tmp_path)
+    assert 0 == user.run("secret", "list").returncode
 
     folder = own_server.safe.path.parent
     made = run(
@@ -168,12 +168,12 @@ def test_with_several_accounts_one_must_be_named(own_server: Server, tmp_path: P
     )
     other = json.loads(made.stdout)["account_id"]
     environ = {"CLOUDFLARE_EMAIL": own_server.safe.email, "CLOUDFLARE_API_KEY": own_server.safe.api_key}
-    without_variables(desk, "CLOUDFLARE_API_TOKEN").environ |= environ
+    without_variables(user, "CLOUDFLARE_API_TOKEN").environ |= environ
 
-    words = desk.refusal("secret", "list", code=1)
+    words = user.refusal("secret", "list", code=1)
     assert f"{other} (Second)" in words
-    assert "[10007]" in desk.refusal("secret", "list", "--account", other, code=4)
-    assert 0 == desk.run("secret", "list", CLOUDFLARE_ACCOUNT_ID=ACCOUNT).returncode
+    assert "[10007]" in user.refusal("secret", "list", "--account", other, code=4)
+    assert 0 == user.run("secret", "list", CLOUDFLARE_ACCOUNT_ID=ACCOUNT).returncode
 
 
 @pytest.mark.parametrize(
@@ -184,50 +184,50 @@ def test_with_several_accounts_one_must_be_named(own_server: Server, tmp_path: P
         ("wrangler.jsonc", '// a comment\n{{"main": "a//b.js", /* no */ "name": "{}",}}'),
     ],
 )
-def test_the_script_comes_from_a_wrangler_configuration(desk: Desk, file: str, content: str) -> None:
+def test_the_script_comes_from_a_wrangler_configuration(user: UserEnvironment, file: str, content: str) -> None:
     """The script's name comes from a wrangler configuration in the directory; `--script` overrides it."""
-    without_variables(desk, "NIGHTSAFE_SCRIPT")
-    assert "no script is named; give --script" in desk.refusal("secret", "list", code=1)
+    without_variables(user, "NIGHTSAFE_SCRIPT")
+    assert "no script is named; give --script" in user.refusal("secret", "list", code=1)
 
-    desk.write(file, content.format(desk.script))
+    user.write(file, content.format(user.script))
 
-    assert {"script": desk.script, "secrets": []} == desk.json("secret", "list")
-    assert "[10007]" in desk.refusal("secret", "list", "--script", "another", code=4)
+    assert {"script": user.script, "secrets": []} == user.json("secret", "list")
+    assert "[10007]" in user.refusal("secret", "list", "--script", "another", code=4)
 
 
-def test_a_settings_file_may_name_server_and_script_only(desk: Desk) -> None:
+def test_a_settings_file_may_name_server_and_script_only(user: UserEnvironment) -> None:
     """A named settings file may set server, account and script, but no option such as `--force`."""
-    url = desk.environ.pop("CLOUDFLARE_BASE_URL")
-    script = desk.environ.pop("NIGHTSAFE_SCRIPT")
-    desk.write("nightsafe.toml", f'url = "{url}"\nscript = "{script}"\naccount_id = "{ACCOUNT}"\nname = "ignored"\n')
-    desk.environ["NIGHTSAFE_CONFIG"] = "nightsafe.toml"
-    desk.run("secret", "put", "A", stdin=b"value")
+    url = user.environ.pop("CLOUDFLARE_BASE_URL")
+    script = user.environ.pop("NIGHTSAFE_SCRIPT")
+    user.write("nightsafe.toml", f'url = "{url}"\nscript = "{script}"\naccount_id = "{ACCOUNT}"\nname = "ignored"\n')
+    user.environ["NIGHTSAFE_CONFIG"] = "nightsafe.toml"
+    user.run("secret", "put", "A", stdin=b"value")
 
-    assert ["A"] == [secret["name"] for secret in desk.json("secret", "list")["secrets"]]
-    desk.write("nightsafe.toml", "force = true\n")
-    assert "unknown settings: force" in desk.refusal("secret", "list", code=1)
+    assert ["A"] == [secret["name"] for secret in user.json("secret", "list")["secrets"]]
+    user.write("nightsafe.toml", "force = true\n")
+    assert "unknown settings: force" in user.refusal("secret", "list", code=1)
 
 
-def test_only_terminals_get_colours(desk: Desk) -> None:
+def test_only_terminals_get_colours(user: UserEnvironment) -> None:
     """A terminal gets colours, unless `NO_COLOR` is set; a pipe gets none."""
-    file = desk.write("f", "A=1\n")
-    with desk.terminal("secret", "diff", file) as coloured:
+    file = user.write("f", "A=1\n")
+    with user.terminal("secret", "diff", file) as coloured:
         assert 7 == coloured.end()
-    desk.environ["NO_COLOR"] = "1"
-    with desk.terminal("secret", "diff", file) as bare:
+    user.environ["NO_COLOR"] = "1"
+    with user.terminal("secret", "diff", file) as bare:
         assert 7 == bare.end()
 
     assert "\x1b[32mnew" in coloured.shown
     assert "\x1b" not in bare.shown
-    assert "\x1b" not in desk.run("secret", "diff", file).stdout
+    assert "\x1b" not in user.run("secret", "diff", file).stdout
 
 
-def test_control_characters_in_names_are_replaced(desk: Desk) -> None:
+def test_control_characters_in_names_are_replaced(user: UserEnvironment) -> None:
     """Control characters are shown as `?`."""
-    with desk.wire as wire:
-        assert wire.put(desk.script, "evil\x1b[2J\nname", "x").status == 200
+    with user.wire as wire:
+        assert wire.put(user.script, "evil\x1b[2J\nname", "x").status == 200
 
-    code, shown = desk.at_terminal("secret", "list")
+    code, shown = user.at_terminal("secret", "list")
 
     assert (0, True) == (code, "evil?[2J?name" in shown)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.clients.cli.tools.desk import Desk
 from tests.clients.cli.tools.sources import CLI, commands_that_name, every_command, parsed
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.clients.wire.talk import SCRIPTS
 from tests.server import Safe
 
@@ -68,35 +68,35 @@ def test_every_command_that_asks_has_an_example() -> None:
     assert [] == elsewhere
 
 
-class Desktop:
+class InProcessUser:
     """Runs commands in this process, with a script and a data directory that they could destroy.
 
     Args:
-        desk: its script and home are used.
+        user: its script and home are used.
         safe: a data directory without a server.
         monkeypatch: restores the working directory and the environment.
     """
 
-    def __init__(self, desk: Desk, safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.desk = desk
+    def __init__(self, user: UserEnvironment, safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.user = user
         self.safe = safe
         self.patch = monkeypatch
-        monkeypatch.chdir(desk.cwd)
+        monkeypatch.chdir(user.cwd)
         for name, content in {
             "value": "0123456789abcdef",
             "nulls.json": '{"TEXT": null, "NEVER": null}',
             "HMAC.env": "HMAC=text\n",
             "one.env": "OTHER=1\n",
         }.items():
-            desk.write(name, content)
-        with desk.wire as wire:
+            user.write(name, content)
+        with user.wire as wire:
             for fields in (TEXT, HMAC):
-                assert wire.send("PUT", f"{SCRIPTS}/{desk.script}/secrets", fields).status == 200
+                assert wire.send("PUT", f"{SCRIPTS}/{user.script}/secrets", fields).status == 200
         self.known = {"KEY": _retired_key(safe), "TOKEN": _token(safe.database)}
 
     def run(self, words: str, *arguments: str, answer: str = "") -> Result:
         """Run one command."""
-        environ: dict[str, str | None] = {**self.desk.environ, "NIGHTSAFE_DATA": str(self.safe.path)}
+        environ: dict[str, str | None] = {**self.user.environ, "NIGHTSAFE_DATA": str(self.safe.path)}
         line = [*words.split(), *(self.known.get(argument, argument) for argument in arguments)]
         return CliRunner().invoke(cli, line, input=answer, env=environ)
 
@@ -106,8 +106,8 @@ class Desktop:
 
     def state(self) -> Any:
         """Return everything that could be lost."""
-        with self.desk.wire as wire:
-            deployed = wire.ask("GET", f"{SCRIPTS}/{self.desk.script}/deployments").result
+        with self.user.wire as wire:
+            deployed = wire.ask("GET", f"{SCRIPTS}/{self.user.script}/deployments").result
         with closing(sqlite3.connect(self.safe.database)) as db:
             tokens = db.execute("SELECT id, digest FROM tokens").fetchall()
         return deployed, tokens, self.safe.private_ring.read_bytes()
@@ -142,33 +142,33 @@ def _token(database: Path) -> str:
 
 
 @pytest.fixture
-def desktop(desk: Desk, safe: Safe, monkeypatch: pytest.MonkeyPatch) -> Desktop:
-    """Return a desktop with a script, a retired key and a token."""
-    return Desktop(desk, safe, monkeypatch)
+def in_process_user(user: UserEnvironment, safe: Safe, monkeypatch: pytest.MonkeyPatch) -> InProcessUser:
+    """Return a user in this process with a script, a retired key and a token."""
+    return InProcessUser(user, safe, monkeypatch)
 
 
 @pytest.mark.parametrize(("words", "arguments", "question"), CASES, ids=IDS)
 def test_a_destructive_command_needs_a_yes(
-    desktop: Desktop, words: str, arguments: tuple[str, ...], question: str
+    in_process_user: InProcessUser, words: str, arguments: tuple[str, ...], question: str
 ) -> None:
     """Without a terminal a command needs `--yes` and exits with 2; the answer "n" changes nothing."""
-    pattern = question.replace("SCRIPT", re.escape(desktop.desk.script))
-    before = desktop.state()
+    pattern = question.replace("SCRIPT", re.escape(in_process_user.user.script))
+    before = in_process_user.state()
 
-    alone = desktop.run(words, *arguments)
+    alone = in_process_user.run(words, *arguments)
     assert (2, "") == (alone.exit_code, alone.stdout.partition("name")[0]), alone.output
     refused = rf"nightsafe: {pattern} There is no terminal to ask at, so nothing was done: give --yes .*\n"
     assert re.fullmatch(refused, alone.stderr.splitlines(keepends=True)[-1]), alone.stderr
 
-    desktop.at_terminal()
-    no = desktop.run(words, *arguments, answer="n\n")
+    in_process_user.at_terminal()
+    no = in_process_user.run(words, *arguments, answer="n\n")
     assert 1 == no.exit_code
     assert re.search(rf"{pattern} \[y/N\]", no.stderr), no.stderr
-    assert before == desktop.state()
+    assert before == in_process_user.state()
 
-    yes = desktop.run(words, *arguments, "--yes", *(("--force",) if words == "rollback" else ()))
+    yes = in_process_user.run(words, *arguments, "--yes", *(("--force",) if words == "rollback" else ()))
     assert (0, None) == (yes.exit_code, yes.exception and str(yes.exception)), yes.output
-    assert before != desktop.state()
+    assert before != in_process_user.state()
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,9 @@ def test_a_destructive_command_needs_a_yes(
         ("secret key import", ("HMAC", "value", *KEY)),
     ],
 )
-def test_a_harmless_change_asks_nothing(desktop: Desktop, words: str, arguments: tuple[str, ...]) -> None:
+def test_a_harmless_change_asks_nothing(
+    in_process_user: InProcessUser, words: str, arguments: tuple[str, ...]
+) -> None:
     """A command that adds a secret, or replaces one by another of its kind, does not ask."""
-    done = desktop.run(words, *arguments)
+    done = in_process_user.run(words, *arguments)
     assert (0, False) == (done.exit_code, "?" in done.stderr), done.output

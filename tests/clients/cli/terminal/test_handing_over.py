@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
-from tests.clients.cli.tools.desk import Desk
 from tests.clients.cli.tools.sources import CLI, commands_that_name, parsed
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.clients.wire.talk import SCRIPTS
 from tests.server import NIGHTSAFE, Safe, clean_environ
 
@@ -112,16 +112,18 @@ def credential_rows(database: Path) -> list[Any]:
         return [db.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES]  # noqa: S608 - our own names
 
 
-def versions(desk: Desk) -> int:
+def versions(user: UserEnvironment) -> int:
     """Return the number of versions of the script."""
-    with desk.wire as wire:
-        return len(wire.ask("GET", f"{SCRIPTS}/{desk.script}/versions").result["items"])
+    with user.wire as wire:
+        return len(wire.ask("GET", f"{SCRIPTS}/{user.script}/versions").result["items"])
 
 
 @pytest.fixture
-def refusal_of(safe: Safe, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+def refusal_of(
+    safe: Safe, user: UserEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], str]:
     """Return a function that runs a command that must be refused and returns its message."""
-    for name, setting in (desk.environ | {"NIGHTSAFE_DATA": str(safe.path)}).items():
+    for name, setting in (user.environ | {"NIGHTSAFE_DATA": str(safe.path)}).items():
         monkeypatch.setenv(name, setting)
     [(token_id,)] = _query(safe.database, "SELECT id FROM tokens LIMIT 1")
     known = {"NEW": str(tmp_path / "new"), "TOKEN": token_id}
@@ -149,19 +151,19 @@ def test_a_credential_that_cannot_be_printed_is_not_made(  # noqa: PLR0913, PLR0
     stdout: str,
     refusal_of: Callable[[str], str],
     safe: Safe,
-    desk: Desk,
+    user: UserEnvironment,
     tmp_path: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The command says so and changes nothing: no row, no version, no folder."""
-    before = credential_rows(safe.database), versions(desk), sorted(tmp_path.iterdir())
+    before = credential_rows(safe.database), versions(user), sorted(tmp_path.iterdir())
     monkeypatch.setattr(sys, "stdout", request.getfixturevalue(stdout))
 
     told = refusal_of(words)
 
     assert re.search(r"cannot be printed \(.+\) and could not be shown again: nothing was changed", told)
-    assert before == (credential_rows(safe.database), versions(desk), sorted(tmp_path.iterdir()))
+    assert before == (credential_rows(safe.database), versions(user), sorted(tmp_path.iterdir()))
 
 
 @pytest.mark.parametrize("redirection", ["> /dev/full", ">&-", ""])
@@ -231,9 +233,9 @@ def test_the_token_file_is_restored_if_the_next_is_not_stored(safe: Safe, monkey
 
 @pytest.mark.usefixtures("refusal_of")
 @pytest.mark.parametrize("kept", [None, "an older key"])
-def test_public_out_replaces_a_file_only_with_the_key(desk: Desk, kept: str | None) -> None:
+def test_public_out_replaces_a_file_only_with_the_key(user: UserEnvironment, kept: str | None) -> None:
     """A refused key leaves the file of its public half as it was; an existing file is replaced only with `--yes`."""
-    file = desk.cwd / "public.pem"
+    file = user.cwd / "public.pem"
     if kept is not None:
         file.write_text(kept)
     arguments = ["secret", "key", "generate", "KEY", "--algorithm", "Ed25519", "--no-fingerprint"]
@@ -244,8 +246,8 @@ def test_public_out_replaces_a_file_only_with_the_key(desk: Desk, kept: str | No
         arguments.append("--yes")
     with pytest.raises(APIError):
         cli([*arguments, "--script", "nothing"], standalone_mode=False)
-    assert ({} if kept is None else {file: kept}) == {path: path.read_text() for path in desk.cwd.iterdir()}
+    assert ({} if kept is None else {file: kept}) == {path: path.read_text() for path in user.cwd.iterdir()}
 
     cli(arguments, standalone_mode=False)
     assert "BEGIN PUBLIC KEY" in file.read_text()
-    assert [file] == [*desk.cwd.iterdir()]
+    assert [file] == [*user.cwd.iterdir()]

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from cloudflare import BadRequestError, Cloudflare
-from tests.clients.opened import opened
 from tests.clients.python_sdk.tools.keys import fresh_keys, shown
 from tests.clients.python_sdk.tools.workers import (
     add_version,
@@ -17,6 +16,7 @@ from tests.clients.python_sdk.tools.workers import (
     secret,
     upload,
 )
+from tests.clients.stored_values import opened
 from tests.server import ACCOUNT, Server
 
 

@@ -2,9 +2,27 @@
 
 import inspect
 import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.server import Server
+
 MOST = 10_000
+
+
+@asynccontextmanager
+async def one_client(
+    kind: str, synchronous: Callable[..., Any], asynchronous: Callable[..., Any], server: Server
+) -> AsyncIterator[Any]:
+    """Yield a client of the server with its owner's token: the first class for the kind `sync`, or else the other."""
+    settings = {"api_token": server.safe.api_token, "base_url": server.base_url}
+    if kind == "sync":
+        with synchronous(**settings) as client:
+            yield client
+        return
+    async with asynchronous(**settings) as client:
+        yield client
 
 
 async def settled(given: Any) -> Any:

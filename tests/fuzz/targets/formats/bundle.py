@@ -1,4 +1,4 @@
-"""Bundles as the delivery side gets them: as they come, and as the payload of a correctly signed one."""
+"""Bundles as the delivery process gets them: as they come, and as the payload of a correctly signed one."""
 
 import msgspec
 

@@ -17,7 +17,7 @@ _STATUSES = range(100, 1000)
 
 
 def check(data: bytes) -> None:
-    """Check that each reader gives a result or the client's one error, whatever the server sends."""
+    """Check that each reader gives a result or the client's one error for any answer of a server."""
     status = int(data[:3]) if data[:3].isdigit() else 200
     if status not in _STATUSES:
         return

@@ -34,7 +34,7 @@ class _Nobody(Authenticator):
 
 
 def check(data: bytes) -> None:
-    """Check that the refusal is one of those for bad credentials, whatever is sent."""
+    """Check that the refusal is one of those for bad credentials, for any headers."""
     lines = [line.partition(b": ") for line in data.split(b"\n")]
     headers = [(name.lower(), value) for name, _, value in lines]
     key = credential_key(headers)

@@ -1,4 +1,4 @@
-"""Bundles, modules and the change feed, as the delivery side reads them."""
+"""Bundles, modules and the change feed, as the delivery process reads them."""
 
 import asyncio
 import hashlib
@@ -38,7 +38,7 @@ def token(api: Api) -> tuple[bytes, bytes]:
 
 
 def get(api: Api, rest: str) -> Answer:
-    """Send a GET request as the delivery side does."""
+    """Send a GET request as the delivery process does."""
     return api.send("GET", f"{AT}/{rest}", b"", [token(api)], anonymous=True)
 
 
@@ -182,7 +182,7 @@ def test_a_write_is_answered_after_its_delivery(api: Api) -> None:
     credentials = token(api)
 
     async def ask(rest: str) -> Answer:
-        """Send a request of the delivery side; the client stays connected."""
+        """Send a request of the delivery process; the client stays connected."""
         return await exchanged(api, "GET", f"{AT}/{rest}", [credentials])
 
     async def put() -> Answer:

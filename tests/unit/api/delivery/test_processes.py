@@ -72,7 +72,7 @@ def test_a_processs_held_scripts_are_shown(api: Api, token: tuple[bytes, bytes])
 
 
 def test_processes_show_whether_they_may_re_encrypt(api: Api, token: tuple[bytes, bytes]) -> None:
-    """Each process is shown with whether its token may re-encrypt; a token for delivery alone may not."""
+    """Each process is shown with whether its token may reseal; a token for delivery alone may not."""
     user = api.run(api.store.user_by_email(api.credentials.email))
     assert user is not None
     policies = [allow_policy(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY, RESEALING)]

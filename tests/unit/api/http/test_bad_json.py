@@ -204,7 +204,7 @@ OVERSIZED = {
 def test_a_body_past_the_limit_is_refused(
     tmp_path: Path, method: str, target: str, parts: list[bytes], claim: bytes | None
 ) -> None:
-    """The bytes of a body are counted as they arrive, whatever its Content-Length says."""
+    """The bytes of a body are counted as they arrive, without regard to its Content-Length."""
     with Api(tmp_path, SMALL) as api:
         claims = [] if claim is None else [(b"content-length", claim)]
         assert (413, [10026]) == api.send(method, target, parts, [JSON, *claims]).refusal

@@ -123,7 +123,7 @@ def test_a_good_credential_does_not_reset_the_failures(api: Api) -> None:
 
 
 def test_a_service_key_has_one_quota(api: Api) -> None:
-    """A service key has one quota, whatever ignored header is sent beside it."""
+    """A service key has one quota; ignored headers beside it do not change that."""
     made = api.run(create_user(api.store, "service@example.com", with_service_key=True))
     app = with_rate_limits(api.app, Limits(rate_limit=3, auth_failures=0))
     service = (b"x-auth-user-service-key", made.service_key.encode())

@@ -59,7 +59,7 @@ def replace_in_another_process(api: Api, token: Token) -> None:
     """Replace the token's row from another process."""
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     subprocess.run(
-        [sys.executable, "-m", "tests.unit.api.tools.child", str(api.path)],
+        [sys.executable, "-m", "tests.engines.tools.store_process", "token", str(api.path)],
         input=msgspec.json.encode(token),
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},

@@ -169,7 +169,7 @@ def test_an_invalid_token_request_is_refused_with_a_pointer(api: Api, base: str,
 
 
 def test_an_accounts_token_is_limited_to_its_account(api: Api) -> None:
-    """An account's token cannot name a user, another account or all accounts, whoever asks."""
+    """An account's token cannot name a user, another account or all accounts, for any caller."""
     for resource in (OTHER_ACCOUNT, "*", USER_RESOURCE + "0" * 32):
         answer = ask(api, "POST", ACCOUNT_TOKENS, wanted(policy(READ), policy(READ, resource=resource)))
         assert ((400, [10021]), ["/policies/1/resources"]) == (answer.refusal, answer.pointers)

@@ -1,4 +1,4 @@
-"""Rotations of keys: every value is re-encrypted to the new key in its place, and clients see no change."""
+"""Rotations of keys: every value is resealed to the new key in its place, and clients see no change."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -34,7 +34,7 @@ def rotation(own_api: Api, tmp_path: Path) -> Rotation:
 
 
 def test_every_value_is_re_encrypted_to_the_new_key(rotation: Rotation) -> None:
-    """Each value opens as before, none is left under the old key, and a second pass finds none to re-encrypt."""
+    """Each value opens as before, none is left under the old key, and a second pass finds none to reseal."""
     assert ALL == rotation.contents()
     old = rotation.rotate()
 
@@ -47,7 +47,7 @@ def test_every_value_is_re_encrypted_to_the_new_key(rotation: Rotation) -> None:
 
 
 def test_the_old_key_is_not_needed_after_re_encryption(rotation: Rotation) -> None:
-    """After the re-encryption, a ring without the old key opens every value."""
+    """After the resealing, a ring without the old key opens every value."""
     old = rotation.rotate()
     rotation.reseal()
 
@@ -138,7 +138,7 @@ def test_the_log_lists_the_re_encrypted_values(rotation: Rotation) -> None:
 
 
 def test_a_concurrent_change_of_a_value_is_kept(rotation: Rotation) -> None:
-    """A value that changed after it was read is skipped, and the next pass re-encrypts it."""
+    """A value that changed after it was read is skipped, and the next pass reseals it."""
     rotation.rotate()
     page = rotation.api.run(rotation.old_values(""))
     batch = NewValues(tuple(renewed(rotation, value) for value in page.values))
@@ -198,7 +198,7 @@ TAMPERING = {
 
 @pytest.mark.parametrize("tampering", TAMPERING)
 def test_a_tampered_value_is_not_re_encrypted(rotation: Rotation, tampering: str) -> None:
-    """A value that does not verify is neither opened nor signed and stays unchanged; all others are re-encrypted."""
+    """A value that does not verify is neither opened nor signed and stays unchanged; all others are resealed."""
     rotation.rotate()
     rotation.meddle(*TAMPERING[tampering])
 
@@ -313,7 +313,7 @@ def test_a_retired_key_is_refused_from_an_old_ring(rotation: Rotation) -> None:
 
 
 def test_values_are_re_encrypted_only_to_own_keys(rotation: Rotation) -> None:
-    """Values are re-encrypted only to a key that the private ring has and that is not retired."""
+    """Values are resealed only to a key that the private ring has and that is not retired."""
     rotation.rotate()
     ours = rotation.ring
     others = PrivateRing([PrivateKey.generate(Suite.X25519), *(key.in_state(State.ACTIVE) for key in ours.keys)])
@@ -330,7 +330,7 @@ def test_values_are_re_encrypted_only_to_own_keys(rotation: Rotation) -> None:
 
 
 def test_the_re_encryption_permission_is_separate(rotation: Rotation) -> None:
-    """Only the re-encryption permission allows re-encryption, and it allows no other request."""
+    """Only the resealing permission allows resealing, and it allows no other request."""
     granting = {group.id for group in PERMISSION_GROUPS.values() if Action.RESEAL in group.actions}
     assert {GROUP} == granting
     assert {Action.RESEAL} == PERMISSION_GROUPS[GROUP].actions
@@ -345,7 +345,7 @@ def test_the_re_encryption_permission_is_separate(rotation: Rotation) -> None:
 
 
 def renewed(rotation: Rotation, value: OldValue) -> NewValue:
-    """Return the re-encrypted value that the delivery side would send back."""
+    """Return the resealed value that the delivery process would send back."""
     return reseal_value(ACCOUNT, value, rotation.primary, rotation.opener, rotation.ring)
 
 

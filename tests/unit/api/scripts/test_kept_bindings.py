@@ -138,7 +138,7 @@ def test_an_upload_keeps_the_bindings_that_the_table_says(api: Api, keep: str, e
 
 
 def test_settings_without_bindings_keep_all_bindings(api: Api) -> None:
-    """Settings without `bindings` keep all bindings, whatever `keep_bindings` says; a malformed list is refused."""
+    """Settings without `bindings` keep all bindings, with any `keep_bindings`; a malformed list is refused."""
     for keep in ([], ["plain_text"], ["secret_text"], None):
         name = new_script(api)
         assert send_settings(api, name, {"keep_bindings": keep}).status == 200

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.engines.tools.stored import modules_of
-from tests.turns import turns_during
+from tests.event_loop_turns import turns_during
 from tests.unit.api.delivery.test_bundles import token
 from tests.unit.api.tools.driver import ACCOUNT, Api, Exchange, File, scope_of, script_at
 

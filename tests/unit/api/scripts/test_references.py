@@ -19,7 +19,7 @@ TAILS = f"/client/v4/accounts/{ACCOUNT}/workers/tails/by-consumer"
 
 @pytest.fixture(scope="module")
 def linked(api: Api) -> Api:
-    """Return an API with a script `target` and other scripts, some of which refer to it."""
+    """Return an API with a script `target` and other scripts; some refer to it."""
     to_itself = [{"type": "durable_object_namespace", "name": "OWN", "class_name": "Room", "script_name": "target"}]
     elsewhere = {"type": "service", "name": "OTHER", "service": "worker"}
     for script, bindings in {

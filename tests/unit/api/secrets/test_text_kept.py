@@ -1,4 +1,4 @@
-"""Text is kept byte for byte: the delivery side receives exactly the text that was sent."""
+"""Text is kept byte for byte: the delivery process receives exactly the text that was sent."""
 
 import json
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def opened(binding: BundleBinding) -> str:
 
 
 def bindings_of(api: Api) -> dict[str, BundleBinding]:
-    """Return the bindings that the delivery side receives, by name."""
+    """Return the bindings that the delivery process receives, by name."""
     [version] = bundle_of(api, "worker").versions
     return {binding.name: binding for binding in version.bindings}
 

@@ -1,4 +1,4 @@
-"""The stored items of collections, and their values opened as the delivery side opens them."""
+"""The stored items of collections, and their values opened as the delivery process opens them."""
 
 import json
 from typing import Any

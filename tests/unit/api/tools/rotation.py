@@ -1,4 +1,4 @@
-"""An API with a ring in a file, and a re-encryption that exchanges only messages with it."""
+"""An API with a ring in a file, and a resealing process that exchanges only messages with it."""
 
 import json
 from base64 import b64encode
@@ -53,7 +53,7 @@ COUNT = sum(ALL.values())
 
 
 class Rotation:
-    """Key files, an API that seals with them, and a re-encryption that goes through that API.
+    """Key files, an API that seals with them, and a resealing process that goes through that API.
 
     Args:
         api: the API; its application is replaced.
@@ -104,7 +104,7 @@ class Rotation:
         ring.public().save(self.public, replace=True)
 
     def ask(self, method: str, target: str, body: object = None, headers: Headers = ()) -> Answer:
-        """Send a request with the token that may re-encrypt."""
+        """Send a request with the token that may reseal."""
         sent = b"" if body is None else json.dumps(body).encode()
         return self.api.send(method, target, sent, [*(headers or [self.bearer]), JSON], anonymous=True)
 

@@ -1,4 +1,4 @@
-"""A model of versions, deployments and rollbacks: one `Line` for each script, and the expected answers."""
+"""A model of versions, deployments and rollbacks: one `ScriptHistory` for each script, and the expected answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ class Served(Struct, frozen=True):
     trigger: str
 
 
-class Line:
+class ScriptHistory:
     """A script's versions and deployments, oldest first."""
 
     def __init__(self, date: str) -> None:

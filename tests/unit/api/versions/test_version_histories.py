@@ -19,7 +19,7 @@ from tests.state_machine import check_machine
 from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import JSON, Answer, Api, File, form, form_type, script_at, secret_at
 from tests.unit.api.tools.model import Expected
-from tests.unit.api.tools.version_model import Line, Made, Served, Traffic, bindings_of
+from tests.unit.api.tools.version_model import Made, ScriptHistory, Served, Traffic, bindings_of
 
 from nightsafe.services.limits import Limits
 
@@ -41,7 +41,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(mkdtemp())
         self.api = Api(self.folder)
-        self.line: Line | None = None
+        self.history: ScriptHistory | None = None
         self.ids: list[str] = []
 
     def teardown(self) -> None:
@@ -50,31 +50,31 @@ class Machine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     @property
-    def existing(self) -> Line:
+    def existing(self) -> ScriptHistory:
         """The model of the script, where a rule needs the script to exist."""
-        assert self.line is not None
-        return self.line
+        assert self.history is not None
+        return self.history
 
     @initialize()
     def begin(self) -> None:
         """Make the script."""
         self.create("2024-01-01")
 
-    @precondition(lambda self: self.line is None)
+    @precondition(lambda self: self.history is None)
     @rule(date=DATES)
     def create(self, date: str) -> None:
         """PUT a script that does not exist; nothing of a deleted script of the same name comes back."""
         assert self._upload([], None, date).status == 200
-        self.line, self.ids = Line(date), []
+        self.history, self.ids = ScriptHistory(date), []
         self._record_version()
 
-    @precondition(lambda self: self.line is not None)
+    @precondition(lambda self: self.history is not None)
     @rule(put=NAMES)
     def put(self, put: str) -> None:
         """PUT one secret."""
         self._check(self.existing.write([put], [], deployed=True), self.api.put(SCRIPT, values.text(put)))
 
-    @precondition(lambda self: self.line is not None)
+    @precondition(lambda self: self.history is not None)
     @rule(name=NAMES)
     def delete(self, name: str) -> None:
         """DELETE one secret."""
@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
         absent = None if exists or not self.existing.is_live else Expected(404, [10056])
         self._check(absent or self.existing.write([], [name], deployed=True), answer)
 
-    @precondition(lambda self: self.line is not None)
+    @precondition(lambda self: self.history is not None)
     @rule(put=SOME_NAMES, gone=SOME_NAMES, deployed=st.booleans())
     def patch(self, put: list[str], gone: list[str], deployed: bool) -> None:  # noqa: FBT001 - drawn
         """PATCH several secrets, in a version that is deployed or in one that is not."""
@@ -99,7 +99,7 @@ class Machine(RuleBasedStateMachine):
         answer = self._json("PATCH", f"{BETA}/versions/latest", body, MERGE_PATCH)
         self._check(self.existing.write(put, gone, deployed=False), answer)
 
-    @precondition(lambda self: self.line is not None)
+    @precondition(lambda self: self.history is not None)
     @rule(put=SOME_NAMES, inherits=st.none() | SOME_NAMES, date=DATES, deployed=st.booleans())
     def upload(self, put: list[str], inherits: list[str] | None, date: str, deployed: bool) -> None:  # noqa: FBT001 - drawn
         """Upload code, deployed or not; secrets stay unless an undeployed version lists the ones to keep."""
@@ -108,7 +108,7 @@ class Machine(RuleBasedStateMachine):
         self.existing.upload(put, keep, date, deployed=deployed)
         self._record_version()
 
-    @precondition(lambda self: self.line is not None)
+    @precondition(lambda self: self.history is not None)
     @rule(date=DATES)
     def configure(self, date: str) -> None:
         """PATCH a setting of the version."""
@@ -120,7 +120,7 @@ class Machine(RuleBasedStateMachine):
         answer = self.api.send("PATCH", f"{script_at(SCRIPT)}/settings", body, [form_type()])
         self._check(self.existing.configure(date), answer)
 
-    @precondition(lambda self: self.line is not None)
+    @precondition(lambda self: self.history is not None)
     @rule(shares=SHARES, first=INDEX, second=INDEX, force=st.booleans())
     def deploy(self, shares: tuple[float, ...], first: int, second: int, force: bool) -> None:  # noqa: FBT001 - drawn
         """Deploy newer versions, or older ones, which restores their secrets."""
@@ -137,13 +137,13 @@ class Machine(RuleBasedStateMachine):
         else:
             assert self._served(self.existing.deployments[-1]) == _traffic(answer.result)
 
-    @precondition(lambda self: self.line is not None)
+    @precondition(lambda self: self.history is not None)
     @rule(seldom=st.integers(0, 7))
     def remove(self, seldom: int) -> None:
         """DELETE the script."""
         if seldom == 5:
             assert self.api.send("DELETE", script_at(SCRIPT)).status == 200
-            self.line = None
+            self.history = None
 
     @rule()
     def restart(self) -> None:
@@ -153,21 +153,21 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def reads_agree(self) -> None:
         """Lists, single versions and secrets agree with the model."""
-        if self.line is None:
+        if self.history is None:
             assert (404, [10007]) == self.api.send("GET", f"{script_at(SCRIPT)}/versions").refusal
             return
         items = self._list("versions", "items")
         assert self.ids == [item["id"] for item in reversed(items)]
-        for item, made in zip(reversed(items), self.line.versions, strict=True):
+        for item, made in zip(reversed(items), self.history.versions, strict=True):
             _check_version(item, made)
         deployments = self._list("deployments", "deployments")
-        expected = [(self._served(served), served.trigger) for served in reversed(self.line.deployments)]
+        expected = [(self._served(served), served.trigger) for served in reversed(self.history.deployments)]
         assert expected == [(_traffic(shown), shown["annotations"]["workers/triggered_by"]) for shown in deployments]
         assert len({deployment["id"] for deployment in deployments}) == len(deployments)
         secrets = self.api.send("GET", f"{script_at(SCRIPT)}/secrets").result
-        assert bindings_of(self.line.newest) == secrets
+        assert bindings_of(self.history.newest) == secrets
 
-    @precondition(lambda self: self.line is not None)
+    @precondition(lambda self: self.history is not None)
     @rule(at=INDEX)
     def read_one(self, at: int) -> None:
         """GET one version; it has the bindings that it was made with."""

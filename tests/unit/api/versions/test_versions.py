@@ -119,7 +119,7 @@ def test_versions_are_listed_in_pages(own_api: Api) -> None:
 
 
 def test_deployable_versions_are_on_one_page(own_api: Api) -> None:
-    """The newest hundred versions are on the first page, whatever its size; the second page is empty."""
+    """The newest hundred versions are on the first page of any size; the second page is empty."""
     own_api.upload("worker")
     for at in range(100):
         own_api.put("worker", values.text("S", str(at)))

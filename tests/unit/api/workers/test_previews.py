@@ -78,7 +78,7 @@ def test_the_number_of_previews_is_limited(worker: Api, monkeypatch: pytest.Monk
 
 
 def test_preview_secrets_are_deleted_with_the_script(worker: Api) -> None:
-    """Deleting a script deletes its previews' secrets, and a new script of that name has none."""
+    """Deleting a script deletes its previews' secrets, and a new script of that name starts without any."""
     patch(worker, "a", {"A": TEXT})
     assert 200 == worker.send("DELETE", WORKER).status
     worker.upload("worker")

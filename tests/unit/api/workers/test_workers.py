@@ -204,7 +204,7 @@ def test_the_preview_base_is_merged(worker: Api) -> None:
 
 
 def test_the_preview_base_is_deleted_with_the_script(worker: Api) -> None:
-    """Deleting a script deletes its base of previews, and a new script of that name has none."""
+    """Deleting a script deletes its base of previews, and a new script of that name starts without one."""
     assert patch_preview_env(worker, {"A": text("a")}).status == 200
     assert worker.send("DELETE", f"{SCRIPTS}/worker").status == 200
     assert (404, [10007]) == patch_preview_env(worker, {"A": text("a")}).refusal

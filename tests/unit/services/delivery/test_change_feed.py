@@ -31,7 +31,7 @@ class Clock:
         return self.now
 
 
-class Scene:
+class LoggedScript:
     """A log with one script, and its change feed."""
 
     def __init__(self, store: SqliteStore) -> None:
@@ -78,10 +78,10 @@ def about_nothing() -> Change:
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def logged(tmp_path: Path) -> AsyncIterator[LoggedScript]:
     """Yield a store with one script."""
     store = SqliteStore.open(tmp_path / "safe" / "store.db", create=True)
-    made = Scene(store)
+    made = LoggedScript(store)
     await made.write()
     yield made
     await store.close()
@@ -93,153 +93,155 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_the_feed_lists_all_scripts_then_changed_ones(scene: Scene) -> None:
+async def test_the_feed_lists_all_scripts_then_changed_ones(logged: LoggedScript) -> None:
     """The first answer lists every script; each next one, from its cursor, lists every changed script once."""
-    first = await scene.ask(None)
-    await scene.write()
-    await scene.write()
-    await scene.store.commit(touching(ScriptRef(ACCOUNT, "other")))
-    second = await scene.ask(first.cursor)
+    first = await logged.ask(None)
+    await logged.write()
+    await logged.write()
+    await logged.store.commit(touching(ScriptRef(ACCOUNT, "other")))
+    second = await logged.ask(first.cursor)
 
     assert (("worker",), True, False) == (first.scripts, first.whole, first.rolled_back)
     assert (("worker", "other"), False, False) == (second.scripts, second.whole, second.rolled_back)
-    assert (second.cursor, ()) == ((third := await scene.ask(second.cursor, 0)).cursor, third.scripts)
+    assert (second.cursor, ()) == ((third := await logged.ask(second.cursor, 0)).cursor, third.scripts)
 
 
-async def test_a_request_waits_for_a_change(scene: Scene) -> None:
+async def test_a_request_waits_for_a_change(logged: LoggedScript) -> None:
     """A request waits for a change of a script in the account and is answered by it."""
-    cursor = (await scene.ask(None)).cursor
-    request = scene.start(cursor)
+    cursor = (await logged.ask(None)).cursor
+    request = logged.start(cursor)
     await settle()
-    await scene.store.commit(touching(ScriptRef(OTHER_ACCOUNT, "worker")))
-    await scene.store.commit(about_nothing())
+    await logged.store.commit(touching(ScriptRef(OTHER_ACCOUNT, "worker")))
+    await logged.store.commit(about_nothing())
     await settle()
     assert not request.done()
-    await scene.write()
+    await logged.write()
 
     assert ("worker",) == (await request).scripts
 
 
-async def test_a_cursor_of_another_log_is_rolled_back(scene: Scene) -> None:
+async def test_a_cursor_of_another_log_is_rolled_back(logged: LoggedScript) -> None:
     """A cursor of another log gets all scripts and `rolled_back`: one past the end, with another hash or account."""
-    head = (await scene.ask(None)).cursor
-    other = await scene.store.audit_head(OTHER_ACCOUNT)
+    head = (await logged.ask(None)).cursor
+    other = await logged.store.audit_head(OTHER_ACCOUNT)
     for cursor in (
         Cursor(head.number + 1, head.leaf),
         Cursor(head.number, "0" * 16),
         Cursor(0, ""),
         Cursor.of(other.number, other.leaf),
     ):
-        changes = await scene.ask(cursor)
+        changes = await logged.ask(cursor)
         found = (changes.scripts, changes.whole, changes.rolled_back, changes.cursor)
         assert (("worker",), True, True, head) == found
 
 
-async def test_a_write_without_followers_does_not_wait(scene: Scene) -> None:
+async def test_a_write_without_followers_does_not_wait(logged: LoggedScript) -> None:
     """Without followers, a write neither waits nor reads the store."""
-    await scene.store.close()
-    await scene.change_feed.acted_on(ACCOUNT)
+    await logged.store.close()
+    await logged.change_feed.acted_on(ACCOUNT)
 
 
-async def test_a_write_waits_until_the_follower_asks_again(scene: Scene) -> None:
+async def test_a_write_waits_until_the_follower_asks_again(logged: LoggedScript) -> None:
     """A follower's next request tells that it has acted, and ends the wait."""
-    request = scene.start((await scene.ask(None)).cursor)
+    request = logged.start((await logged.ask(None)).cursor)
     await settle()
-    await scene.write()
-    held = scene.start_write_wait()
+    await logged.write()
+    held = logged.start_write_wait()
     changes = await request
     await settle()
     assert not held.done()
-    again = scene.start(changes.cursor)
+    again = logged.start(changes.cursor)
     await held
     again.cancel()
 
 
-async def test_a_change_of_no_script_does_not_wait(scene: Scene) -> None:
+async def test_a_change_of_no_script_does_not_wait(logged: LoggedScript) -> None:
     """A change that concerns no script does not wait for a follower that is up to date."""
-    request = scene.start((await scene.ask(None)).cursor)
+    request = logged.start((await logged.ask(None)).cursor)
     await settle()
-    await scene.store.commit(about_nothing())
-    await scene.start_write_wait()
+    await logged.store.commit(about_nothing())
+    await logged.start_write_wait()
     assert not request.done()
     request.cancel()
 
 
-async def test_a_write_waits_for_each_follower(scene: Scene) -> None:
+async def test_a_write_waits_for_each_follower(logged: LoggedScript) -> None:
     """A write waits for each follower, also for two processes with one token."""
-    cursor = (await scene.ask(None)).cursor
-    await scene.ask(None, who=("token", "b"))
-    await scene.write()
-    held = scene.start_write_wait()
-    first = scene.start((await scene.ask(cursor)).cursor)
+    cursor = (await logged.ask(None)).cursor
+    await logged.ask(None, who=("token", "b"))
+    await logged.write()
+    held = logged.start_write_wait()
+    first = logged.start((await logged.ask(cursor)).cursor)
     await settle()
     assert not held.done()
-    second = scene.start((await scene.ask(cursor, who=("token", "b"))).cursor, who=("token", "b"))
+    second = logged.start((await logged.ask(cursor, who=("token", "b"))).cursor, who=("token", "b"))
     await held
     for task in (first, second):
         task.cancel()
 
 
-async def test_a_write_waits_only_once_for_a_late_follower(scene: Scene) -> None:
+async def test_a_write_waits_only_once_for_a_late_follower(logged: LoggedScript) -> None:
     """A write waits half a second for a late follower; later writes do not wait until the follower asks again."""
-    cursor = (await scene.ask(None)).cursor
-    await scene.write()
-    await scene.change_feed.acted_on(ACCOUNT)
-    after = scene.start_write_wait()
+    cursor = (await logged.ask(None)).cursor
+    await logged.write()
+    await logged.change_feed.acted_on(ACCOUNT)
+    after = logged.start_write_wait()
     await settle()
     assert after.done()
-    await scene.ask(cursor)
-    again = scene.start_write_wait()
+    await logged.ask(cursor)
+    again = logged.start_write_wait()
     await settle()
     assert not again.done()
     await again
 
 
-async def test_a_write_does_not_wait_for_a_gone_follower(scene: Scene) -> None:
+async def test_a_write_does_not_wait_for_a_gone_follower(logged: LoggedScript) -> None:
     """A write does not wait for a follower that hung up or has not asked for half a minute."""
-    await scene.ask(None)
-    await scene.write()
-    held = scene.start_write_wait()
+    await logged.ask(None)
+    await logged.write()
+    held = logged.start_write_wait()
     await settle()
-    scene.change_feed.leave(ACCOUNT, ME)
+    logged.change_feed.leave(ACCOUNT, ME)
     await held
-    await scene.ask(None)
-    scene.clock.now += 31
-    await scene.change_feed.acted_on(ACCOUNT)
+    await logged.ask(None)
+    logged.clock.now += 31
+    await logged.change_feed.acted_on(ACCOUNT)
 
-    assert {} == scene.change_feed._subscribers
+    assert {} == logged.change_feed._subscribers
 
 
-async def test_the_end_answers_waiting_requests(scene: Scene) -> None:
+async def test_the_end_answers_waiting_requests(logged: LoggedScript) -> None:
     """At the end, waiting requests are answered, and later ones do not wait."""
-    cursor = (await scene.ask(None)).cursor
-    request = scene.start(cursor)
+    cursor = (await logged.ask(None)).cursor
+    request = logged.start(cursor)
     await settle()
-    scene.change_feed.end()
+    logged.change_feed.end()
 
     assert () == (await request).scripts
-    assert () == (await scene.ask(cursor)).scripts
+    assert () == (await logged.ask(cursor)).scripts
 
 
-async def test_the_number_of_followers_is_limited(scene: Scene) -> None:
+async def test_the_number_of_followers_is_limited(logged: LoggedScript) -> None:
     """The number of followers is limited, so that new process names cannot fill the memory."""
     for number in range(150):
-        await scene.ask(None, who=("token", str(number)))
+        await logged.ask(None, who=("token", str(number)))
 
-    assert 100 == len(scene.change_feed._subscribers[ACCOUNT])
+    assert 100 == len(logged.change_feed._subscribers[ACCOUNT])
 
 
-async def test_a_store_failure_ends_the_wait_of_a_write(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_failure_ends_the_wait_of_a_write(
+    logged: LoggedScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If the store fails after a write, the write is answered without waiting, because it is durable."""
-    await scene.ask(None)
-    await scene.write()
+    await logged.ask(None)
+    await logged.write()
 
     async def fail(_: str) -> None:
         """Fail as a disk does."""
         raise NightsafeError(Code.STORE)
 
-    monkeypatch.setattr(scene.store, "audit_head", fail)
-    held = scene.start_write_wait()
+    monkeypatch.setattr(logged.store, "audit_head", fail)
+    held = logged.start_write_wait()
     await settle()
 
     assert held.done()

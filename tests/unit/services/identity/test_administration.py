@@ -33,7 +33,7 @@ def allowed(principal: Principal, resource: Resource) -> set[Action]:
 
 
 async def test_an_owner_may_do_everything_but_delivery(store: SqliteStore) -> None:
-    """An owner's token and key allow everything in the account and for the user but delivery and re-encryption."""
+    """An owner's token and key allow everything in the account and for the user except delivery and resealing."""
     made = await create_account(store, ACCOUNT, "Home", "owner@example.com")
     authenticator = Authenticator(store)
     principals = [

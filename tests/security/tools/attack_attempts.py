@@ -1,8 +1,8 @@
 """Attempts of an attacker who has taken over a process: a program that confines itself first, then makes them all.
 
-Run `python -m tests.security.tools.attempts WHO DATA HOME PORT`. WHO is the confinement to apply (`run`, `serve` or
-`workerd`), DATA a data directory, HOME a user's home directory, and PORT a port on loopback at which an unrelated
-process listens. It prints the outcome of each attempt as JSON.
+Run `python -m tests.security.tools.attack_attempts WHO DATA HOME PORT`. WHO is the confinement to apply (`run`,
+`serve` or `workerd`), DATA a data directory, HOME a user's home directory, and PORT a port on loopback at which an
+unrelated process listens. It prints the outcome of each attempt as JSON.
 """
 
 import ctypes

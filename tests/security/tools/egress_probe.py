@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from structlog.testing import capture_logs
-from tests.delivery.scene import Scene
+from tests.delivery.runtime import Runtime
 
 from nightsafe.delivery.workerd.limits import Limits
 
@@ -145,10 +145,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         writer.close()
 
 
-async def reached(scene: Scene, *hosts: str) -> dict[str, list[str]]:
-    """Return the hosts that the script reaches, each with the ways by which it does."""
-    host = {"host": f"asks.localhost:{scene.port}"}
-    told: dict[str, list[str]] = (await scene.client.post("/", headers=host, content=json.dumps(hosts))).json()
+async def reached(runtime: Runtime, *hosts: str) -> dict[str, list[str]]:
+    """Return the hosts that the script reaches, each with the ways that worked."""
+    host = {"host": f"asks.localhost:{runtime.port}"}
+    told: dict[str, list[str]] = (await runtime.client.post("/", headers=host, content=json.dumps(hosts))).json()
     return told
 
 
@@ -159,17 +159,17 @@ async def main() -> None:
     reach = (ip_network(NAMED), ip_network("11.0.0.0/8"))  # the wider range opens no address of this machine
     limits = Limits(cells=0, most_cells=0)
     with TemporaryDirectory(prefix="ns-") as name, another_machine(), capture_logs():
-        async with service, Scene(Path(name), reach=reach, limits=limits) as scene:
-            await scene.upload("asks", SCRIPT)
-            own = await reached(scene, *REFUSED)
-            others = await reached(scene, NAMED, AWAY)
-            before = scene.delivery.supervisor.current.pid
+        async with service, Runtime(Path(name), reach=reach, limits=limits) as runtime:
+            await runtime.upload("asks", SCRIPT)
+            own = await reached(runtime, *REFUSED)
+            others = await reached(runtime, NAMED, AWAY)
+            before = runtime.delivery.supervisor.current.pid
             run("ip", "addr", "add", f"{LATER}/32", "dev", "lo")
             async with asyncio.timeout(60):
-                while later := await reached(scene, LATER):
+                while later := await reached(runtime, LATER):
                     pass
-            anew = scene.delivery.supervisor.current.pid != before
-    sys.stdout.write(json.dumps({"own": own, "others": others, "later": later, "anew": anew}))
+            restarted = runtime.delivery.supervisor.current.pid != before
+    sys.stdout.write(json.dumps({"own": own, "others": others, "later": later, "restarted": restarted}))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from cloudflare import BadRequestError, Cloudflare, NotFoundError
-from tests.clients.opened import opened
 from tests.clients.python_sdk.tools.workers import (
     add_version,
     codes,
@@ -18,6 +17,7 @@ from tests.clients.python_sdk.tools.workers import (
     serve,
     upload,
 )
+from tests.clients.stored_values import opened
 from tests.server import ACCOUNT, Server
 
 NO_ID = "00000000-0000-4000-8000-000000000000"

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from msgspec import Struct
-from tests.fuzz.api.altering import altered, bomb, shaken
+from tests.fuzz.api.mutations import altered, bomb, shaken
 
 RECORDED: Final[dict[str, list[Any]]] = json.loads((Path(__file__).parent / "recorded.json").read_text())
 """Valid bodies by method and path: from the traffic of official clients, or our own where these send none."""
@@ -68,7 +68,7 @@ _GIVEN_TO_DELIVERY: Final = re.compile(r"/nightsafe/(changes|checks|bundles|modu
 _WAITS: Final = re.compile(r"/nightsafe/(changes|checks)")
 
 
-class Known(Struct, frozen=True):
+class RequestParts(Struct, frozen=True):
     """The parts that requests are made of.
 
     Attributes:
@@ -86,7 +86,7 @@ class Known(Struct, frozen=True):
     ids: Mapping[str, str]
 
 
-class Sent(Struct, frozen=True):
+class FuzzRequest(Struct, frozen=True):
     """A request as it goes over the wire.
 
     Attributes:
@@ -106,7 +106,7 @@ class Sent(Struct, frozen=True):
     patience: float = 2.0
 
 
-def request(known: Known, seed: int, number: int) -> Sent:
+def request(known: RequestParts, seed: int, number: int) -> FuzzRequest:
     """Return the request of this number."""
     draw = Random(f"{seed} {number}")
     method, path = draw.choice(known.routes)
@@ -126,7 +126,7 @@ def request(known: Known, seed: int, number: int) -> Sent:
     if draw.random() < 0.12:
         headers.append(draw.choice(_HEADERS))
     patience = 30.0 if _WAITS.search(target) else 6.0 if account == known.accounts[1] else 2.0
-    return _framed(draw, Sent(number, method, target, b"", patience=patience), headers, body)
+    return _framed(draw, FuzzRequest(number, method, target, b"", patience=patience), headers, body)
 
 
 def _credential(draw: Random, path: str, method: str) -> str:
@@ -140,7 +140,7 @@ def _credential(draw: Random, path: str, method: str) -> str:
     return draw.choice(("read", "owner", "write")) if method == "GET" else "write"
 
 
-def _target(draw: Random, path: str, account: str, known: Known) -> str:
+def _target(draw: Random, path: str, account: str, known: RequestParts) -> str:
     """Return a path with names in it, sometimes distorted, and a query."""
 
     def name(place: Any) -> str:
@@ -164,12 +164,12 @@ def _target(draw: Random, path: str, account: str, known: Known) -> str:
     return _ids(target, known) + (f"?{_ids(query, known)}" if query else "")
 
 
-def _ids(text: str, known: Known) -> str:
+def _ids(text: str, known: RequestParts) -> str:
     """Replace the references in a text by ids."""
     return _ID.sub(lambda found: known.ids.get(found[1], found[0]), text)
 
 
-def _body(draw: Random, method: str, shapes: Sequence[Any], known: Known) -> tuple[str, bytes]:
+def _body(draw: Random, method: str, shapes: Sequence[Any], known: RequestParts) -> tuple[str, bytes]:
     """Return a Content-Type and a body: valid, nearly so, or a bomb; or neither."""
     if not shapes and (method in {"GET", "HEAD", "DELETE"} or draw.random() < 0.5):
         return ("", b"") if draw.random() < 0.97 else ("application/json", b"{}")
@@ -196,8 +196,8 @@ def _form(draw: Random, name: str, encoded: bytes) -> bytes:
     return b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
 
 
-def _framed(draw: Random, sent: Sent, headers: list[tuple[str, str]], body: bytes) -> Sent:
-    """Return the request with its bytes; now and then framed in a way that HTTP/1.1 does not allow, or cut short."""
+def _framed(draw: Random, sent: FuzzRequest, headers: list[tuple[str, str]], body: bytes) -> FuzzRequest:
+    """Return the request with its bytes; a few requests break the framing of HTTP/1.1 or are cut short."""
     odd = draw.random()
     if body and 0.02 < odd < 0.08:
         headers.append(("Transfer-Encoding", "chunked"))
@@ -207,8 +207,10 @@ def _framed(draw: Random, sent: Sent, headers: list[tuple[str, str]], body: byte
     lines = [f"{sent.method} {sent.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     data = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + body
     if odd >= 0.02:
-        return Sent(sent.number, sent.method, sent.target, data, patience=sent.patience)
-    return Sent(sent.number, sent.method, sent.target, _broken(draw, data), sound=False, patience=sent.patience)
+        return FuzzRequest(sent.number, sent.method, sent.target, data, patience=sent.patience)
+    return FuzzRequest(
+        sent.number, sent.method, sent.target, _broken(draw, data), sound=False, patience=sent.patience
+    )
 
 
 def _chunked(draw: Random, body: bytes) -> bytes:

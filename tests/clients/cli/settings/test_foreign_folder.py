@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.server import Safe, run
 
 LINES = "seal = 'never'\nplain_http = true\naccount_id = '{account}'\nscript = 'worker'\ntoken_file = '{token}'\n"
@@ -27,16 +27,16 @@ def was_called(listener: socket.socket) -> bool:
     return True
 
 
-def test_a_file_in_the_working_directory_cannot_name_the_server(desk: Desk) -> None:
+def test_a_file_in_the_working_directory_cannot_name_the_server(user: UserEnvironment) -> None:
     """A settings file in the working directory cannot name the server; the message names its settings."""
-    del desk.environ["CLOUDFLARE_BASE_URL"]
-    token = desk.write("token", "nst_kept")
-    (desk.cwd / "token").chmod(0o600)
+    del user.environ["CLOUDFLARE_BASE_URL"]
+    token = user.write("token", "nst_kept")
+    (user.cwd / "token").chmod(0o600)
     with unanswering_server() as (url, listener):
         other_settings = LINES.format(account="0" * 32, token=token)
-        desk.write("nightsafe.toml", f"url = '{url}'\n{other_settings}")
-        desk.write("wrangler.json", f'{{"name": "worker", "account_id": "{"0" * 32}", "url": "{url}"}}')
-        refused = desk.refusal("secret", "put", "A", "--account", "0" * 32, code=1, stdin=b"value")
+        user.write("nightsafe.toml", f"url = '{url}'\n{other_settings}")
+        user.write("wrangler.json", f'{{"name": "worker", "account_id": "{"0" * 32}", "url": "{url}"}}')
+        refused = user.refusal("secret", "put", "A", "--account", "0" * 32, code=1, stdin=b"value")
         assert not was_called(listener)
 
     assert (
@@ -46,18 +46,18 @@ def test_a_file_in_the_working_directory_cannot_name_the_server(desk: Desk) -> N
     assert "no server is named, and there is no safe in .nightsafe" in refused
 
 
-def test_the_environment_overrides_a_named_settings_file(desk: Desk) -> None:
+def test_the_environment_overrides_a_named_settings_file(user: UserEnvironment) -> None:
     """An environment variable overrides the file of `--config`; otherwise standard error names the file's server."""
-    url = desk.environ["CLOUDFLARE_BASE_URL"]
+    url = user.environ["CLOUDFLARE_BASE_URL"]
     with unanswering_server() as (elsewhere, listener):
-        desk.write("mine.toml", f"url = '{elsewhere}'\n")
-        assert 0 == (done := desk.run("--config", "mine.toml", "secret", "put", "A", stdin=b"value")).returncode
+        user.write("mine.toml", f"url = '{elsewhere}'\n")
+        assert 0 == (done := user.run("--config", "mine.toml", "secret", "put", "A", stdin=b"value")).returncode
         assert "the server is" not in done.stderr
         assert not was_called(listener)
 
-    del desk.environ["CLOUDFLARE_BASE_URL"]
-    desk.write("mine.toml", f"url = '{url}'\n")
-    done = desk.run("--config", "mine.toml", "secret", "list")
+    del user.environ["CLOUDFLARE_BASE_URL"]
+    user.write("mine.toml", f"url = '{url}'\n")
+    done = user.run("--config", "mine.toml", "secret", "list")
     assert f"nightsafe: the server is {url} (named by the settings file)\n" == done.stderr
 
 

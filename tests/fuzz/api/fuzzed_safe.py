@@ -1,4 +1,4 @@
-"""The safe that is fuzzed: what requests may change, and the sentinels that no request may change."""
+"""The safe that is fuzzed: the parts that requests may change, and the sentinels that no request may change."""
 
 import hashlib
 import tempfile
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
-from tests.clients.opened import opened, opened_held, opened_stored
+from tests.clients.stored_values import opened, opened_held, opened_stored
 from tests.clients.tokens import in_store, make_account, make_token, policy
 from tests.clients.wire.talk import Answer, Wire, form
-from tests.fuzz.api.asking import Known
+from tests.fuzz.api.request_maker import RequestParts
 from tests.server import Safe, Server
 from tests.unit.api.tools.driver import Api
 
@@ -29,7 +29,7 @@ _GLOBS: Final = ("fuzz-*", "fuzz-ns/*")
 _SENTINELS: Final = ("sentinel-0", "sentinel-1")
 
 
-class Scene(Struct, frozen=True):
+class FuzzedSafe(Struct, frozen=True):
     """A safe with two accounts, each with sentinels.
 
     Attributes:
@@ -45,7 +45,7 @@ class Scene(Struct, frozen=True):
     token_id: str
 
 
-def make_scene(safe: Safe) -> Scene:
+def make_fuzzed_safe(safe: Safe) -> FuzzedSafe:
     """Create another account, and tokens for each kind of request."""
     also = make_account(safe)
     other = Safe(
@@ -67,19 +67,19 @@ def make_scene(safe: Safe) -> Scene:
     }
     headers = {name: (("Authorization", f"Bearer {token}"),) for name, token in made.items()}
     owner = (("X-Auth-Email", safe.email), ("X-Auth-Key", safe.api_key))
-    return Scene(safe, other, headers | {"none": (), "owner": owner}, make_token(safe, limited)[1].id)
+    return FuzzedSafe(safe, other, headers | {"none": (), "owner": owner}, make_token(safe, limited)[1].id)
 
 
-def settle(server: Server, scene: Scene) -> Known:
+def settle(server: Server, fuzzed: FuzzedSafe) -> RequestParts:
     """Upload what requests refer to, and the sentinels; return the parts that requests are made of."""
-    ids = {"token": scene.token_id}
-    for safe in (scene.main, scene.other):
+    ids = {"token": fuzzed.token_id}
+    for safe in (fuzzed.main, fuzzed.other):
         with Wire(server.port, [("Authorization", f"Bearer {safe.api_token}")]) as wire:
             _plant(wire, f"/client/v4/accounts/{safe.account_id}")
-            more = _prepare if safe is scene.main else _store_sentinel
+            more = _prepare if safe is fuzzed.main else _store_sentinel
             ids |= more(wire, f"/client/v4/accounts/{safe.account_id}")
-    accounts = scene.main.account_id, scene.other.account_id
-    return Known(server.port, known_routes(), accounts, scene.credentials, ids)
+    accounts = fuzzed.main.account_id, fuzzed.other.account_id
+    return RequestParts(server.port, known_routes(), accounts, fuzzed.credentials, ids)
 
 
 def known_routes() -> list[tuple[str, str]]:
@@ -90,21 +90,21 @@ def known_routes() -> list[tuple[str, str]]:
     return [*found, ("GET", "/livez"), ("GET", "/readyz")]
 
 
-def sentinels(scene: Scene, store_id: str) -> dict[str, str]:
-    """Return the digest of each stored sentinel, after its value was opened as the delivery side would.
+def sentinels(fuzzed: FuzzedSafe, store_id: str) -> dict[str, str]:
+    """Return the digest of each stored sentinel, after its value was opened as the delivery process would.
 
     Raises:
         AssertionError: when a sentinel is gone, or has another value.
     """
     found: dict[str, str] = {}
-    for safe in (scene.main, scene.other):
+    for safe in (fuzzed.main, fuzzed.other):
         for script in _SENTINELS:
             assert opened(safe, script)["SENTINEL"] == VALUE
             found[f"{safe.account_id}/{script}"] = _sealed(safe, ScriptRef(safe.account_id, script))
         assert opened(safe, "sentinel-2", "sentinel-ns")["SENTINEL"] == VALUE
         found[f"{safe.account_id}/ns"] = _sealed(safe, ScriptRef(safe.account_id, "sentinel-2", "sentinel-ns"))
-    assert opened_held(scene.other, Kind.PAGES_PROJECT, "sentinel-project", "production")["SENTINEL"] == VALUE
-    assert opened_stored(scene.other, store_id)["SENTINEL"] == VALUE
+    assert opened_held(fuzzed.other, Kind.PAGES_PROJECT, "sentinel-project", "production")["SENTINEL"] == VALUE
+    assert opened_stored(fuzzed.other, store_id)["SENTINEL"] == VALUE
     return found
 
 

@@ -1,4 +1,4 @@
-"""An sqlite3 connection of which a chosen call fails."""
+"""An sqlite3 connection that fails at a chosen call."""
 
 import sqlite3
 from collections.abc import Callable, Iterable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 from tests.clients.canaries import Canaries
-from tests.clients.planting import STORES, plant_beside_scripts
+from tests.clients.planted_values import STORES, plant_beside_scripts
 from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Headers, Wire, form
 from tests.server import Safe, Server, make_safe
 

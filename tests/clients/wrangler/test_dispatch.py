@@ -2,7 +2,7 @@
 
 import json
 
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS
 from tests.clients.wrangler.project import Project, together
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from cloudflare import APIStatusError, BadRequestError, Cloudflare, NotFoundError
-from tests.clients.opened import opened
 from tests.clients.python_sdk.tools.keys import fresh_keys, shown
 from tests.clients.python_sdk.tools.workers import MODULE, codes, every, fields, plain, secret, upload
+from tests.clients.stored_values import opened
 from tests.server import ACCOUNT, Server
 
 _numbers = itertools.count(1)

@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec import Struct
-from tests.clients.planting import STORES
+from tests.clients.planted_values import STORES
 from tests.clients.wire.talk import JSON, SCRIPTS, Answer, Wire
-from tests.security.tools.planting import Planted
+from tests.security.tools.planted_server import Planted
 from tests.server import ACCOUNT
 from tests.unit.api.identity.test_access_table import routes
 from tests.unit.api.tools.driver import Api

@@ -169,8 +169,8 @@ def test_a_version_from_the_future_gets_a_warning(safe: Safe) -> None:
     assert "behind the newest version in the safe: the clock is behind now, or was ahead then" in found["found"]
 
 
-def test_what_was_left_behind(safe: Safe) -> None:
-    """What an interrupted command has left is named and not touched, and so is one that is at work."""
+def test_folders_of_interrupted_commands_are_named(safe: Safe) -> None:
+    """The folders of an interrupted command and of a working one are named and not touched."""
     working, left = (WorkingFolder.create(new_path(safe.path.parent), "restore") for _ in range(2))
     left.unlock()
 

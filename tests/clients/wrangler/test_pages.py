@@ -1,6 +1,6 @@
 """`wrangler pages secret`."""
 
-from tests.clients.opened import opened_held
+from tests.clients.stored_values import opened_held
 from tests.clients.wire.talk import SCRIPTS
 from tests.clients.wrangler.project import Project, together
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from tests.clients.opened import opened_stored
+from tests.clients.stored_values import opened_stored
 from tests.clients.wire.talk import SCRIPTS
 from tests.clients.wrangler.project import Output, Project, together
 from tests.server import Server

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.clients.canaries import Canaries
-from tests.clients.opened import opened, opened_held, opened_stored
+from tests.clients.stored_values import opened, opened_held, opened_stored
 from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Wire, send_form
 from tests.server import Safe
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from cloudflare import BadRequestError, Cloudflare, NotFoundError
-from tests.clients.opened import opened, opened_held
 from tests.clients.python_sdk.tools.workers import codes, deployments, every, fields, plain, secret, upload
+from tests.clients.stored_values import opened, opened_held
 from tests.server import ACCOUNT, Server
 
 from nightsafe.store.collections import Kind

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from cloudflare import APIStatusError, BadRequestError, Cloudflare, NotFoundError
-from tests.clients.opened import opened_stored
 from tests.clients.python_sdk.tools.workers import codes, every, fields, upload
+from tests.clients.stored_values import opened_stored
 from tests.server import ACCOUNT, Server
 
 

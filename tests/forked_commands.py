@@ -25,7 +25,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Final, NoReturn, TextIO
 
-_SERVE: Final = (sys.executable, "-c", "import tests.warm; tests.warm.serve()")
+_SERVE: Final = (sys.executable, "-c", "import tests.forked_commands; tests.forked_commands.serve()")
 _ROOT: Final = Path(__file__).parents[1]
 _PARTS: Final = 5
 _ALIKE: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.clients.node.tools import NEWER, OLDER
-from tests.clients.opened import opened_held
+from tests.clients.stored_values import opened_held
 from tests.clients.wire.talk import SCRIPTS
 from tests.clients.wrangler.project import Project, together
 

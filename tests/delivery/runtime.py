@@ -1,4 +1,4 @@
-"""A delivery side that serves made-up bundles with the real workerd."""
+"""A delivery process with the real workerd, which serves bundles that the test makes."""
 
 import base64
 import json
@@ -75,11 +75,11 @@ def stored(name: str, secret: str, value: str | None = None) -> Binding:
     return binding if value is None else binding | {"value": value}
 
 
-class Scene:
-    """The API's part (keys, sealing, signing) and a delivery side.
+class Runtime:
+    """The API's part (keys, sealing, signing) and a delivery process.
 
     Args:
-        folder: where the delivery side keeps its files.
+        folder: where the delivery process keeps its files.
         options: further members of `Settings`.
     """
 
@@ -99,7 +99,7 @@ class Scene:
         self._versions = 0
 
     async def __aenter__(self) -> Self:
-        """Start the delivery side and a client."""
+        """Start the delivery process and a client."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = listener.getsockname()[1]
         opener = RecordOpener(self.verifier, self.ring)
@@ -117,7 +117,7 @@ class Scene:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the client and the delivery side."""
+        """Stop the client and the delivery process."""
         await self.client.aclose()
         await self.delivery.stop()
 

@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests import warm
+from tests import forked_commands
 from tests.clients.cli.tools.terminal import Terminal, plain
-from tests.clients.opened import opened
+from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Server
 
 _SECONDS = 120
 
 
-class Desk:
+class UserEnvironment:
     """Runs commands, in a terminal or through pipes.
 
     Args:
         server: the server that the commands use.
         script: the script that the commands use.
-        folder: an empty folder for this desk.
+        folder: an empty folder for this environment.
     """
 
     def __init__(self, server: Server, script: str, folder: Path) -> None:
@@ -74,7 +74,9 @@ class Desk:
 
     def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command through pipes to its end."""
-        done = warm.run(*arguments, cwd=self.cwd, environ=self.environ | environ, stdin=stdin, seconds=_SECONDS)
+        done = forked_commands.run(
+            *arguments, cwd=self.cwd, environ=self.environ | environ, stdin=stdin, seconds=_SECONDS
+        )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
