@@ -111,7 +111,7 @@ def test_concurrent_uploads_answer_with_their_own_versions(worker: Api) -> None:
 
 
 def test_workers_can_be_listed_while_one_is_deleted(worker: Api) -> None:
-    """The list has the other workers; it is never missing."""
+    """The list has the other workers of its page, without or with the one that goes."""
     names = [f"w{number:03}" for number in range(250)]
     for name in names:
         assert worker.upload(name).status == 200
@@ -121,5 +121,5 @@ def test_workers_can_be_listed_while_one_is_deleted(worker: Api) -> None:
     )
 
     assert listed is not None
-    assert 100 == len(listed.result)
+    assert {f"w{number}" for number in range(150, 249)} <= {shown["name"] for shown in listed.result}
     assert (404, [10007]) == worker.send("GET", f"{HERE}/workers/workers/w249").refusal
