@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 from tests.clients.cli.tools.in_process_shell import Typist
 from tests.clients.wire.talk import Wire
+from tests.live.tools.running import until
 from tests.server import Server
 
 from nightsafe.cli.keys import ring_files
@@ -103,7 +104,7 @@ def test_a_ring_from_a_diverging_rotation_is_refused(
             assert 200 == wire.put("worker", name).status
             public.write_bytes(diverging.public.read_bytes())
     public.write_bytes(whole)
-    assert f"lacks the key {in_use}" in own_server.stderr.read_text()
+    until(lambda: f"lacks the key {in_use}" in own_server.stderr.read_text())
     assert {in_use: 2} == {key["id"]: key["values"] for key in json.loads(keys("status", "--json")[1])["keys"][:1]}
 
     newer = first.rotate().primary
