@@ -38,14 +38,14 @@ def prepare() -> None:
 
 def complete_scripts(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the scripts whose names begin with the incomplete word."""
-    from nightsafe.cli.terminal.likely import script_names  # noqa: PLC0415 - needs a client
+    from nightsafe.cli.terminal.suggestions import script_names  # noqa: PLC0415 - needs a client
 
     return _matching_names(ctx, incomplete, script_names)
 
 
 def complete_secrets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the script's secrets that begin with the incomplete word and are not on the command line yet."""
-    from nightsafe.cli.terminal.likely import secret_names  # noqa: PLC0415 - needs a client
+    from nightsafe.cli.terminal.suggestions import secret_names  # noqa: PLC0415 - needs a client
 
     value = ctx.params.get(parameter.name or "")
     already_given = set(value) if isinstance(value, tuple) else set()

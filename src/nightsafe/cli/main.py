@@ -11,10 +11,10 @@ import click
 from nightsafe import __version__
 from nightsafe.cli.lazy import LazyGroup
 from nightsafe.cli.settings.settings_file import default_map
-from nightsafe.cli.terminal.failing import refusal_types, report_refusal
 from nightsafe.cli.terminal.output import JSON_WANTED
+from nightsafe.cli.terminal.refusals import refusal_types, report_refusal
 from nightsafe.cli.tree import TREE
-from nightsafe.confining.process import hide
+from nightsafe.confinement.process import hide
 
 if TYPE_CHECKING:
     import socket

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
-from nightsafe.cli.data_directory.placing import new_safe, safe_parts
+from nightsafe.cli.data_directory.placement import new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import recover_and_lock, recover_and_share
 from nightsafe.cli.process.logs import configure_command
 from nightsafe.errors import Code, NightsafeError

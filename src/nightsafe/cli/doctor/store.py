@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from nightsafe.cli.data_directory.creation_plan import NAME
 from nightsafe.cli.data_directory.lock import lock_directory, unlock
 from nightsafe.cli.data_directory.recovery import resolve_links, unfinished_paths
-from nightsafe.cli.data_directory.unfinished import NAME
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.safe.database_copy import counts, integrity_problems, newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.server_address import KEPT_TOKEN

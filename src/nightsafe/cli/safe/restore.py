@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.data_directory.exchange import CannotExchangeError
+from nightsafe.cli.data_directory.directory_swap import CannotSwapError
 from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
-from nightsafe.cli.data_directory.placing import must_be_inside, new_safe, safe_parts
+from nightsafe.cli.data_directory.placement import must_be_inside, new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import BEFORE, recover_and_lock
 from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import PRIVATE_RING, STREAM, Manifest, read_archive
@@ -85,7 +85,7 @@ def _restore(file: Path, data: Path, *, has_safe: bool) -> tuple[Manifest, Path 
         return _restore_to(file, data, aside=f"{BEFORE}{stamp}" if has_safe else "", inside=True)
     try:
         return _restore_to(file, data, aside=f"{data.name}.{BEFORE}{stamp}" if has_safe else "", inside=False)
-    except CannotExchangeError:
+    except CannotSwapError:
         return _restore_to(file, data, aside=f"{BEFORE}{stamp}", inside=True)
 
 

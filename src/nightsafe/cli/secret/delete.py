@@ -10,7 +10,7 @@ from nightsafe.cli.settings.remote_options import checked_name, script_options
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
 from nightsafe.cli.terminal.output import say, show_json
-from nightsafe.cli.terminal.suggestion import did_you_mean
+from nightsafe.cli.terminal.suggestions import did_you_mean
 
 
 def _check_names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

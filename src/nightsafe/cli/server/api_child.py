@@ -11,7 +11,7 @@ import socket
 import sys
 from typing import Final
 
-from nightsafe.confining.process import hide
+from nightsafe.confinement.process import hide
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 

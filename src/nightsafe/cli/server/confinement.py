@@ -12,15 +12,15 @@ import structlog
 import nightsafe
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import resolve_links
-from nightsafe.confining import landlock, seccomp
-from nightsafe.confining.process import DAC_OVERRIDE, drop_capabilities
+from nightsafe.confinement import landlock, seccomp
+from nightsafe.confinement.process import DAC_OVERRIDE, drop_capabilities
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite.engine.connection import store_error
 
 if TYPE_CHECKING:
     import socket
 
-    from nightsafe.cli.tls.spare import ReloadResources
+    from nightsafe.cli.tls.reload_resources import ReloadResources
 
 _log = structlog.get_logger()
 

@@ -125,8 +125,8 @@ async def _run(
     from nightsafe.cli.data_directory.local_server import publish_address  # noqa: PLC0415 - likewise
     from nightsafe.cli.process.signals import handle_signals  # noqa: PLC0415 - likewise
     from nightsafe.cli.server.delivery_process import running_delivery, running_probes, wait_until_stopped  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.tls.own import ApiTlsFiles  # noqa: PLC0415 - likewise
-    from nightsafe.delivery.lasting import keep_running  # noqa: PLC0415 - likewise
+    from nightsafe.cli.tls.run_tls import ApiTlsFiles  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.keep_running import keep_running  # noqa: PLC0415 - likewise
     from nightsafe.delivery.source.http import HttpSource  # noqa: PLC0415 - likewise
 
     tls = ApiTlsFiles(values)

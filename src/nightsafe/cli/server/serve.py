@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nightsafe.api.http.entrance import Application
     from nightsafe.cli.process.stdio import OutputFiles
     from nightsafe.cli.server.proxies import Networks
-    from nightsafe.cli.tls.spare import ReloadResources
+    from nightsafe.cli.tls.reload_resources import ReloadResources
 
 _MEGABYTE = 1 << 20
 _OVERWRITE_FREED = "junk:free"
@@ -169,7 +169,7 @@ def _confined(
     from nightsafe.cli.process.open_files import require_open_files  # noqa: PLC0415 - likewise
     from nightsafe.cli.process.stdio import OutputFiles  # noqa: PLC0415 - likewise
     from nightsafe.cli.server.confinement import Confinement  # noqa: PLC0415 - likewise
-    from nightsafe.cli.tls.spare import ReloadResources  # noqa: PLC0415 - likewise
+    from nightsafe.cli.tls.reload_resources import ReloadResources  # noqa: PLC0415 - likewise
 
     require_open_files()
     # A parent that passed a socket has already recovered the data directory.

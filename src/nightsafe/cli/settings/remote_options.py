@@ -10,8 +10,8 @@ from nightsafe.cli.completing import complete_scripts, complete_secrets
 from nightsafe.cli.settings.options import FILE, data_option, is_account_id, is_text, option
 from nightsafe.cli.settings.remote import SEAL_CHOICES, Remote
 from nightsafe.cli.settings.sources import apply_environment
-from nightsafe.cli.terminal.likely import add_suggestion
 from nightsafe.cli.terminal.notices import print_notices
+from nightsafe.cli.terminal.suggestions import add_suggestion
 from nightsafe.client import NotFoundError
 
 Command: TypeAlias = Callable[..., None]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.cli.tls.files import TlsFiles
-from nightsafe.confining.process import hide
+from nightsafe.confinement.process import hide
 from nightsafe.errors import Code, NightsafeError
 
 _SECONDS: Final = 20.0

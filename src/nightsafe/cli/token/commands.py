@@ -14,7 +14,7 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import check_text, data_option, json_option, seconds_type
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
 from nightsafe.cli.terminal.confirm import confirm, yes_option
-from nightsafe.cli.terminal.handing_over import print_before_storing
+from nightsafe.cli.terminal.credential_output import print_before_storing
 from nightsafe.cli.terminal.output import say
 from nightsafe.cli.terminal.table import format_table
 from nightsafe.cli.token.lifetime import DEFAULT_DAYS, check_time, expiry_of

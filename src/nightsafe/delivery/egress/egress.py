@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from nightsafe.delivery.egress.addresses import Network, address_changes, own_networks
-from nightsafe.delivery.lasting import keep_running
+from nightsafe.delivery.keep_running import keep_running
 
 _log = structlog.get_logger()
 

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.control import unix_socket
-from nightsafe.delivery.workerd.keeper import Keeper
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.delivery.workerd.probe import Probe
+from nightsafe.delivery.workerd.process_keeper import Keeper
 
 _log = structlog.get_logger()
 

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from nightsafe.delivery.workerd.cell import Cell, CellUser, CellUsers
 from nightsafe.delivery.workerd.child import Child, LineSink
 from nightsafe.delivery.workerd.holds import Holds
-from nightsafe.delivery.workerd.keeper import Keeper
 from nightsafe.delivery.workerd.limits import CPU_SECONDS, MOST_CELLS, Limits
 from nightsafe.delivery.workerd.probe import Probe
+from nightsafe.delivery.workerd.process_keeper import Keeper
 from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()

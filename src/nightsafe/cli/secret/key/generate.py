@@ -18,8 +18,8 @@ from nightsafe.cli.settings.options import FILE
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import secret_argument
 from nightsafe.cli.terminal.confirm import confirm
+from nightsafe.cli.terminal.credential_output import print_before_storing
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.cli.terminal.output import say
 
 _CURVES: Final[dict[str, ec.EllipticCurve]] = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from nightsafe.confining.process import LIBC, set_no_new_privileges
+from nightsafe.confinement.process import LIBC, set_no_new_privileges
 
 _CREATE_RULESET: Final = 444  # the numbers are the same on every architecture
 _ADD_RULE: Final = 445

@@ -1,6 +1,6 @@
 """Protects the memory of this process, which opens values, from other processes."""
 
-from nightsafe.confining.process import hide
+from nightsafe.confinement.process import hide
 from nightsafe.errors import Code, NightsafeError
 
 

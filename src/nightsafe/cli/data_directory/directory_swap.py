@@ -18,24 +18,24 @@ _LACKING: Final = frozenset(
 """Errors of a kernel or file system without exchange, of two file systems, of a mount point, or of missing rights."""
 
 
-class CannotExchangeError(Exception):
+class CannotSwapError(Exception):
     """Two directories cannot be exchanged atomically; nothing has changed."""
 
 
-def exchange(one: Path, other: Path) -> None:
+def swap_directories(one: Path, other: Path) -> None:
     """Exchange two directories.
 
     Raises:
-        CannotExchangeError: if this is impossible here.
+        CannotSwapError: if this is impossible here.
         OSError: if it fails for another reason; nothing has changed then.
     """
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:
-        raise CannotExchangeError from None
+        raise CannotSwapError from None
     if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0:
         return
     number = ctypes.get_errno()
     if number in _LACKING:
-        raise CannotExchangeError
+        raise CannotSwapError
     raise OSError(number, os.strerror(number), str(other))

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from nightsafe.confining.calls import architecture, is_known, number
-from nightsafe.confining.process import LIBC, set_no_new_privileges
+from nightsafe.confinement.calls import architecture, is_known, number
+from nightsafe.confinement.process import LIBC, set_no_new_privileges
 
 NEVER: Final = (
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"),  # other processes

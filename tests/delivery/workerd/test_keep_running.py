@@ -19,11 +19,11 @@ from tests.unit.delivery.key_rotation.test_resealing import RING, SIGNING_KEY, S
 
 from nightsafe.bundle.code_checks import CodeCheck, Verdict
 from nightsafe.bundle.processes import HeldScriptsReport
-from nightsafe.delivery import lasting as lasting_module
+from nightsafe.delivery import keep_running as keep_running_module
 from nightsafe.delivery.cache.bundle_cache import BundleCache, ServedScript
 from nightsafe.delivery.cache.module_cache import ModuleCache
 from nightsafe.delivery.cache.serials import Serials
-from nightsafe.delivery.lasting import keep_running
+from nightsafe.delivery.keep_running import keep_running
 from nightsafe.delivery.workerd.holds import Hold
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.errors import Code, NightsafeError
@@ -339,8 +339,8 @@ WORK: dict[str, Callable[[ModuleType, Path, Callable[[], None]], Awaitable[None]
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restart failed tasks at once."""
-    monkeypatch.setattr(lasting_module, "_FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(lasting_module, "_LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(keep_running_module, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(keep_running_module, "_LONGEST_PAUSE", 0.001)
 
 
 @pytest.mark.parametrize(("name", "number"), AWAITS)

@@ -9,8 +9,8 @@ import pytest
 
 from nightsafe.cli.main import main
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.failing import report_refusal
 from nightsafe.cli.terminal.output import JSON_WANTED
+from nightsafe.cli.terminal.refusals import report_refusal
 from nightsafe.cli.token.policies import Scopes, confirm_unlimited
 
 

@@ -15,7 +15,7 @@ _HEAD_SECONDS: Final = 2.0
 
 
 @asynccontextmanager
-async def settling(admin: Path) -> AsyncIterator[None]:
+async def finish_work(admin: Path) -> AsyncIterator[None]:
     """Make a process that is asked to end within this context finish all work first.
 
     Args:

@@ -8,11 +8,11 @@ from typing import Final
 
 import structlog
 
-from nightsafe.delivery.lasting import keep_running
+from nightsafe.delivery.keep_running import keep_running
 from nightsafe.delivery.workerd.child import Child
+from nightsafe.delivery.workerd.finish_work import finish_work
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.delivery.workerd.probe import Probe
-from nightsafe.delivery.workerd.settling import settling
 from nightsafe.errors import NightsafeError
 
 _log = structlog.get_logger()
@@ -119,7 +119,7 @@ class Keeper:
     async def end(self, child: Child) -> None:
         """Let a process finish its work, and kill it if that takes too long."""
         try:
-            async with asyncio.timeout(self._limits.drain_seconds), settling(child.admin):
+            async with asyncio.timeout(self._limits.drain_seconds), finish_work(child.admin):
                 child.terminate()
                 await child.wait()
         except TimeoutError:

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from nightsafe.cli.data_directory import unfinished
+from nightsafe.cli.data_directory import creation_plan
+from nightsafe.cli.data_directory.creation_plan import NAME, PREFIX, CreationPlan
 from nightsafe.cli.data_directory.lock import NO_DIRECTORY, lock_directory, unlock
-from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, CreationPlan
 from nightsafe.cli.terminal.output import notify
 from nightsafe.errors import Code, NightsafeError
 
@@ -57,7 +57,7 @@ class WorkingFolder:
             )
         working_folder = cls(path, CreationPlan(command=command, folder=path.name, aside=aside), lock)
         try:
-            unfinished.write(path, working_folder.plan)
+            creation_plan.write(path, working_folder.plan)
         except BaseException:
             working_folder.remove()
             raise
@@ -101,7 +101,7 @@ def _remove_leftover_folder(leftover: Path, report: Callable[[str], None]) -> No
     if lock is None or lock == NO_DIRECTORY:
         return
     try:
-        plan = unfinished.read(leftover)
+        plan = creation_plan.read(leftover)
         if not _is_ours(leftover) or (plan is not None and plan.moving):
             return
         ring = "; it contained a private ring" if any(leftover.rglob(f"*{_RING}")) else ""

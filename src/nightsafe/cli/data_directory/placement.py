@@ -14,17 +14,17 @@ from typing import Final
 
 import msgspec
 
-from nightsafe.cli.data_directory import unfinished
-from nightsafe.cli.data_directory.exchange import exchange
+from nightsafe.cli.data_directory import creation_plan
+from nightsafe.cli.data_directory.creation_plan import NAME, PREFIX, CreationPlan
+from nightsafe.cli.data_directory.directory_swap import swap_directories
 from nightsafe.cli.data_directory.recovery import (
     BEFORE,
     carry_out_moves,
-    conclude_exchange,
+    conclude_swap,
     finish_interrupted,
     unused_path,
 )
-from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, CreationPlan
-from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path
+from nightsafe.cli.data_directory.working_folders import WorkingFolder, new_path
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.files import sync
 
@@ -50,18 +50,18 @@ class NewSafe:
         """Put the safe in its place. Return the new path of the old safe, or None.
 
         Raises:
-            CannotExchangeError: if it was made beside an old safe and they cannot be exchanged; nothing has changed.
+            CannotSwapError: if it was made beside an old safe and they cannot be exchanged; nothing has changed.
             OSError: if the file system fails.
         """
         sync_tree(self.path)
         if self.path.parent == self._data:
             return self._move_parts()
         if self._plan.aside:
-            exchange(self.path, self._data)
+            swap_directories(self.path, self._data)
         else:
             self.path.rename(self._data)
         sync(self._data.parent)
-        return conclude_exchange(self._data, self._plan)
+        return conclude_swap(self._data, self._plan)
 
     def _move_parts(self) -> Path | None:
         """Write the plan of moves, then carry it out. The old database moves first and the new one last."""
@@ -71,7 +71,7 @@ class NewSafe:
         old.sort(key=_is_database, reverse=True)
         aside = unused_path(self._data / self._plan.aside).name if self._plan.aside else ""
         self._plan = msgspec.structs.replace(self._plan, moving=True, aside=aside, old=tuple(old), new=tuple(new))
-        unfinished.write(self.path, self._plan)
+        creation_plan.write(self.path, self._plan)
         return carry_out_moves(self.path, self._data, self._plan)
 
 

@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import ctypes, resource
-from nightsafe.delivery.protect import protect_process
+from nightsafe.delivery.process_memory import protect_process
 protect_process()
 print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
 """
