@@ -249,7 +249,7 @@ class Delivery:
         return served is not None and load.number not in {current.number for current in served.loads}
 
     def _report_failure(self, number: int, reason: bytes) -> None:
-        """Log that a script did not start. `runtime/reasons.js` keeps the script's exception out of the reason."""
+        """Log that a script did not start. `dispatcher/reasons.js` keeps the script's exception out of the reason."""
         load = self._bundle_cache.load(number)
         if load is not None:
             script, version = load.bundle.script, load.version.id

@@ -34,7 +34,7 @@ EATER = """
   } };"""
 BORN = "let born; export default { fetch: () => new Response((born ??= crypto.randomUUID())) };"
 PROVEN = 200
-"""Answers after which a script runs in the main process, as in `runtime/cells.js`."""
+"""Answers after which a script runs in the main process, as in `runtime/cells/cells.js`."""
 
 
 class Neighbour:

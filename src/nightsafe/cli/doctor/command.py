@@ -9,9 +9,8 @@ import click
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
-from nightsafe.cli.doctor.store import database, directory, unfinished
+from nightsafe.cli.doctor.store import database, directory, tokens, unfinished
 from nightsafe.cli.doctor.tls import tls
-from nightsafe.cli.doctor.tokens import tokens
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.os_errors import describe_os_error
 from nightsafe.cli.terminal.output import say, show_json, show_table

@@ -1,7 +1,7 @@
 """Keeps a workerd that was asked to end running until scripts have finished their work after their answers.
 
 workerd ends when its last connection ends, even if scripts still work. So a separate connection asks it to say when
-they are done (`runtime/entries.js`, `settle`), and this open connection keeps it running until then.
+they are done (`runtime/dispatcher/entries.js`, `settle`), and this open connection keeps it running until then.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 // The main process's records of one cell: the scripts that wait for it, work in it, or may be to blame for its state.
-import { isTooLate } from "sent.js";
+import { isTooLate } from "sent_header.js";
 
 const RECENT = 1_000; // milliseconds after a use in which it is not known yet whether the script still works
 const LONGEST_TURN = 60_000; // milliseconds after which a request no longer counts as a reason why a cell is busy
@@ -42,8 +42,8 @@ export class Cell {
     if (turns?.size === 0) this.#waiting.delete(turn.script);
   }
 
-  // Returns whether the cell certainly has not started a request and never will: it was stuck before that came.
-  hasNotBegun({ now }) {
+  // Returns whether the cell certainly did not and never will start a request: it was already stuck when the request came.
+  hasNotStarted({ now }) {
     return this.busy && this.#stuck > 0 && now > this.#stuck + SLACK && isTooLate(now);
   }
 

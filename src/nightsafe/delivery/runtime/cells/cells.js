@@ -3,13 +3,13 @@
 // requests cost least. So a script that loops or uses up the memory takes down only a cell that it is alone in.
 import { Cell } from "cell.js";
 import { SCRIPT_HEADER } from "names.js";
-import { SENT_HEADER, UNBEGUN_HEADER } from "sent.js";
+import { NOT_STARTED_HEADER, SENT_HEADER } from "sent_header.js";
 
 const PROVEN = 200; // answers after which a script's code runs in the main process
 const DOUBT_PAUSE = 60_000; // milliseconds in which `doubt` sends a script back to the cells at most once
 const LONGEST_WAIT = 10_000; // milliseconds that a script which must be alone waits for an empty cell
 const LOOK = 100; // milliseconds between checks of a request whether its cell has become busy
-const MOST_MOVES = 3; // how often one request may move from cell to cell
+const MAX_MOVES = 3; // how often one request may move from cell to cell
 const BINDING = "CELL";
 
 export class CellLost extends Error {} // the process ended before it answered
@@ -72,7 +72,7 @@ export class Cells {
     for (let moves = 0; ; moves++) {
       const cell = await this.#choose(env, script, route.code, loads);
       if (cell === null) return null;
-      const mayMove = moves < MOST_MOVES && request.body === null;
+      const mayMove = moves < MAX_MOVES && request.body === null;
       const response = await this.#ask(env, cell, cell.enter(script, loads), request, mayMove);
       if (response === null) continue;
       this.#count(script, route.code);
@@ -87,10 +87,10 @@ export class Cells {
     inner.headers.set(SENT_HEADER, `${turn.now}${mayMove ? " once" : ""}`);
     try {
       const answer = env[BINDING + cell.number].fetch(inner);
-      const response = await (mayMove ? unless(answer, () => cell.hasNotBegun(turn)) : answer);
-      const unbegun = response?.headers.get(UNBEGUN_HEADER);
-      if (unbegun === "lost") throw new Error("its process has ended");
-      return unbegun ? null : response;
+      const response = await (mayMove ? unless(answer, () => cell.hasNotStarted(turn)) : answer);
+      const notStarted = response?.headers.get(NOT_STARTED_HEADER);
+      if (notStarted === "lost") throw new Error("its process has ended");
+      return notStarted ? null : response;
     } catch (error) {
       throw new CellLost(error.message);
     } finally {

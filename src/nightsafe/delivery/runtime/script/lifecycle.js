@@ -1,5 +1,5 @@
 // Tells the dispatcher that a script has started, and lets it end the script's isolate.
-import { letBind, pending, watch } from "./work.js";
+import { letBind, pending, watch } from "./wait_until.js";
 import "./cache.js";
 import "./cf.js";
 import { WorkerEntrypoint, abortIsolate } from "cloudflare:workers";

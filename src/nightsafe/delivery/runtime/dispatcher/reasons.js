@@ -22,7 +22,7 @@ const PLAIN = [
 ];
 const NO_HANDLER = "Handler does not export a fetch() function.";
 const LONGEST_LITERAL = 500; // characters
-const MOST_LITERALS = 1000; // literals that are compared at most
+const MAX_LITERALS = 1000; // literals that are compared at most
 const UNTOLD = "what the script threw is not told, for it may hold a value";
 
 // Returns the reason. `modules` are the modules of the load, as far as it was built.
@@ -58,7 +58,7 @@ function missing(text, modules) {
 // Returns whether the code of a module contains a whole quoted literal that resolves to a name from there.
 function isWritten(name, modules) {
   const last = decode(name.slice(name.lastIndexOf("/") + 1));
-  let left = MOST_LITERALS;
+  let left = MAX_LITERALS;
   for (const [from, { js, cjs }] of Object.entries(modules)) {
     for (const literal of literalsIn(js ?? cjs ?? "", last)) {
       if (leadsTo(literal, from, decode(name))) return true;

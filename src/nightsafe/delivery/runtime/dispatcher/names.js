@@ -3,7 +3,7 @@ export const LIFECYCLE = "NightsafeLifecycle";
 export const SCRIPT_HEADER = "nightsafe-script";
 
 
-const MOST_HOSTS = 4096; // hosts that are remembered
+const MAX_HOSTS = 4096; // hosts that are remembered
 const remembered = new Map(); // by a URL's part before its path: the script; parsing a URL costs microseconds
 
 // Returns the script that a URL's host names: `script.domain` or `script.account.domain`; null when it names no
@@ -13,7 +13,7 @@ export function scriptOf(url, settings) {
   let script = remembered.get(origin);
   if (script === undefined) {
     script = read(origin, settings);
-    if (remembered.size >= MOST_HOSTS) remembered.clear();
+    if (remembered.size >= MAX_HOSTS) remembered.clear();
     remembered.set(origin, script);
   }
   return script;

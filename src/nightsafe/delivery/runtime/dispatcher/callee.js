@@ -7,7 +7,7 @@
 // realm.
 import { RpcTarget } from "cloudflare:workers";
 
-const MOST_CALLS = 512; // to one script at a time: stops scripts that call each other in a circle
+const MAX_CALLS = 512; // to one script at a time: stops scripts that call each other in a circle
 
 const own = new Map(); // by prototype: names
 const called = new Map(); // by script: how many calls by service bindings are under way
@@ -72,7 +72,7 @@ function namesOf(prototype) {
 // Counts a call while it is under way, and refuses it when too many are.
 async function counted(script, call) {
   const before = called.get(script) ?? 0;
-  if (before >= MOST_CALLS) throw new Error(`more than ${MOST_CALLS} calls to ${script} by service bindings are under way`);
+  if (before >= MAX_CALLS) throw new Error(`more than ${MAX_CALLS} calls to ${script} by service bindings are under way`);
   called.set(script, before + 1);
   try {
     return await call();

@@ -1,7 +1,7 @@
 // Loads scripts, and ends their isolates. An entry stands for one load. Its isolate has an id that is never reused,
 // because the runtime keeps a failed load for ever and never drops a named isolate by itself.
 import { exports } from "cloudflare:workers";
-import { gone } from "invocations.js";
+import { forgetIsolate } from "invocations.js";
 import { pull, unpack, wipe } from "loads.js";
 import { LIFECYCLE } from "names.js";
 import { reasonOf } from "reasons.js";
@@ -10,12 +10,12 @@ import { beside, reporting } from "reports.js";
 const FIRST_PAUSE = 1000; // milliseconds between a failed start and the next attempt; doubled each time
 const LONGEST_PAUSE = 60_000;
 const AT_ONCE = 16; // loads at the same time; between them the process must have time for probes and warm requests
-const MOST_ASKED = 64; // superseded isolates that may wait for their requests under way
+const MAX_ASKED = 64; // superseded isolates that may wait for their requests under way
 const RECENT = 5_000; // milliseconds in which a request under way counts as recent
 const LONGEST_REQUEST = 900_000; // milliseconds that a superseded isolate waits for its requests
 const LONGEST_LOAD = 30_000; // milliseconds of a load; a load whose request was torn down never reports its end
-const MOST_FINISHING = 64; // isolates that are kept for the work of their script after its answers
-const MOST_SAID = 1_000; // characters of the error of a failed start
+const MAX_FINISHING = 64; // isolates that are kept for the work of their script after its answers
+const MAX_SAID = 1_000; // characters of the error of a failed start
 const LONGEST_WORK = 30_000; // milliseconds of work after the answers, as on the platform
 const CANNOT_OPEN = 422; // status: the delivery process has the load, but a value in it does not open
 
@@ -65,7 +65,7 @@ export class Entries {
     if (entry.inflight === 0) return this.#retire(env, ctx, entry);
     this.#asked.add(entry);
     for (const oldest of this.#asked) {
-      if (this.#asked.size <= MOST_ASKED && Date.now() - oldest.superseded < LONGEST_REQUEST) break;
+      if (this.#asked.size <= MAX_ASKED && Date.now() - oldest.superseded < LONGEST_REQUEST) break;
       this.#asked.delete(oldest);
       this.#retire(env, ctx, oldest);
     }
@@ -154,7 +154,7 @@ export class Entries {
     if (!this.#loaded.delete(entry)) return;
     entry.loaded = false;
     this.#counts.retired++;
-    ctx.waitUntil(this.#end(env, entry.id).finally(() => gone(entry)));
+    ctx.waitUntil(this.#end(env, entry.id).finally(() => forgetIsolate(entry)));
   }
 
   // Ends an isolate: at once, or when its script has finished the work that follows its answers. The call that ends
@@ -165,7 +165,7 @@ export class Entries {
     if (!(await retire(false))) return;
     const end = Date.now() + LONGEST_WORK;
     this.#finishing.set(id, false);
-    if (this.#finishing.size > MOST_FINISHING) this.#hurry();
+    if (this.#finishing.size > MAX_FINISHING) this.#hurry();
     let left = true;
     for (let pause = 5; left && !this.#finishing.get(id) && Date.now() < end; pause = Math.min(pause * 2, 200)) {
       await scheduler.wait(pause);
@@ -223,7 +223,7 @@ async function fetchCode(env, entry) {
 }
 
 // Returns the error's message, for an operator who wants to see what scripts print.
-const said = (error) => String(error?.message).slice(0, MOST_SAID);
+const said = (error) => String(error?.message).slice(0, MAX_SAID);
 
 async function report(env, entry, reason) {
   await env.CP.fetch(`http://cp/failures/${entry.load}`, { method: "POST", body: reason }).catch(() => {});

@@ -3,22 +3,22 @@
 // them. Names of errors, functions and hosts may contain one too: the delivery process keeps out of the log any that
 // a script can choose.
 import { WorkerEntrypoint, exports } from "cloudflare:workers";
-import { over } from "invocations.js";
+import { finishInvocation } from "invocations.js";
 import { LIFECYCLE } from "names.js";
 import { isHandlerless } from "reasons.js";
 
-const MOST_LINES = 100; // lines of one invocation
-const MOST_TEXT = 4096; // characters of one line
-const MOST_BODY = 48_000; // bytes of one report
-const MOST_FRAMES = 12;
-const MOST_IN_A_SECOND = 100; // reports; a script that prints without end must not hold up requests to others
+const MAX_LINES = 100; // lines of one invocation
+const MAX_TEXT = 4096; // characters of one line
+const MAX_BODY = 48_000; // bytes of one report
+const MAX_FRAMES = 12;
+const MAX_IN_A_SECOND = 100; // reports; a script that prints without end must not hold up requests to others
 const KIND = /^[A-Za-z_$][\w$]{0,63}$/;
 const FRAME = /^\s*at [^\n]{1,400}:\d+:\d+\)?$/;
 
 // The operator's settings: whether to report what scripts print, and whether to trace them in the main process too.
 export const reporting = { output: false, traced: false };
 
-let left = MOST_IN_A_SECOND;
+let left = MAX_IN_A_SECOND;
 let second = 0;
 let dropped = 0;
 
@@ -48,7 +48,7 @@ export function threw(env, ctx, { script, load }, request, error) {
 export class Report extends WorkerEntrypoint {
   async tail(items) {
     for (const item of items) {
-      if (item.entrypoint !== LIFECYCLE) over(this.ctx.props);
+      if (item.entrypoint !== LIFECYCLE) finishInvocation(this.ctx.props);
       const told = read(item);
       if (told) await send(this.env, { ...this.ctx.props, ...told });
     }
@@ -61,13 +61,13 @@ function read(item) {
   if (!exceptions.length && !logs.length) return null;
   return {
     request: item.event?.request?.headers?.["cf-ray"] ?? "",
-    exceptions: exceptions.slice(0, MOST_LINES).map(({ name, message, stack }) => ({
+    exceptions: exceptions.slice(0, MAX_LINES).map(({ name, message, stack }) => ({
       kind: kindOf(name),
       stack: framesOf(stack),
       ...(reporting.output && { message: cut(message) }),
     })),
-    lines: logs.slice(0, MOST_LINES).map(({ level, message, timestamp }) => ({ level, message: cut(worded(message)), at: timestamp })),
-    left_out: Math.max(0, logs.length - MOST_LINES),
+    lines: logs.slice(0, MAX_LINES).map(({ level, message, timestamp }) => ({ level, message: cut(worded(message)), at: timestamp })),
+    left_out: Math.max(0, logs.length - MAX_LINES),
     truncated: item.truncated,
   };
 }
@@ -77,7 +77,7 @@ export async function send(env, report) {
     dropped++;
     return;
   }
-  while (size(report) > MOST_BODY && report.lines?.length) {
+  while (size(report) > MAX_BODY && report.lines?.length) {
     report.left_out += report.lines.splice(report.lines.length >> 1).length;
   }
   const body = JSON.stringify({ ...report, dropped });
@@ -91,13 +91,13 @@ export async function send(env, report) {
 
 function mayReport() {
   const now = Math.floor(Date.now() / 1000);
-  if (now !== second) left = MOST_IN_A_SECOND;
+  if (now !== second) left = MAX_IN_A_SECOND;
   second = now;
   return left-- > 0;
 }
 
 const size = (report) => new TextEncoder().encode(JSON.stringify(report)).length;
-export const cut = (text) => String(text ?? "").slice(0, MOST_TEXT);
+export const cut = (text) => String(text ?? "").slice(0, MAX_TEXT);
 const worded = (message) => (Array.isArray(message) ? message : [message]).map(word).join(" ");
 const word = (item) => (typeof item === "string" ? item : JSON.stringify(item) ?? "undefined");
 const kindOf = (name) => (KIND.test(name) ? name : "Error");
@@ -106,5 +106,5 @@ const kindOf = (name) => (KIND.test(name) ? name : "Error");
 // lines, and which parts of them, go to the log.
 function framesOf(stack) {
   const lines = String(stack ?? "").split("\n").filter((line) => FRAME.test(line));
-  return lines.slice(0, MOST_FRAMES).map((line) => line.trim());
+  return lines.slice(0, MAX_FRAMES).map((line) => line.trim());
 }

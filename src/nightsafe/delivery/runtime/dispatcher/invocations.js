@@ -5,20 +5,20 @@ const counts = new Map(); // by script and load: invocations that are not over
 
 const keyOf = (script, load) => `${script}@${load}`;
 
-export function begun({ script, load }) {
+export function startInvocation({ script, load }) {
   const key = keyOf(script, load);
   const of = counts.get(key) ?? { script, load, count: 0 };
   of.count++;
   counts.set(key, of);
 }
 
-export function over({ script, load }) {
+export function finishInvocation({ script, load }) {
   const of = counts.get(keyOf(script, load));
   if (of && --of.count <= 0) counts.delete(keyOf(script, load));
 }
 
 // Forgets the work of an isolate that has ended.
-export function gone({ script, load }) {
+export function forgetIsolate({ script, load }) {
   counts.delete(keyOf(script, load));
 }
 

@@ -2,7 +2,7 @@
 // does not start it in time. So no request is executed twice: neither by a cell that was held up meanwhile, nor by
 // the successor of a process that ended, to which the runtime sends requests without a body again.
 export const SENT_HEADER = "nightsafe-sent";
-export const UNBEGUN_HEADER = "nightsafe-unbegun";
+export const NOT_STARTED_HEADER = "nightsafe-unbegun";
 
 const IN_TIME = 400; // milliseconds in which a cell must start a request that may go to another cell
 const TOO_LATE = 600; // milliseconds after which a cell certainly no longer starts it, even if clocks differ
@@ -16,12 +16,12 @@ export function refusalOf(headers, started) {
   return once && Date.now() - sent > IN_TIME ? "late" : "";
 }
 
-export const unbegun = (why) => new Response(null, { status: 503, headers: { [UNBEGUN_HEADER]: why } });
+export const notStartedResponse = (why) => new Response(null, { status: 503, headers: { [NOT_STARTED_HEADER]: why } });
 
-// Returns the response of a script without the header, so that it cannot be mistaken for `unbegun`.
-export function ofScript(response) {
-  if (!response.headers.has(UNBEGUN_HEADER)) return response;
+// Returns the response of a script without the header, so that it cannot be mistaken for `notStartedResponse`.
+export function withoutNotStartedHeader(response) {
+  if (!response.headers.has(NOT_STARTED_HEADER)) return response;
   const own = new Response(response.body, response);
-  own.headers.delete(UNBEGUN_HEADER);
+  own.headers.delete(NOT_STARTED_HEADER);
   return own;
 }

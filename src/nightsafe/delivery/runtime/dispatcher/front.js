@@ -2,7 +2,7 @@
 // operator trusts, and never from the client. If no proxy is trusted, `cf.js` makes `request.cf` in the script's
 // isolate: passing it in would cost time for each request, and few scripts read it.
 
-const MOST_PEERS = 4096; // parsed addresses that are remembered
+const MAX_PEERS = 4096; // parsed addresses that are remembered
 const colo = "LOCAL";
 const httpProtocol = "HTTP/1.1"; // the protocol of this listener; the protocol of a proxy's clients is not known
 const HOST = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
@@ -92,7 +92,7 @@ export class Front {
       const bytes = text === undefined ? null : parse(bare(text));
       const trusted = bytes !== null && this.#trusted.some((range) => within(bytes, range));
       peer = { address: bytes && shown(bare(text), bytes), trusted, scheme: "http", url: null };
-      if (this.#peers.size >= MOST_PEERS) this.#peers.clear();
+      if (this.#peers.size >= MAX_PEERS) this.#peers.clear();
       this.#peers.set(text, peer);
     }
     return peer;

@@ -1,16 +1,17 @@
 // The Cache API: `caches.default` and `caches.open(name)`. The runtime has no cache for scripts that are loaded, so
 // this keeps responses in the memory of the script's own isolate. No other script can reach them, and they end with
 // the isolate.
-import { lifetimeOf } from "./freshness.js";
-import { answerTo } from "./ranges.js";
 
-const MOST_ENTRIES = 1000;
-const MOST_BYTES = 16 << 20; // of all entries together
-const LARGEST = 4 << 20; // bytes of a body
+const MAX_ENTRIES = 1000;
+const MAX_BYTES = 16 << 20; // of all entries together
+const MAX_BODY = 4 << 20; // bytes of a body
 const OVERHEAD = 512; // bytes that an entry counts for besides its body and its key
+const BY_STATUS = { 200: 7200, 301: 7200, 302: 1200, 303: 1200, 404: 180, 410: 180 }; // seconds, as on the platform
+const DIRECTIVE = /([^\s=,]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,]*)))?/g;
+const RANGE = /^bytes=(?:(\d+)-(\d*)|-(\d+))$/;
 
 const { Request, Response, URL } = globalThis;
-const { now } = Date;
+const { now, parse } = Date;
 const own = Object.getPrototypeOf(caches.default);
 const storage = Object.getPrototypeOf(caches);
 const { open } = storage;
@@ -54,7 +55,7 @@ function keep(key, entry) {
   kept.set(key, entry);
   bytes += entry.size;
   for (const [oldest] of kept) {
-    if (bytes <= MOST_BYTES && kept.size <= MOST_ENTRIES) return;
+    if (bytes <= MAX_BYTES && kept.size <= MAX_ENTRIES) return;
     drop(oldest);
   }
 }
@@ -81,7 +82,7 @@ async function read(body) {
     const part = bytesOf(value);
     parts.push(part);
     size += part.length;
-    if (size > LARGEST) {
+    if (size > MAX_BODY) {
       await reader.cancel();
       return null;
     }
@@ -113,6 +114,56 @@ function shellOf(response) {
   return shell;
 }
 
+// Returns how many milliseconds a response may be cached: by its headers, or else by its status, as on the platform.
+// Returns 0 when the response may not be cached. A cookie belongs to one person, so a response that sets one is not
+// cached, unless it says `private=set-cookie`: then it is cached without the cookie.
+function lifetimeOf({ status, headers }) {
+  const found = directivesOf(headers.get("cache-control") ?? "");
+  const cookieless = (found.private ?? "").toLowerCase().split(/\s*,\s*/).includes("set-cookie");
+  if ("no-store" in found || "no-cache" in found || ("private" in found && found.private === "")) return 0;
+  if (headers.has("set-cookie") && !cookieless) return 0;
+  const seconds = found["s-maxage"] ?? found["max-age"];
+  if (seconds !== undefined) return Math.max(0, Number.parseInt(seconds, 10) || 0) * 1000;
+  const expires = headers.get("expires");
+  if (expires !== null) return Math.max(0, parse(expires) - now() || 0);
+  return (BY_STATUS[status] ?? 0) * 1000;
+}
+
+function directivesOf(text) {
+  const found = {};
+  for (const [, name, quoted, plain] of text.matchAll(DIRECTIVE)) found[name.toLowerCase()] = quoted ?? plain ?? "";
+  return found;
+}
+
+// Answers a request from a cached response: with all of it, a part of it, or 304 when the caller has it already.
+function answerTo({ headers }, { shell, body }) {
+  if (isUnchanged(headers, shell.headers)) return new Response(null, withStatus(shell, 304));
+  const range = body && RANGE.exec(headers.get("range") ?? "");
+  if (!range) return new Response(body, shell);
+  const size = body.length;
+  const from = range[3] === undefined ? Number(range[1]) : Math.max(0, size - Number(range[3]));
+  const to = Math.min(size - 1, range[2] ? Number(range[2]) : size - 1);
+  const answer = from > to ? new Response(null, withStatus(shell, 416)) : new Response(body.slice(from, to + 1), withStatus(shell, 206));
+  answer.headers.set("content-range", from > to ? `bytes */${size}` : `bytes ${from}-${to}/${size}`);
+  answer.headers.set("content-length", String(from > to ? 0 : to - from + 1));
+  return answer;
+}
+
+function withStatus(shell, status) {
+  return { status, headers: shell.headers };
+}
+
+function isUnchanged(requestHeaders, storedHeaders) {
+  const tag = storedHeaders.get("etag");
+  const tags = requestHeaders.get("if-none-match");
+  if (tags !== null) return tag !== null && (tags.trim() === "*" || tags.split(",").some((one) => weak(one) === weak(tag)));
+  return parse(storedHeaders.get("last-modified") ?? "") <= parse(requestHeaders.get("if-modified-since") ?? "");
+}
+
+function weak(tag) {
+  return tag.trim().replace(/^W\//, "");
+}
+
 const methods = {
   async match(info, options) {
     const { key, request } = asked(this, info, options) ?? {};
@@ -128,7 +179,7 @@ const methods = {
     refuseUnfit(request, response);
     const key = keyOf(this, request);
     const lifetime = response.status === 304 ? 0 : lifetimeOf(response);
-    if (lifetime === 0 || Number(response.headers.get("content-length")) > LARGEST) return response.body?.cancel();
+    if (lifetime === 0 || Number(response.headers.get("content-length")) > MAX_BODY) return response.body?.cancel();
     const shell = shellOf(response);
     const body = response.body && (await read(response.body));
     if (response.body && body === null) return;

@@ -6,14 +6,14 @@ import { callee } from "callee.js";
 import { CellLost, Cells, NoCell } from "cells.js";
 import { Entries, Gone, Handlerless, StartFailed } from "entries.js";
 import { Front, known } from "front.js";
-import { begun, over, underWay } from "invocations.js";
+import { finishInvocation, startInvocation, underWay } from "invocations.js";
 import { pull } from "loads.js";
 import { SCRIPT_HEADER, scriptOf } from "names.js";
 import { overrideOf } from "overrides.js";
 import { outward } from "outbound.js";
 import { isHandlerless } from "reasons.js";
 import { isTraced, reporting, threw } from "reports.js";
-import { SENT_HEADER, ofScript, refusalOf, unbegun } from "sent.js";
+import { SENT_HEADER, notStartedResponse, refusalOf, withoutNotStartedHeader } from "sent_header.js";
 
 export { Outbound } from "outbound.js";
 export { Report } from "reports.js";
@@ -51,12 +51,12 @@ export class Inner extends WorkerEntrypoint {
   async fetch(request) {
     if (settings === null && !(await isSetUp(this.env))) return refuseFor(new Unavailable());
     const why = refusalOf(request.headers, settings.started);
-    if (why) return unbegun(why);
+    if (why) return notStartedResponse(why);
     const script = request.headers.get(SCRIPT_HEADER);
     const own = new Request(request);
     own.headers.delete(SCRIPT_HEADER);
     own.headers.delete(SENT_HEADER);
-    return ofScript(await withBody(this.ctx, own, (whole) => serve(this.env, this.ctx, script, whole)));
+    return withoutNotStartedHeader(await withBody(this.ctx, own, (whole) => serve(this.env, this.ctx, script, whole)));
   }
 }
 
@@ -253,11 +253,11 @@ function explained(env, ctx, entry, request, error) {
 
 // Calls `use`, and counts the invocation as under way until the tail worker is told that it is over.
 async function counted(stub, entry, use) {
-  begun(entry);
+  startInvocation(entry);
   try {
     return await use(stub, entry);
   } catch (error) {
-    if (error instanceof Gone || String(error?.message).startsWith(NO_ENTRYPOINT)) over(entry); // it never started
+    if (error instanceof Gone || String(error?.message).startsWith(NO_ENTRYPOINT)) finishInvocation(entry); // it never started
     throw error;
   }
 }
