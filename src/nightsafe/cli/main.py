@@ -53,7 +53,7 @@ def main(listener: "socket.socket | None" = None) -> None:
     # A wrong command line is refused before its options are parsed.
     JSON_WANTED.set("--json" in takewhile(lambda word: word != "--", sys.argv))
     if "_NIGHTSAFE_COMPLETE" in os.environ:
-        from nightsafe.cli import completing  # noqa: PLC0415 - only needed here
+        from nightsafe.cli import completing
 
         completing.prepare()
     try:

@@ -23,7 +23,11 @@ def command(*, remote: Remote, as_json: bool) -> None:
         show_json(result | {"accounts": accounts})
         return
     token = result["token"]
-    shown = f"{token['id']}, {token['status']}, of {token['owner']}" if token else "none: a key"
+    shown = (
+        f"{token['id']}, {token['status']}, of {token['owner']}"
+        if token
+        else "none (the credentials are a Global API key)"
+    )
     if token and token["expires_on"]:
         shown += f", until {token['expires_on']}"
     account_list = ", ".join(f"{account['id']} ({account['name']})" for account in accounts)

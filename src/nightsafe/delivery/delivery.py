@@ -1,4 +1,4 @@
-"""Runs the whole delivery side: follows the source of bundles, keeps the bundles, and serves workerd."""
+"""Runs the whole delivery process: follows the source of bundles, keeps the bundles, and serves workerd."""
 
 import asyncio
 import socket
@@ -238,7 +238,7 @@ class Delivery:
     async def _refetch(self, load: Load) -> bool:
         """Fetch a script again because its values do not open.
 
-        The values may have been re-encrypted meanwhile, and the old key removed.
+        The values may have been resealed meanwhile, and the old key removed.
 
         Returns:
             Whether another load has replaced this one.

@@ -11,4 +11,8 @@ def protect_process() -> None:
         NightsafeError: UNAVAILABLE, when the system refuses.
     """
     if not hide():
-        raise NightsafeError(Code.UNAVAILABLE, "this process cannot hide its memory from others of the same user")
+        raise NightsafeError(
+            Code.UNAVAILABLE,
+            "this process cannot hide its memory from others of the same user; allow it the system calls prctl and "
+            "setrlimit",
+        )

@@ -1,4 +1,4 @@
-"""Settings of the delivery side."""
+"""Settings of the delivery process."""
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path

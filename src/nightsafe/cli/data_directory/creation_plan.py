@@ -16,7 +16,7 @@ from nightsafe.sealing.files import sync
 PREFIX: Final = ".nightsafe-unfinished-"
 """The prefix of the names of working folders."""
 NAME: Final = "unfinished.json"
-_MOST_BYTES: Final = 64 * 1024
+_MAX_BYTES: Final = 64 * 1024
 
 
 class CreationPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ def read(folder: Path) -> CreationPlan | None:
     """Read a folder's plan. Return None if there is no plan or this program does not know its format."""
     try:
         with (folder / NAME).open("rb") as file:
-            plan = msgspec.json.decode(file.read(_MOST_BYTES), type=CreationPlan)
+            plan = msgspec.json.decode(file.read(_MAX_BYTES), type=CreationPlan)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     names = (plan.folder, plan.aside, *plan.old, *plan.new)

@@ -37,9 +37,13 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
 @click.command("doctor")
 @data_option
 @click.option("--quick", is_flag=True, help="Skip the comparison of the database's indexes with its tables.")
-@click.option("--tls-cert", type=FILE, envvar="NIGHTSAFE_TLS_CERT", help="As for serve.")
-@click.option("--tls-key", type=FILE, envvar="NIGHTSAFE_TLS_KEY", help="As for serve.")
-@click.option("--tls-client-ca", type=FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="As for serve.")
+@click.option(
+    "--tls-cert", type=FILE, envvar="NIGHTSAFE_TLS_CERT", help="PEM file of the server's certificate chain."
+)
+@click.option("--tls-key", type=FILE, envvar="NIGHTSAFE_TLS_KEY", help="PEM file of that certificate's private key.")
+@click.option(
+    "--tls-client-ca", type=FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="PEM file of the CAs of client certificates."
+)
 @json_option
 def command(  # noqa: PLR0913 - one for each option
     *, data: Path, quick: bool, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, as_json: bool

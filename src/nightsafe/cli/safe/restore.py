@@ -37,7 +37,7 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     """Restore a safe from a backup. The file - is standard input.
 
     The whole backup is checked before anything changes. An existing safe is never overwritten: with --force it is
-    renamed, and its private ring is copied to the restored safe if it fits.
+    renamed, and its private ring is copied to the restored safe if it matches the public ring.
     """
     if file == STREAM and (sys.stdin is None or sys.stdin.isatty()):
         raise CommandError("standard input is a terminal, or closed; redirect a backup to it, or name a file")

@@ -67,6 +67,6 @@ def _print_refusal(error: BaseException) -> tuple[int, list[Problem]]:
 
 def _client_problems(error: "APIError") -> tuple[int, list[Problem]]:
     """Return the exit code and the problems of a client's error."""
-    from nightsafe.cli.terminal.errors import exit_code_of, problems_of  # noqa: PLC0415 - only if the client is loaded
+    from nightsafe.cli.terminal.errors import exit_code_of, problems_of  # only if the client is loaded
 
     return exit_code_of(error), problems_of(error)

@@ -30,7 +30,7 @@ def add_suggestion(error: "NotFoundError", remote: "Remote", arguments: Mapping[
         remote: the script that the command talked about.
         arguments: the command's other arguments.
     """
-    from nightsafe.client import ClientError  # noqa: PLC0415 - only if the client is loaded
+    from nightsafe.client import ClientError  # only if the client is loaded
 
     codes = {item.code for item in error.errors}
     with suppress(ClientError):

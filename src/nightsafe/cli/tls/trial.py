@@ -47,7 +47,7 @@ async def try_tls_files(tls: TlsFiles, descriptors: Iterable[int], port: int) ->
 
 async def _start(tls: TlsFiles, port: int) -> None:
     """Start a server and return when it is ready."""
-    from nightsafe.cli.server.listener import ListeningServer, listen, wait_until_ready  # noqa: PLC0415 - only in the trial
+    from nightsafe.cli.server.listener import ListeningServer, listen, wait_until_ready  # only in the trial
 
     async def application(_: object, __: object, ___: object) -> None:
         """Answer nothing."""

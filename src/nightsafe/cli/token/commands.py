@@ -111,9 +111,9 @@ def command() -> None:
 def create(*, data: Path, keep: bool, as_json: bool, **options: Any) -> None:
     """Create a token and print it once.
 
-    Without --permission the token allows everything that is possible in the account. Then limit it with --script,
-    --deny-permission or --deny-script, give --all-access, or confirm the question. A denied permission stays denied,
-    even if another option allows it.
+    Without --permission the token allows everything that is possible in the account. In that case, restrict the
+    token with --script, --deny-permission or --deny-script, or give --all-access, or confirm the question. A denied
+    permission stays denied, even if another option allows it.
     """
     end = expiry_of(options["expires_in"], options["expires_on"], options["not_before"], never=options["no_expiry"])
     scopes = Scopes(

@@ -67,7 +67,7 @@ class Compiler:
         self._seconds: Final = seconds
 
     async def find_problem(self, check: CodeCheck) -> str:
-        """Return the runtime's problem with the code; "" when it has none or does not answer in time.
+        """Return the runtime's problem with the code; "" when it finds no problem or does not answer in time.
 
         Raises:
             OSError: when the process cannot be started or the files cannot be written.

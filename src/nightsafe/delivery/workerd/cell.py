@@ -40,7 +40,7 @@ class CellUser(Struct, frozen=True):
 
 
 class CellUsers(Struct, frozen=True):
-    """The scripts that may have work under way in a cell. One of them causes whatever happens to the cell.
+    """The scripts that may have work under way in a cell. One of them is the cause of any trouble in the cell.
 
     Attributes:
         users: each script once.

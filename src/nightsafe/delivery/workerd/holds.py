@@ -16,7 +16,7 @@ class Hold(Struct, frozen=True):
         until: when the script is tried again, in seconds since 1970.
         pause: how many seconds it is held apart this time.
         reason: what it did, for the answer to its clients.
-        callees: scripts that it calls, one of which may be to blame instead.
+        callees: scripts that it calls; one of these may be to blame instead.
     """
 
     until: float

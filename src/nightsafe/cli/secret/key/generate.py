@@ -89,7 +89,7 @@ def command(  # noqa: PLR0913 - one for each option
 
 
 def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tuple[Key, str]:
-    """Generate a key. Return it with its public half in PEM, or "" if it has none."""
+    """Generate a key. Return it with its public half in PEM, or "" if it has no public half."""
     if algorithm in (*CIPHERS, "AES-KW"):
         return _random_key(_check_length(length or 256, _AES_BITS, algorithm)), ""
     if algorithm == "HMAC":
