@@ -63,8 +63,8 @@ def rotate(
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
     in_use = public == directory.public_ring and directory.database.exists()
     _lock(directory, private, public)
-    known = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
-    result = ring_files.rotate(private, public, None if suite is None else Suite(suite), known)
+    key_record = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
+    result = ring_files.rotate(private, public, None if suite is None else Suite(suite), key_record)
     if in_use:
         _store_ring_number(directory)
     if as_json:

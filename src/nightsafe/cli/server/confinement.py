@@ -134,8 +134,8 @@ def refuse_readable_ring(ring: Path, directory: DataDirectory) -> None:
 def _code_folders() -> Iterator[Path]:
     """Yield the directories of the program and its libraries."""
     yield from (Path(sys.prefix), Path(sys.base_prefix), Path(nightsafe.__file__).parent)
-    here = Path.cwd()  # `python -m` searches it first, but no library is there
-    yield from (Path(entry) for entry in sys.path if entry and Path(entry) != here)
+    working_directory = Path.cwd()  # `python -m` searches it first, but no library is there
+    yield from (Path(entry) for entry in sys.path if entry and Path(entry) != working_directory)
 
 
 def _loaders() -> Iterator[Path]:

@@ -73,7 +73,7 @@ def command(  # noqa: PLR0913 - one for each option
     fingerprint_key = fingerprints.key()
     key, public = _generate(algorithm, length, curve, digest)
     prepared = prepare_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
-    shown = prepared.shown | ({"public_key": public} if public else {})
+    metadata = prepared.metadata | ({"public_key": public} if public else {})
     out = public_out if public else None
     if out is not None and out.exists():
         confirm(f"Replace {out} with the public half of the new key?", yes=yes)
@@ -82,10 +82,10 @@ def command(  # noqa: PLR0913 - one for each option
         _public_half_file(out, public),
     ):
         if as_json or (public and out is None):
-            show(json.dumps(shown, ensure_ascii=False) if as_json else public)
+            show(json.dumps(metadata, ensure_ascii=False) if as_json else public)
         put_key(remote, prepared, fingerprint_key)
     if not as_json:
-        say(describe_put(prepared.shown))
+        say(describe_put(prepared.metadata))
 
 
 def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tuple[Key, str]:

@@ -68,9 +68,9 @@ def command(  # noqa: PLR0913 - one for each option
     prepared = prepare_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
     put_key(remote, prepared, fingerprint_key)
     if as_json:
-        show_json(prepared.shown)
+        show_json(prepared.metadata)
     else:
-        say(describe_put(prepared.shown))
+        say(describe_put(prepared.metadata))
 
 
 def _password(password_file: Path | None) -> str:

@@ -168,10 +168,10 @@ class Kv:
         namespace = _variable(self._scheme, "NAMESPACE")
         headers = {"Host": self._origin.authority, "Accept": "application/json", "X-Vault-Request": "true"}
         headers |= {"X-Vault-Token": token} | ({"X-Vault-Namespace": namespace} if namespace else {})
-        if not all(shown.isascii() and shown.isprintable() for shown in headers.values()):
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
             variables = f"{self._variable_names('TOKEN')} or {self._variable_names('NAMESPACE')}"
             raise CommandError(f"{variables} contains a character that a header cannot")
-        return [(name.encode(), shown.encode()) for name, shown in headers.items()]
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
 
     def _variable_names(self, name: str) -> str:
         """Return the names of a variable, for messages."""

@@ -44,8 +44,8 @@ export class Cells {
   isAtHome(script, route) {
     if (this.#cells.size === 0) return true;
     if (this.#retired || !route.light || this.#heavy.get(script) === route.code) return false;
-    const known = this.#answers.get(script);
-    return known !== undefined && known.code === route.code && known.count >= PROVEN;
+    const proof = this.#answers.get(script);
+    return proof !== undefined && proof.code === route.code && proof.count >= PROVEN;
   }
 
   forget() {
@@ -60,10 +60,10 @@ export class Cells {
   // Sends a script that has thrown in the main process back to the cells, where its stack is visible, to prove itself
   // again.
   doubt(script) {
-    const known = this.#answers.get(script);
-    if (!known || Date.now() < (known.doubted ?? 0) + DOUBT_PAUSE) return;
-    known.count = 0;
-    known.doubted = Date.now();
+    const proof = this.#answers.get(script);
+    if (!proof || Date.now() < (proof.doubted ?? 0) + DOUBT_PAUSE) return;
+    proof.count = 0;
+    proof.doubted = Date.now();
   }
 
   // Returns the answer of a cell; null when the script may run in this process because all cells are busy.
@@ -99,8 +99,8 @@ export class Cells {
   }
 
   #count(script, code) {
-    const known = this.#answers.get(script);
-    if (known?.code === code) known.count++;
+    const proof = this.#answers.get(script);
+    if (proof?.code === code) proof.count++;
     else this.#answers.set(script, { code, count: 1 });
   }
 

@@ -20,12 +20,12 @@ export class Front {
 
   // Returns the request for the script: a copy whose headers may be changed.
   face(request) {
-    return this.#trusted.length === 0 ? this.#known(request) : this.#told(request);
+    return this.#trusted.length === 0 ? this.#addressDirect(request) : this.#addressProxied(request);
   }
 
   // Used when no proxy is trusted: `runtime.capnp` has already set or removed the headers that are the same for all
   // requests.
-  #known(request) {
+  #addressDirect(request) {
     const own = new Request(request);
     const { headers } = own;
     headers.set("cf-connecting-ip", this.#peerOf(request.cf?.clientIp).address ?? "");
@@ -33,7 +33,7 @@ export class Front {
     return own;
   }
 
-  #told(request) {
+  #addressProxied(request) {
     const { headers } = request;
     const peer = this.#peerOf(request.cf?.clientIp);
     const client = peer.trusted ? this.#behind(peer, request) : peer;
@@ -91,7 +91,7 @@ export class Front {
     if (peer === undefined) {
       const bytes = text === undefined ? null : parse(bare(text));
       const trusted = bytes !== null && this.#trusted.some((range) => within(bytes, range));
-      peer = { address: bytes && shown(bare(text), bytes), trusted, scheme: "http", url: null };
+      peer = { address: bytes && printedAddress(bare(text), bytes), trusted, scheme: "http", url: null };
       if (this.#peers.size >= MAX_PEERS) this.#peers.clear();
       this.#peers.set(text, peer);
     }
@@ -100,7 +100,7 @@ export class Front {
 }
 
 // Returns the `cf` that `cf.js` would make, for a script in whose isolate `cf.js` cannot.
-export function known({ cf, headers }) {
+export function cfInit({ cf, headers }) {
   if (!cf?.clientIp) return undefined;
   return { cf: { colo, clientAcceptEncoding: headers.get("accept-encoding") ?? undefined, httpProtocol } };
 }
@@ -155,7 +155,7 @@ function quad(text) {
   return parts?.every((part) => part < 256) ? parts : null;
 }
 
-function shown(address, bytes) {
+function printedAddress(address, bytes) {
   const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255;
   return mapped ? bytes.slice(12).join(".") : address;
 }

@@ -13,14 +13,14 @@ const COMMA = /[ \t]*,[ \t]*/y;
 // Returns the id of the version that a header asks for; null when it names no version of this script or is malformed.
 export function overrideOf(header, script) {
   const text = header.replace(/^ +| +$/g, "");
-  let asked = null;
+  let version = null;
   for (let at = 0; ; ) {
     MEMBER.lastIndex = at;
-    const [whole, key, string] = MEMBER.exec(text) ?? [];
-    if (whole === undefined) return null;
-    if (key === script) asked = string?.slice(1, -1).replace(/\\(.)/g, "$1") ?? null;
-    COMMA.lastIndex = at += whole.length;
-    if (at === text.length) return asked;
+    const [member, key, string] = MEMBER.exec(text) ?? [];
+    if (member === undefined) return null;
+    if (key === script) version = string?.slice(1, -1).replace(/\\(.)/g, "$1") ?? null;
+    COMMA.lastIndex = at += member.length;
+    if (at === text.length) return version;
     const comma = COMMA.exec(text);
     if (comma === null) return null;
     at += comma[0].length;

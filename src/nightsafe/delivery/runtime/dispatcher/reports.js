@@ -49,8 +49,8 @@ export class Report extends WorkerEntrypoint {
   async tail(items) {
     for (const item of items) {
       if (item.entrypoint !== LIFECYCLE) finishInvocation(this.ctx.props);
-      const told = read(item);
-      if (told) await send(this.env, { ...this.ctx.props, ...told });
+      const report = read(item);
+      if (report) await send(this.env, { ...this.ctx.props, ...report });
     }
   }
 }

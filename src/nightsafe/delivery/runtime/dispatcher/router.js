@@ -5,7 +5,7 @@ import { withBody } from "bodies.js";
 import { callee } from "callee.js";
 import { CellLost, Cells, NoCell } from "cells.js";
 import { Entries, Gone, Handlerless, StartFailed } from "entries.js";
-import { Front, known } from "front.js";
+import { Front, cfInit } from "front.js";
 import { finishInvocation, startInvocation, underWay } from "invocations.js";
 import { pull } from "loads.js";
 import { SCRIPT_HEADER, scriptOf } from "names.js";
@@ -56,7 +56,7 @@ export class Inner extends WorkerEntrypoint {
     const own = new Request(request);
     own.headers.delete(SCRIPT_HEADER);
     own.headers.delete(SENT_HEADER);
-    return withoutNotStartedHeader(await withBody(this.ctx, own, (whole) => serve(this.env, this.ctx, script, whole)));
+    return withoutNotStartedHeader(await withBody(this.ctx, own, (passed) => serve(this.env, this.ctx, script, passed)));
   }
 }
 
@@ -120,7 +120,7 @@ function receive(request, env, ctx) {
   if (script === null) return refuse(404, "no script has this host name");
   const entry = own.body === null ? warm(env, script) : null;
   if (entry !== null) return call(env, ctx, entry, own);
-  return withBody(ctx, own, (whole) => place(env, ctx, script, whole));
+  return withBody(ctx, own, (passed) => place(env, ctx, script, passed));
 }
 
 // Returns the entry for the most frequent case with the fewest checks: a script that is loaded here, in one version.
@@ -184,7 +184,7 @@ function refuseHeld(script) {
 async function serve(env, ctx, script, request) {
   try {
     return await within(env, ctx, script, request, (stub, { old }) =>
-      stub.getEntrypoint().fetch(request, old ? known(request) : undefined),
+      stub.getEntrypoint().fetch(request, old ? cfInit(request) : undefined),
     );
   } catch (error) {
     return refuseFor(error);
@@ -267,8 +267,8 @@ async function counted(stub, entry, use) {
 function choose(script, versions, request) {
   const overrides = request?.headers.get(OVERRIDES_HEADER) ?? null;
   const id = overrides === null ? null : overrideOf(overrides, script);
-  const asked = id === null ? undefined : versions.find((version) => version.id === id.toLowerCase());
-  if (asked) return asked.entry;
+  const requested = id === null ? undefined : versions.find((version) => version.id === id.toLowerCase());
+  if (requested) return requested.entry;
   const affinity = request?.headers.get(AFFINITY_HEADER) ?? null;
   let point = affinity === null ? Math.random() * 100 : hash(affinity) * 100;
   for (const version of versions) {
@@ -289,19 +289,19 @@ function hash(text) {
 
 // Takes over a route unless a newer one is known. Keeps entries whose load stays, and retires others when they are
 // idle.
-function adopt(env, ctx, script, told) {
+function adopt(env, ctx, script, newRoute) {
   const before = routes.get(script);
-  if (before && before.epoch >= told.epoch) {
+  if (before && before.epoch >= newRoute.epoch) {
     before.stale = false;
     return before;
   }
   const kept = new Map((before?.versions ?? []).map((version) => [version.entry.load, version.entry]));
-  const versions = (told.versions ?? []).map(({ load, id, share }) => {
+  const versions = (newRoute.versions ?? []).map(({ load, id, share }) => {
     const entry = kept.get(load) ?? entries.make(script, load);
     kept.delete(load);
     return { id, share, entry };
   });
-  const route = { epoch: told.epoch, versions, refusal: told.refusal, outside: told.outside, code: told.code, light: told.light };
+  const route = { epoch: newRoute.epoch, versions, refusal: newRoute.refusal, outside: newRoute.outside, code: newRoute.code, light: newRoute.light };
   routes.set(script, route);
   for (const entry of kept.values()) entries.supersede(env, ctx, entry);
   return route;
@@ -309,8 +309,8 @@ function adopt(env, ctx, script, told) {
 
 // Returns the known route of a script if it is not stale, or null.
 function routeOf(script) {
-  const known = routes.get(script);
-  return known && !known.stale ? known : null;
+  const route = routes.get(script);
+  return route && !route.stale ? route : null;
 }
 
 // Drops every isolate when its requests are over: the next request loads the script again.
@@ -338,9 +338,9 @@ function ask(env, ctx, script) {
 }
 
 async function askNow(env, ctx, script) {
-  const told = await pull(env, `/routes/${encodeURIComponent(script)}`, Unavailable).then((response) => response.json());
-  if (told.unknown) return { refusal: told.refusal }; // not cached: anyone can invent names
-  return adopt(env, ctx, script, told);
+  const answer = await pull(env, `/routes/${encodeURIComponent(script)}`, Unavailable).then((response) => response.json());
+  if (answer.unknown) return { refusal: answer.refusal }; // not cached: anyone can invent names
+  return adopt(env, ctx, script, answer);
 }
 
 async function isSetUp(env) {
@@ -354,12 +354,12 @@ async function isSetUp(env) {
 }
 
 async function readSettings(env) {
-  const told = await (await pull(env, "/settings", Unavailable)).json();
-  entries.limit = told.max_loaded;
-  Object.assign(reporting, told.reporting);
-  Object.assign(outward, { private: told.reach_private, account: told.account, domains: told.domains });
-  know(told.fleet);
-  return told;
+  const answer = await (await pull(env, "/settings", Unavailable)).json();
+  entries.limit = answer.max_loaded;
+  Object.assign(reporting, answer.reporting);
+  Object.assign(outward, { private: answer.reach_private, account: answer.account, domains: answer.domains });
+  know(answer.fleet);
+  return answer;
 }
 
 // Takes over the state of the cells and the scripts that are held apart.

@@ -32,7 +32,7 @@ function keyOf(cache, request) {
 }
 
 // Returns the request that a method is asked about and the key of its response; null when no response can be cached.
-function asked(cache, info, options) {
+function lookupOf(cache, info, options) {
   const request = info instanceof Request ? info : new Request(info);
   if (request.method !== "GET" && !options?.ignoreMethod) return null;
   return { request, key: keyOf(cache, request) };
@@ -97,13 +97,13 @@ function bytesOf(chunk) {
 }
 
 function join(parts, size) {
-  const whole = new Uint8Array(size);
+  const joined = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {
-    whole.set(part, at);
+    joined.set(part, at);
     at += part.length;
   }
-  return whole;
+  return joined;
 }
 
 // Returns the response without its body, for the cache. It keeps the encoding of the body, too.
@@ -166,7 +166,7 @@ function weak(tag) {
 
 const methods = {
   async match(info, options) {
-    const { key, request } = asked(this, info, options) ?? {};
+    const { key, request } = lookupOf(this, info, options) ?? {};
     const entry = key && find(key);
     if (!entry) return undefined;
     kept.delete(key);
@@ -188,7 +188,7 @@ const methods = {
   },
 
   async delete(info, options) {
-    const { key } = asked(this, info, options) ?? {};
+    const { key } = lookupOf(this, info, options) ?? {};
     return key !== undefined && find(key) !== undefined && drop(key);
   },
 };

@@ -7,13 +7,13 @@ const { get: headerOf } = Headers.prototype;
 const { get: found, set: remember } = WeakMap.prototype;
 const cf = getOwnPropertyDescriptor(Request.prototype, "cf");
 const headers = getOwnPropertyDescriptor(Request.prototype, "headers");
-const shown = new WeakMap(); // by request: its `cf`, so that it is the same object each time
+const cfOf = new WeakMap(); // by request: its `cf`, so that it is the same object each time
 
-function known(request) {
+function makeCf(request) {
   const clientAcceptEncoding = apply(headerOf, apply(headers.get, request, []), ["accept-encoding"]) ?? undefined;
-  const told = { colo: "LOCAL", clientAcceptEncoding, httpProtocol: "HTTP/1.1" };
-  apply(remember, shown, [request, told]);
-  return told;
+  const made = { colo: "LOCAL", clientAcceptEncoding, httpProtocol: "HTTP/1.1" };
+  apply(remember, cfOf, [request, made]);
+  return made;
 }
 
 // Before the compatibility date 2022-01-31, `cf` is an own property of each request; then the dispatcher passes it
@@ -21,8 +21,8 @@ function known(request) {
 if (cf) {
   const own = {
     get cf() {
-      const told = apply(cf.get, this, []);
-      return told && hasOwn(told, "clientIp") ? (apply(found, shown, [this]) ?? known(this)) : told;
+      const runtimeCf = apply(cf.get, this, []);
+      return runtimeCf && hasOwn(runtimeCf, "clientIp") ? (apply(found, cfOf, [this]) ?? makeCf(this)) : runtimeCf;
     },
   };
   defineProperty(Request.prototype, "cf", { ...cf, get: getOwnPropertyDescriptor(own, "cf").get });

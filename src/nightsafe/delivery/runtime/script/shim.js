@@ -39,8 +39,8 @@ function keep({ name, secret, value }) {
 // Starts the import of a key. The runtime reads the material of any format before `importKey` returns.
 function begin({ name, format, material, algorithm, usages }) {
   try {
-    const given = format === "jwk" ? JSON.parse(new TextDecoder().decode(material)) : material;
-    return { name, key: crypto.subtle.importKey(format, given, algorithm, false, usages) };
+    const keyData = format === "jwk" ? JSON.parse(new TextDecoder().decode(material)) : material;
+    return { name, key: crypto.subtle.importKey(format, keyData, algorithm, false, usages) };
   } finally {
     material.fill(0);
   }
