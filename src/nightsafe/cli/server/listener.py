@@ -54,8 +54,8 @@ def refuse_plain_workers(host: str, port: int) -> None:
         url_host = f"[{host}]" if ":" in host else host
         raise NightsafeError(
             Code.INVALID,
-            f"--listen {url_host}:{port} can be reached from other machines, and scripts speak plain HTTP, which can be "
-            "read on the way; give --trusted-proxy with the address of a proxy that does TLS, or --plain-http",
+            f"--listen {url_host}:{port} can be reached from other machines, and scripts speak plain HTTP, which can "
+            "be read on the way; give --trusted-proxy with the address of a proxy that does TLS, or --plain-http",
         )
 
 
