@@ -42,7 +42,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "key_rotation.resealing": ("run", "_idle", "run_once", "_reseal_batch"),
     "load.code_checks": ("run", "_find_problem"),
     "egress.egress": ("_follow",),
-    "workerd.keeper": (
+    "workerd.process_keeper": (
         "_keep_current",
         "_handle_end",
         "_relaunch",
@@ -330,7 +330,7 @@ WORK: dict[str, Callable[[ModuleType, Path, Callable[[], None]], Awaitable[None]
     "key_rotation.resealing": reseals,
     "load.code_checks": checks,
     "egress.egress": reaches,
-    "workerd.keeper": keeps,
+    "workerd.process_keeper": keeps,
     "workerd.supervisor": watches,
     "delivery": watches,
 }
