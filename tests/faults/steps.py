@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from nightsafe.cli.data_directory import exchange, placing
+from nightsafe.cli.data_directory import directory_swap, placement
 
 _CALLS: Final = ("rename", "replace", "link", "symlink", "unlink", "rmdir", "mkdir")
 
@@ -31,7 +31,7 @@ class Steps:
         monkeypatch.setattr(
             os, "fsync", lambda _: None
         )  # unlike a crash of the machine, a kill loses no written data
-        monkeypatch.setattr(placing, "exchange", self._counted(exchange.exchange))
+        monkeypatch.setattr(placement, "swap_directories", self._counted(directory_swap.swap_directories))
 
     def arm(self, calls: int) -> None:
         """Die after this many more calls."""

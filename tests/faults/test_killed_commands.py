@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from tests.faults.steps import Killed, Steps
 from tests.server import Safe, make_safe
 
-from nightsafe.cli.data_directory import placing
-from nightsafe.cli.data_directory.exchange import CannotExchangeError
+from nightsafe.cli.data_directory import placement
+from nightsafe.cli.data_directory.creation_plan import PREFIX
+from nightsafe.cli.data_directory.directory_swap import CannotSwapError
 from nightsafe.cli.data_directory.recovery import recover_and_share
-from nightsafe.cli.data_directory.unfinished import PREFIX
 from nightsafe.cli.main import cli
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -114,7 +114,7 @@ def test_init_killed_at_any_step_can_be_run_again(
 
 def no_exchange(_: Path, __: Path) -> None:
     """Refuse an exchange, like a file system that cannot do it."""
-    raise CannotExchangeError
+    raise CannotSwapError
 
 
 @pytest.mark.parametrize("way", ["exchange", "parts", "fresh", "empty"])
@@ -125,7 +125,7 @@ def test_restore_killed_at_any_step_keeps_a_safe(  # noqa: PLR0913, PLR0917 - fi
     monkeypatch.chdir(tmp_path)
     taken = way in {"exchange", "parts"}
     if way == "parts":
-        monkeypatch.setattr(placing, "exchange", no_exchange)
+        monkeypatch.setattr(placement, "swap_directories", no_exchange)
 
     def prepare(place: Path) -> None:
         """Create the safe that is put aside, or what stands in its place."""

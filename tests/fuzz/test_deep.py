@@ -8,7 +8,7 @@ import click
 import pytest
 
 from nightsafe.api.http.multipart import parse_form
-from nightsafe.cli.data_directory.unfinished import NAME, read
+from nightsafe.cli.data_directory.creation_plan import NAME, read
 from nightsafe.cli.settings.settings_file import default_map
 from nightsafe.cli.settings.wrangler_config import configured_script
 from nightsafe.delivery.cache.serials import _read as read_marks

@@ -20,7 +20,7 @@ MAY_CATCH_ALL = {
     "api/http/routing.py": "the edge",
     "cli/completing.py": "an error must not disturb the line that is being typed",
     "cli/server/api_server.py": "with any invalid new certificate, the server keeps the present one",
-    "delivery/lasting.py": "restarts a task after any error",
+    "delivery/keep_running.py": "restarts a task after any error",
     "store/sqlite/engine/checkpointer.py": "without its thread the log would never be cut",
     "store/sqlite/engine/write_batch.py": "passes it to the caller of one change",
     "store/sqlite/engine/writer.py": "passes it to every waiting caller",

@@ -38,14 +38,14 @@ def prepare() -> None:
 
 def complete_scripts(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the scripts whose names begin with the incomplete word."""
-    from nightsafe.cli.terminal.likely import script_names  # noqa: PLC0415 - needs a client
+    from nightsafe.cli.terminal.suggestions import script_names  # needs a client
 
     return _matching_names(ctx, incomplete, script_names)
 
 
 def complete_secrets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the script's secrets that begin with the incomplete word and are not on the command line yet."""
-    from nightsafe.cli.terminal.likely import secret_names  # noqa: PLC0415 - needs a client
+    from nightsafe.cli.terminal.suggestions import secret_names  # needs a client
 
     value = ctx.params.get(parameter.name or "")
     already_given = set(value) if isinstance(value, tuple) else set()
@@ -56,7 +56,7 @@ def _matching_names(
     ctx: click.Context, incomplete: str, fetch_names: "Callable[[Remote], Iterable[str]]"
 ) -> list[CompletionItem]:
     """Ask the server once for names. Return an empty list if there is no server or it does not answer quickly."""
-    from nightsafe.cli.settings.remote import Remote  # noqa: PLC0415 - its module imports this one
+    from nightsafe.cli.settings.remote import Remote  # its module imports this one
 
     try:
         with Remote(**_server_settings(ctx)) as remote:
@@ -71,8 +71,8 @@ def _server_settings(ctx: click.Context) -> dict[str, Any]:
 
     click does not read the settings file for a completion, so this does.
     """
-    from nightsafe.cli.settings.settings_file import default_map  # noqa: PLC0415 - only needed here
-    from nightsafe.cli.settings.sources import drop_overridden  # noqa: PLC0415 - likewise
+    from nightsafe.cli.settings.settings_file import default_map
+    from nightsafe.cli.settings.sources import drop_overridden
 
     values: dict[str, Any] = {name: ctx.params[name] for name in _SERVER_OPTIONS if name in ctx.params}
     words = ctx.command_path.split()[1:]

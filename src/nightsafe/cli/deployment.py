@@ -42,7 +42,9 @@ def find_deployment(remote: Remote, query: str | None) -> Deployment:
     if query is None:
         served = deployments.list(remote.script, account_id=remote.account_id, per_page=1).items
         if not served:
-            raise CommandError(f"{remote.script} is not deployed", NOT_FOUND)
+            raise CommandError(
+                f"{remote.script} is not deployed; deploy a version, for example with wrangler", NOT_FOUND
+            )
         return served[0]
     prefix = query.lower()
     if UUID.fullmatch(prefix):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import click
 from click.shell_completion import CompletionItem
 
-from nightsafe.cli.terminal.suggestion import did_you_mean
+from nightsafe.cli.terminal.suggestions import did_you_mean
 from nightsafe.cli.tree import Branch, Leaf, Node
 
 

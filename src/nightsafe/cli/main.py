@@ -11,10 +11,10 @@ import click
 from nightsafe import __version__
 from nightsafe.cli.lazy import LazyGroup
 from nightsafe.cli.settings.settings_file import default_map
-from nightsafe.cli.terminal.failing import refusal_types, report_refusal
 from nightsafe.cli.terminal.output import JSON_WANTED
+from nightsafe.cli.terminal.refusals import refusal_types, report_refusal
 from nightsafe.cli.tree import TREE
-from nightsafe.confining.process import hide
+from nightsafe.confinement.process import hide
 
 if TYPE_CHECKING:
     import socket
@@ -53,7 +53,7 @@ def main(listener: "socket.socket | None" = None) -> None:
     # A wrong command line is refused before its options are parsed.
     JSON_WANTED.set("--json" in takewhile(lambda word: word != "--", sys.argv))
     if "_NIGHTSAFE_COMPLETE" in os.environ:
-        from nightsafe.cli import completing  # noqa: PLC0415 - only needed here
+        from nightsafe.cli import completing
 
         completing.prepare()
     try:

@@ -64,7 +64,8 @@ def show(*, remote: Remote, as_json: bool) -> None:
 @click.option(
     "--fingerprint",
     metavar="SHA256:…",
-    help="Trust the ring without a question if it has this fingerprint: see `nightsafe keys status` at the safe.",
+    help="Trust the ring without a question if it has this fingerprint, which `nightsafe keys status` shows "
+    "on the server's machine.",
 )
 @yes_option
 @json_option
@@ -73,7 +74,9 @@ def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) 
     comparison = _compare_rings(remote)
     offered = comparison.offered
     if offered is None:
-        raise CommandError(f"{comparison.owner.server} offers no public ring")
+        raise CommandError(
+            f"{comparison.owner.server} offers no public ring to trust; check that --url names the right server"
+        )
     if fingerprint is None:
         say(f"remembered: {comparison.known.fingerprint if comparison.known else 'none'}")
         say(f"offered:    {offered.fingerprint}")
@@ -108,7 +111,7 @@ def forget(*, remote: Remote, yes: bool, as_json: bool) -> None:
 
 def _compare_rings(remote: Remote) -> _RingComparison:
     """Read the remembered ring and fetch the offered one."""
-    from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
+    from nightsafe.sealing.rings.public_ring import PublicRing  # loads cryptography
 
     owner, file = ring_owner(remote.client.base_url, remote.account_id), _known_rings_file()
     with _refuse_file_errors():

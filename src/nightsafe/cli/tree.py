@@ -63,7 +63,7 @@ TREE: Mapping[str, Node] = {
             "delete": Leaf("secret.delete", "Delete secrets.", _CLI),
             "bulk": Leaf("secret.bulk", "Put and delete the secrets listed in a file, as one version.", _CLI),
             "import": Leaf("secret.import_", "Import secrets from a file, Vault or OpenBao.", _CLI),
-            "diff": Leaf("secret.diff", "Show what applying a file would change.", _CLI),
+            "diff": Leaf("secret.diff", "Show the changes that `apply` would make.", _CLI),
             "apply": Leaf("secret.apply", "Change a script's secrets to match a file.", _CLI),
             "key": Branch(
                 "Generate or import a cryptographic key.",

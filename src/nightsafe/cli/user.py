@@ -6,7 +6,7 @@ import click
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import data_option, email_option, json_option
-from nightsafe.cli.terminal.handing_over import format_credentials, print_before_storing
+from nightsafe.cli.terminal.credential_output import format_credentials, print_before_storing
 from nightsafe.cli.token.policies import groups_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import ALL_ACCESS

@@ -22,7 +22,7 @@ UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PREFIX: Final = re.compile(r"[0-9a-f][0-9a-f-]{3,}")
 _SHORT: Final = 8
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
-_MOST_PER_PAGE: Final = 100
+_MAX_PER_PAGE: Final = 100
 HEAD: Final = ("number", "id", "created_on", "by", "author", "note")
 ELASTIC: Final = (3, 4, 5)
 """The columns that a narrow terminal may cut."""
@@ -46,7 +46,7 @@ def find_version(remote: Remote, query: str) -> Version:
         raise CommandError(
             f"{query!r} is not a version: give its number, its ID, or at least the first four characters of its ID"
         )
-    all_versions = list(versions.list(remote.script, account_id=remote.account_id, per_page=_MOST_PER_PAGE))
+    all_versions = list(versions.list(remote.script, account_id=remote.account_id, per_page=_MAX_PER_PAGE))
     matches = [version for version in all_versions if is_number and version.number == int(query)]
     matches = matches or [version for version in all_versions if prefix and version.id.startswith(query.lower())]
     return only_match(matches, "version", remote, query)
@@ -79,7 +79,7 @@ def newest(list_items: Callable[..., Iterable[T]], remote: Remote, limit: int) -
         remote: the script.
         limit: the most items to return.
     """
-    items = list_items(remote.script, account_id=remote.account_id, per_page=min(limit, _MOST_PER_PAGE))
+    items = list_items(remote.script, account_id=remote.account_id, per_page=min(limit, _MAX_PER_PAGE))
     return list(islice(items, limit))
 
 

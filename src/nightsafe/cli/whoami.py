@@ -23,11 +23,15 @@ def command(*, remote: Remote, as_json: bool) -> None:
         show_json(result | {"accounts": accounts})
         return
     token = result["token"]
-    shown = f"{token['id']}, {token['status']}, of {token['owner']}" if token else "none: a key"
+    description = (
+        f"{token['id']}, {token['status']}, of {token['owner']}"
+        if token
+        else "none (the credentials are a Global API key)"
+    )
     if token and token["expires_on"]:
-        shown += f", until {token['expires_on']}"
+        description += f", until {token['expires_on']}"
     account_list = ", ".join(f"{account['id']} ({account['name']})" for account in accounts)
-    show_fields({**result, "token": shown, "accounts": account_list or "none"})
+    show_fields({**result, "token": description, "accounts": account_list or "none"})
 
 
 def _user(remote: Remote) -> dict[str, str | None]:

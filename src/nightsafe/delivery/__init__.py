@@ -1,1 +1,1 @@
-"""The delivery side: the only part that opens values. It hands them to the scripts that they are bound to."""
+"""The delivery process: the only process that opens values. It hands them to the scripts that they are bound to."""

@@ -1,4 +1,4 @@
-"""Runs the whole delivery side: follows the source of bundles, keeps the bundles, and serves workerd."""
+"""Runs the whole delivery process: follows the source of bundles, keeps the bundles, and serves workerd."""
 
 import asyncio
 import socket
@@ -238,7 +238,7 @@ class Delivery:
     async def _refetch(self, load: Load) -> bool:
         """Fetch a script again because its values do not open.
 
-        The values may have been re-encrypted meanwhile, and the old key removed.
+        The values may have been resealed meanwhile, and the old key removed.
 
         Returns:
             Whether another load has replaced this one.
@@ -249,7 +249,7 @@ class Delivery:
         return served is not None and load.number not in {current.number for current in served.loads}
 
     def _report_failure(self, number: int, reason: bytes) -> None:
-        """Log that a script did not start. `runtime/reasons.js` keeps the script's exception out of the reason."""
+        """Log that a script did not start. `dispatcher/reasons.js` keeps the script's exception out of the reason."""
         load = self._bundle_cache.load(number)
         if load is not None:
             script, version = load.bundle.script, load.version.id

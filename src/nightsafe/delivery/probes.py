@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nightsafe.delivery.workerd.wire import MalformedError, Request, read_request
 
-_MOST_AT_ONCE: Final = 64
+_MAX_AT_ONCE: Final = 64
 _IDLE_SECONDS: Final = 75.0
 _REASONS: Final = {200: b"OK", 404: b"Not Found", 405: b"Method Not Allowed", 503: b"Service Unavailable"}
 
@@ -71,7 +71,7 @@ class Probes:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Accept a connection, or close it when there are too many."""
-        if len(self._connections) >= _MOST_AT_ONCE:
+        if len(self._connections) >= _MAX_AT_ONCE:
             writer.close()
             return
         task = asyncio.create_task(self._serve(reader, writer))

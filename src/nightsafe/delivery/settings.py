@@ -1,4 +1,4 @@
-"""Settings of the delivery side."""
+"""Settings of the delivery process."""
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -48,7 +48,7 @@ class DeliverySettings(Struct, frozen=True, kw_only=True):
 
 
 def encode_network(network: IPv4Network | IPv6Network) -> tuple[list[int], int]:
-    """Return a network as `runtime/front.js` reads it: 16 bytes (IPv4 as IPv4-mapped IPv6) and a prefix length."""
+    """Return a network as `dispatcher/front.js` reads it: 16 bytes (IPv4 as IPv4-mapped IPv6) and a prefix length."""
     packed = network.network_address.packed
     mapped = _MAPPED + packed if len(packed) < _BYTES else packed
     return list(mapped), network.prefixlen + 8 * (_BYTES - len(packed))

@@ -2,10 +2,10 @@
 
 Where to look:
 
-- The API node uses `sealer.SigningSealer`, which needs a `rings.public_ring.PublicRing` and a
+- The API process uses `sealer.SigningSealer`, which needs a `rings.public_ring.PublicRing` and a
   `signing_key.SigningKey`.
 - A client uses `sealer.RingSealer`, which needs only the public ring.
-- The delivery side uses `opener.RecordOpener`, the only class that needs a `rings.private_ring.PrivateRing`.
+- The delivery process uses `opener.RecordOpener`, the only class that needs a `rings.private_ring.PrivateRing`.
 
 This module loads no cryptography, so that a client starts fast.
 """

@@ -41,7 +41,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         return encode(INFO_TAG) + _place(self) + encode(value_id, bytes.fromhex(key_id))
 
     def signed_message(self, sealed: bytes, signer_id: str) -> bytes:
-        """Return the message that the API node signs for a sealed value in this context.
+        """Return the message that the API process signs for a sealed value in this context.
 
         Raises:
             NightsafeError: INVALID, when UTF-8 cannot encode a field.

@@ -1,6 +1,6 @@
 """The roles in this package, one interface each: a sealer cannot open values, and only an opener can.
 
-The API node has a `Sealer`, a `Signer` and a `Verifier`. The delivery side has an `Opener` and a `Verifier`.
+The API process has a `Sealer`, a `Signer` and a `Verifier`. The delivery process has an `Opener` and a `Verifier`.
 """
 
 from typing import TYPE_CHECKING, Protocol
@@ -34,7 +34,7 @@ class MessageSigner(Protocol):
 
 
 class Signer(MessageSigner, Protocol):
-    """Signs sealed values, and messages to the delivery side."""
+    """Signs sealed values, and messages to the delivery process."""
 
     def sign(self, context: Context, sealed: bytes) -> bytes:
         """Make the stored record: the sealed value, signed for this context.

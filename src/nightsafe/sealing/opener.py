@@ -1,4 +1,4 @@
-"""Opens stored records, for the delivery side. No sealing code imports this module."""
+"""Opens stored records, for the delivery process. No sealing code imports this module."""
 
 from typing import Final
 

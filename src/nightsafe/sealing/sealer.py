@@ -1,4 +1,4 @@
-"""Seals values, for clients and for the API node. Neither can open anything."""
+"""Seals values, for clients and for the API process. Neither can open anything."""
 
 import secrets
 from typing import Final
@@ -42,11 +42,11 @@ class RingSealer:
 
 
 class SigningSealer:
-    """The `Sealer` of the API node: it returns stored records.
+    """The `Sealer` of the API process: it returns stored records.
 
     Args:
         ring: the public ring.
-        signer: signs the stored records, and messages to the delivery side.
+        signer: signs the stored records, and messages to the delivery process.
     """
 
     __slots__ = ("_sealer", "_signer", "ring")
@@ -87,7 +87,7 @@ class SigningSealer:
         return self._signer.sign(context, sealed)
 
     def _refuse_unusable(self, sealed: bytes) -> None:
-        """Refuse a value that the delivery side certainly could not open, now or before long."""
+        """Refuse a value that the delivery process certainly could not open, now or before long."""
         try:
             parsed = SealedValue.parse(sealed)
         except NightsafeError:

@@ -1,4 +1,4 @@
-"""The API node's signing key, which signs every stored record."""
+"""The API process's signing key, which signs every stored record."""
 
 from typing import Final, Literal, Self
 

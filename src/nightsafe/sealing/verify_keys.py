@@ -1,4 +1,4 @@
-"""The keys whose signatures the delivery side trusts."""
+"""The keys whose signatures the delivery process trusts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

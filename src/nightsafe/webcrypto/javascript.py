@@ -45,10 +45,10 @@ def to_int32(value: object, field: str) -> int:
     if not math.isfinite(number):
         return 0
     # The runtime truncates before it compares, so 2147483647.5 fits.
-    whole = math.trunc(number)
-    if not _INT32_MIN <= whole <= _INT32_MAX:
+    integer = math.trunc(number)
+    if not _INT32_MIN <= integer <= _INT32_MAX:
         raise type_error(f"Value out of range. Must be between {_INT32_MIN} and {_INT32_MAX} (inclusive).", field)
-    return whole
+    return integer
 
 
 def _leaves(value: list[object] | tuple[object, ...]) -> list[object]:

@@ -35,7 +35,7 @@ LATER = """
     return new Response("fine");
   } };"""
 SLOW = "export default { async fetch(request, env) { await scheduler.wait(2500); return new Response(env.TOKEN); } };"
-ONE_CELL = Limits(cells=1, most_cells=1)
+ONE_CELL = Limits(cells=1, max_cells=1)
 
 
 def scripts_of(logs: Any, event: str) -> list[Any]:

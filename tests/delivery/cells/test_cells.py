@@ -34,7 +34,7 @@ EATER = """
   } };"""
 BORN = "let born; export default { fetch: () => new Response((born ??= crypto.randomUUID())) };"
 PROVEN = 200
-"""Answers after which a script runs in the main process, as in `runtime/cells.js`."""
+"""Answers after which a script runs in the main process, as in `runtime/cells/cells.js`."""
 
 
 class Neighbour:
@@ -277,7 +277,7 @@ async def test_more_cells_start_when_all_are_in_use(own_runtime: Runtime) -> Non
 
 async def test_a_loop_without_cells_ends_the_main_process(folder: Path) -> None:
     """Without cells every script runs in the main process, and a loop ends that process."""
-    async with Runtime(folder, limits=Limits(cells=0, most_cells=0, stall_cpu_seconds=1.0)) as own_runtime:
+    async with Runtime(folder, limits=Limits(cells=0, max_cells=0, stall_cpu_seconds=1.0)) as own_runtime:
         await own_runtime.upload("hello", HELLO, [text("TOKEN", "x")])
         await own_runtime.upload("loop", LOOP)
         with pytest.raises(httpx.TransportError):

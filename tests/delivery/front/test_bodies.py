@@ -38,7 +38,7 @@ async def send(runtime: Runtime, path: str, body: bytes) -> httpx.Response:
 @pytest.mark.parametrize("path", ["/ignores", "/throws", "/begins", "/cancels", "/counts", "/empty"])
 async def test_an_answer_before_the_end_of_the_body_arrives(folder: Path, path: str, cells: int) -> None:
     """The answer arrives during the upload, in a cell and in the main process; bodies keep their length."""
-    async with Runtime(folder, limits=Limits(cells=cells, most_cells=cells)) as runtime:
+    async with Runtime(folder, limits=Limits(cells=cells, max_cells=cells)) as runtime:
         await runtime.upload("early", EARLY)
         for size in (10, 60_000, 1_000_000):
             expected = {

@@ -167,7 +167,7 @@ HANDED_ON = ("/none", "/pass/throw", "/pass/reject", "/forward")
 async def test_a_request_for_an_origin_is_refused(folder: Path, *, reach_private: bool, cells: int) -> None:
     """A request that would go to an origin is a logged 500 with the reason, and does not return to the script."""
     domains = ("0.0.1", "localhost")  # makes 127.0.0.1 the host of a script, which can be reached
-    limits = Limits(cells=cells, most_cells=cells)
+    limits = Limits(cells=cells, max_cells=cells)
     async with Runtime(folder, reach_private=reach_private, limits=limits, domains=domains) as runtime:
         await runtime.upload("127", {"worker.js": (CLASSIC, UNANSWERING.encode())}, classic=True)
         for path in HANDED_ON:

@@ -227,7 +227,7 @@ async def test_an_upstream_that_hangs_up_is_an_error(folder: Path, log: Log, cel
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     upstream = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    limits = Limits(cells=cells, most_cells=cells)
+    limits = Limits(cells=cells, max_cells=cells)
     async with server, Runtime(folder, reach_private=True, limits=limits) as runtime:
         await runtime.upload("asks", "export default { fetch: (request) => fetch(request.headers.get('ask')) };")
         answers = [await runtime.get("asks", ask=upstream) for _ in range(3)]

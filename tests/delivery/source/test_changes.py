@@ -15,7 +15,7 @@ from tests.effort import rounds
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.limits import Limits
 
-ONE_CELL = Limits(cells=1, most_cells=1)
+ONE_CELL = Limits(cells=1, max_cells=1)
 
 
 async def test_an_update_storm_shows_no_older_value(own_runtime: Runtime) -> None:

@@ -136,7 +136,7 @@ CHANGES: Final = (change_secret, redeploy, delete, evict)
 @pytest.mark.parametrize("date", last_first(["2021-11-02", "2026-04-01", "2026-11-16"]))
 async def test_work_outlives_its_isolate(folder: Path, sink: Sink, change: Change, date: str) -> None:
     """Work by `ctx`, by the imported `waitUntil` and by an entrypoint's `ctx` is finished; then the isolate ends."""
-    async with Runtime(folder, reach_private=True, max_loaded=2, limits=Limits(cells=1, most_cells=1)) as own_runtime:
+    async with Runtime(folder, reach_private=True, max_loaded=2, limits=Limits(cells=1, max_cells=1)) as own_runtime:
         done = await start_work(own_runtime, sink, compatibility_date=date)
         await change(own_runtime, sink)
         await until(lambda: counts(own_runtime, finishing=1))
@@ -288,7 +288,7 @@ async def test_work_outlives_the_stop_of_the_delivery(
     folder: Path, sink: Sink, terminated: asyncio.Event, cells: int
 ) -> None:
     """The stop waits for the work and for no longer, in every process that can run it."""
-    async with Runtime(folder, reach_private=True, limits=Limits(cells=cells, most_cells=cells)) as own_runtime:
+    async with Runtime(folder, reach_private=True, limits=Limits(cells=cells, max_cells=cells)) as own_runtime:
         done = await start_work(own_runtime, sink)
         await change_secret(own_runtime, sink)
         supervisor = own_runtime.delivery.supervisor

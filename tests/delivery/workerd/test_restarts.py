@@ -5,18 +5,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.delivery.workerd.test_lasting import until
+from tests.delivery.workerd.test_keep_running import until
 from tests.failing_awaits import Boom, Thrower, awaits_of, thrown
 
-from nightsafe.delivery.lasting import keep_running
+from nightsafe.delivery.keep_running import keep_running
 from nightsafe.errors import NightsafeError
 
 
-@pytest.mark.parametrize("number", range(len(awaits_of("nightsafe.delivery.lasting"))))
+@pytest.mark.parametrize("number", range(len(awaits_of("nightsafe.delivery.keep_running"))))
 async def test_restarting_goes_on_after_an_error_at_any_await(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """The function that restarts tasks survives an error at each of its own awaits."""
     thrower = Thrower()
-    module = thrown("nightsafe.delivery.lasting", thrower)
+    module = thrown("nightsafe.delivery.keep_running", thrower)
     module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001)
     begun: list[int] = []
 

@@ -14,7 +14,7 @@ from nightsafe.cli.server import listener as listener_module
 from nightsafe.cli.server.api_server import ApiServer
 from nightsafe.cli.server.listener import HEADER_SECONDS, KEEP_ALIVE, ListeningServer, authority, listen
 from nightsafe.cli.tls.files import TlsFiles
-from nightsafe.cli.tls.spare import ReloadResources
+from nightsafe.cli.tls.reload_resources import ReloadResources
 
 _GET = b"GET / HTTP/1.1\r\nHost: safe\r\n\r\n"
 _LEAST_IDLE = 75

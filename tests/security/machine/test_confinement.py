@@ -15,7 +15,7 @@ from tests.server import Safe, clean_environ, make_safe, run
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server import confinement
-from nightsafe.confining import landlock, seccomp
+from nightsafe.confinement import landlock, seccomp
 from nightsafe.delivery.workerd import launch
 from nightsafe.errors import NightsafeError
 
@@ -247,7 +247,7 @@ def test_an_older_landlock(version: int, tmp_path: Path) -> None:
     """
     code = f"""
 from pathlib import Path
-from nightsafe.confining import landlock, seccomp
+from nightsafe.confinement import landlock, seccomp
 from nightsafe.delivery.workerd import launch
 landlock.version = lambda: {version}
 print(landlock.restrict(landlock.Allowed(read=(Path("/usr"),))))

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import nightsafe.delivery.protect
+import nightsafe.delivery.process_memory
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server.confinement import Confinement
-from nightsafe.confining.calls import number
+from nightsafe.confinement.calls import number
 from nightsafe.delivery.workerd import launch
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -42,7 +42,7 @@ def start(*command: str) -> None:
 def made(home: Path) -> dict[str, Callable[[], object]]:
     """Return attempts to leave something behind on disk."""
     return {
-        "code": lambda: Path(nightsafe.delivery.protect.__file__).open("ab").close(),
+        "code": lambda: Path(nightsafe.delivery.process_memory.__file__).open("ab").close(),
         "profile": lambda: (home / ".bashrc").open("ab").close(),
         "cron": lambda: Path("/etc/cron.d").mkdir() if not Path("/etc/cron.d").exists() else _drop("/etc/cron.d/x"),
         "file": (home / "new").touch,

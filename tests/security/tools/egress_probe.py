@@ -157,7 +157,7 @@ async def main() -> None:
     lay_out()
     service = await asyncio.start_server(answer, ["::", "0.0.0.0"], PORT)  # noqa: S104 - no other machine is in this network
     reach = (ip_network(NAMED), ip_network("11.0.0.0/8"))  # the wider range opens no address of this machine
-    limits = Limits(cells=0, most_cells=0)
+    limits = Limits(cells=0, max_cells=0)
     with TemporaryDirectory(prefix="ns-") as name, another_machine(), capture_logs():
         async with service, Runtime(Path(name), reach=reach, limits=limits) as runtime:
             await runtime.upload("asks", SCRIPT)

@@ -102,7 +102,7 @@ def test_a_moved_or_forged_record_is_not_served(served: Run, attack: str) -> Non
 
 SOMEBODY = """
 import ctypes, os, sys
-from nightsafe.delivery.protect import protect_process
+from nightsafe.delivery.process_memory import protect_process
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
-from nightsafe.cli.data_directory.placing import new_safe, safe_parts
+from nightsafe.cli.data_directory.placement import new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import recover_and_lock, recover_and_share
 from nightsafe.cli.process.logs import configure_command
 from nightsafe.errors import Code, NightsafeError
@@ -179,8 +179,8 @@ async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitabl
 def _make_keys(directory: DataDirectory) -> None:
     """Create key rings in directories of mode 0700. The private ring is in a directory that serving does not read."""
     # Only here does one process have the private ring and all other keys in memory.
-    from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load this
-    from nightsafe.sealing.rings.ring_signer import public_ring  # noqa: PLC0415 - likewise
+    from nightsafe.sealing.rings.private_ring import PrivateRing  # serving must not load this
+    from nightsafe.sealing.rings.ring_signer import public_ring
 
     for folder in (directory.public_ring.parent, directory.private_ring.parent):
         folder.mkdir(mode=0o700)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _NAME: Final = "address"
-_MOST_BYTES: Final = 1024
+_MAX_BYTES: Final = 1024
 
 
 @contextmanager
@@ -87,5 +87,5 @@ def _read_if_locked(descriptor: int) -> str | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         with suppress(UnicodeDecodeError):
-            return os.read(descriptor, _MOST_BYTES).decode() or None
+            return os.read(descriptor, _MAX_BYTES).decode() or None
     return None

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from nightsafe.cli.data_directory import unfinished
+from nightsafe.cli.data_directory import creation_plan
+from nightsafe.cli.data_directory.creation_plan import NAME, CreationPlan
 from nightsafe.cli.data_directory.lock import exclusive_lock, lock_directory, shared_lock, unlock
-from nightsafe.cli.data_directory.unfinished import NAME, CreationPlan
-from nightsafe.cli.data_directory.workshop import remove_folder, remove_leftover, working_folders
+from nightsafe.cli.data_directory.working_folders import remove_folder, remove_leftover, working_folders
 from nightsafe.cli.keys import drafts
 from nightsafe.cli.terminal.output import notify
 from nightsafe.sealing.files import sync
@@ -82,7 +82,7 @@ def finish_interrupted(data: Path, report: Report = notify) -> None:
 
     The caller holds the exclusive lock of the directory.
     """
-    plan = unfinished.read(data)
+    plan = creation_plan.read(data)
     if plan is not None:
         _recover_placed(data, plan, report)
     for leftover in working_folders(data):
@@ -91,14 +91,14 @@ def finish_interrupted(data: Path, report: Report = notify) -> None:
         remove_leftover(leftover, report)
 
 
-def conclude_exchange(data: Path, plan: CreationPlan) -> Path | None:
+def conclude_swap(data: Path, plan: CreationPlan) -> Path | None:
     """Rename the old safe after an exchange, and remove the plan. Return the old safe's path, or None."""
     old, aside = data.parent / plan.folder, None
     if plan.aside and os.path.lexists(old):
         aside = unused_path(data.parent / plan.aside)
         old.rename(aside)
         sync(data.parent)
-    unfinished.drop(data)
+    creation_plan.drop(data)
     return aside
 
 
@@ -137,13 +137,13 @@ def _recover_placed(data: Path, plan: CreationPlan, report: Report) -> None:
         remove_folder(back)
         report(f"removed {data}: `nightsafe init` was interrupted. Run it again: the credentials it printed are void")
         return
-    aside = conclude_exchange(data, plan)
+    aside = conclude_swap(data, plan)
     report(_finished_message(data, plan, aside))
 
 
 def _recover_inside(data: Path, leftover: Path, report: Report) -> None:
     """Recover a folder in a data directory."""
-    plan = unfinished.read(leftover)
+    plan = creation_plan.read(leftover)
     if plan is None or not plan.moving:
         remove_leftover(leftover, report)
     elif plan.command == _INIT:

@@ -9,9 +9,8 @@ import click
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
-from nightsafe.cli.doctor.store import database, directory, unfinished
+from nightsafe.cli.doctor.store import database, directory, tokens, unfinished
 from nightsafe.cli.doctor.tls import tls
-from nightsafe.cli.doctor.tokens import tokens
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.os_errors import describe_os_error
 from nightsafe.cli.terminal.output import say, show_json, show_table
@@ -38,9 +37,13 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
 @click.command("doctor")
 @data_option
 @click.option("--quick", is_flag=True, help="Skip the comparison of the database's indexes with its tables.")
-@click.option("--tls-cert", type=FILE, envvar="NIGHTSAFE_TLS_CERT", help="As for serve.")
-@click.option("--tls-key", type=FILE, envvar="NIGHTSAFE_TLS_KEY", help="As for serve.")
-@click.option("--tls-client-ca", type=FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="As for serve.")
+@click.option(
+    "--tls-cert", type=FILE, envvar="NIGHTSAFE_TLS_CERT", help="PEM file of the server's certificate chain."
+)
+@click.option("--tls-key", type=FILE, envvar="NIGHTSAFE_TLS_KEY", help="PEM file of that certificate's private key.")
+@click.option(
+    "--tls-client-ca", type=FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="PEM file of the CAs of client certificates."
+)
 @json_option
 def command(  # noqa: PLR0913 - one for each option
     *, data: Path, quick: bool, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, as_json: bool

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.safe.database_copy import newest_change, open_read_only
-from nightsafe.confining import calls, landlock
+from nightsafe.confinement import calls, landlock
 from nightsafe.delivery.workerd import binary as runtime
 from nightsafe.errors import NightsafeError
 

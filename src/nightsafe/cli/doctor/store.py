@@ -1,15 +1,16 @@
-"""Checks the data directory and its database."""
+"""Checks the data directory, its database, and the API tokens in it that expire soon."""
 
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from nightsafe.cli.data_directory.creation_plan import NAME
 from nightsafe.cli.data_directory.lock import lock_directory, unlock
 from nightsafe.cli.data_directory.recovery import resolve_links, unfinished_paths
-from nightsafe.cli.data_directory.unfinished import NAME
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.safe.database_copy import counts, integrity_problems, newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
@@ -17,6 +18,13 @@ from nightsafe.errors import NightsafeError
 from nightsafe.store.sqlite.engine.schema import check_own
 
 _LARGE_LOG: Final = 512 * 1024 * 1024
+_SECOND: Final = 1_000_000
+_DAY: Final = 24 * 60 * 60 * _SECOND
+_SOON_DAYS: Final = 14
+_EXPIRING: Final = """
+SELECT name, id, expires_on FROM tokens
+WHERE status = 'active' AND expires_on BETWEEN ? AND ? ORDER BY expires_on, id
+"""
 
 
 def directory(safe: Examination) -> Iterator[Finding]:
@@ -80,6 +88,25 @@ def database(safe: Examination) -> Iterator[Finding]:
         yield Finding(
             State.WARNING, "write-ahead log", found, "end the process that reads the database in one long transaction"
         )
+
+
+def tokens(safe: Examination) -> Iterator[Finding]:
+    """Check that no token expires within two weeks or has expired in the last two weeks.
+
+    Without a renewal, the users of such a token are suddenly refused.
+    """
+    if not safe.is_there:
+        return
+    now = int(time.time() * _SECOND)
+    with open_read_only(safe.directory.database) as db:
+        expiring = db.execute(_EXPIRING, (now - _SOON_DAYS * _DAY, now + _SOON_DAYS * _DAY)).fetchall()
+    for name, token_id, expires_on in expiring:
+        days = abs(expires_on - now) // _DAY
+        found = f"{name} ({token_id}) {'has expired' if expires_on < now else f'expires in {days} days'}"
+        advice = "if it is still needed, create a new one: nightsafe token create"
+        yield Finding(State.WARNING, "tokens", found, advice)
+    if not expiring:
+        yield Finding(State.OK, "tokens", f"no token expires within {_SOON_DAYS} days")
 
 
 def _foreign(path: Path) -> str:

@@ -98,7 +98,7 @@ def _fetch_certificate(address: str) -> "Certificate":
 
 def _parse_first(content: bytes) -> "Certificate":
     """Parse the first certificate of PEM, or the one in DER."""
-    from cryptography import x509  # noqa: PLC0415 - slow to load and rarely needed
+    from cryptography import x509  # slow to load and rarely needed
 
     if content.startswith(b"0"):
         return x509.load_der_x509_certificate(content)

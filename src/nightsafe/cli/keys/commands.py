@@ -63,8 +63,8 @@ def rotate(
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
     in_use = public == directory.public_ring and directory.database.exists()
     _lock(directory, private, public)
-    known = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
-    result = ring_files.rotate(private, public, None if suite is None else Suite(suite), known)
+    key_record = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
+    result = ring_files.rotate(private, public, None if suite is None else Suite(suite), key_record)
     if in_use:
         _store_ring_number(directory)
     if as_json:
@@ -81,7 +81,7 @@ def rotate(
 @click.option("--public-ring", type=FILE, help="File of the public ring.  [default: in the data directory]")
 @json_option
 def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_json: bool) -> None:
-    """Write the key that signs the next ring into an old ring, made before rings were signed.
+    """Add a signer to a ring from before rings were signed: the key that signs the next ring.
 
     Clients need it to follow the next rotation. Run this once, where the private ring is. If the data directory is on
     another machine, then copy the public ring there and run: nightsafe keys install.
@@ -102,7 +102,7 @@ def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_
 @click.argument("file", type=FILE)
 @json_option
 def install(data: Path, file: Path, *, as_json: bool) -> None:
-    """Install a public ring that was made on the machine of the private ring. An older ring is refused."""
+    """Install a public ring that was made on the machine of the private ring. The command refuses an older ring."""
     directory = DataDirectory(data)
     _lock(directory, directory.public_ring)
     ring = ring_files.install(file, directory.public_ring, directory.run(recipient_key_record))
@@ -120,7 +120,10 @@ def install(data: Path, file: Path, *, as_json: bool) -> None:
 @click.argument("key_id", metavar="KEY")
 @json_option
 def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, as_json: bool) -> None:
-    """Retire a key: no new value is accepted under it, from any client. Refused while values are sealed to it."""
+    """Retire a key: no new value is accepted under it, from any client.
+
+    The command refuses while values are sealed to the key.
+    """
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
     _lock(directory, directory.public_ring, *_in_existing_folders(private))

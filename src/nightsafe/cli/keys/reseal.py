@@ -36,19 +36,19 @@ _DAY = 24 * 60 * 60 * 1_000_000
     type=click.FloatRange(min=0),
     default=1.0,
     show_default=True,
-    help="Length of the pause after each batch, as a multiple of the batch's time.",
+    help="Pause after each batch, as a multiple of the time that the batch took.",
 )
 @json_option
 def command(**values: Any) -> None:
     """Reseal values that are sealed to older keys.
 
     A delivery process does the same in the background if its token permits it. You can stop this command at any time;
-    values that it has resealed stay so. With the data directory of a running server you need no token: the command
-    creates one and revokes it at the end.
+    values that it has resealed stay resealed. With the data directory of a running server you need no token: the
+    command creates one and revokes it at the end.
     """
-    from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.process.logs import configure_command  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.delivery_process import source_from_options  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.directory import DataDirectory
+    from nightsafe.cli.process.logs import configure_command
+    from nightsafe.cli.server.delivery_process import source_from_options
 
     configure_command()
     directory = DataDirectory(values["data"])
@@ -66,10 +66,10 @@ def _is_named(values: dict[str, Any]) -> bool:
 
 def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progress":
     """Reseal every account of a data directory, or the named one, with tokens that this command creates."""
-    from nightsafe.cli.data_directory.local_server import address_of  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.server.delivery_process import source_at  # noqa: PLC0415 - likewise
-    from nightsafe.delivery.key_rotation.resealing import Progress  # noqa: PLC0415 - likewise
-    from nightsafe.services.caller import now  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.local_server import address_of
+    from nightsafe.cli.server.delivery_process import source_at
+    from nightsafe.delivery.key_rotation.resealing import Progress
+    from nightsafe.services.caller import now
 
     url = address_of(directory.path, trust_others=False)
     if url is None:
@@ -89,8 +89,8 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
 
 def _waiting(directory: "DataDirectory") -> "list[PendingAccount]":
     """Return the accounts that have values under older keys."""
-    from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - not needed for help
-    from nightsafe.services.key_rotation.status import accounts_with_older_values  # noqa: PLC0415 - likewise
+    from nightsafe.sealing.rings.public_ring import PublicRing
+    from nightsafe.services.key_rotation.status import accounts_with_older_values
 
     primary = PublicRing.load(directory.public_ring).primary.id
     return directory.run(lambda store: accounts_with_older_values(store, primary))
@@ -100,13 +100,13 @@ async def _reseal(
     directory: "DataDirectory", values: dict[str, Any], account_id: str | None, source: "HttpSource"
 ) -> "Progress":
     """Reseal all values of an account, in one pass."""
-    from nightsafe.cli.data_directory.directory import report_unusable  # noqa: PLC0415 - not needed for help
-    from nightsafe.delivery.key_rotation.resealing import Resealer  # noqa: PLC0415 - likewise
-    from nightsafe.delivery.source.http_resealing import HttpResealing  # noqa: PLC0415 - likewise
-    from nightsafe.sealing.reloading.key_file import ReloadedFile  # noqa: PLC0415 - likewise
-    from nightsafe.sealing.reloading.opener import ReloadingOpener  # noqa: PLC0415 - likewise
-    from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - likewise
-    from nightsafe.sealing.verify_keys import VerifyKeys  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.directory import report_unusable
+    from nightsafe.delivery.key_rotation.resealing import Resealer
+    from nightsafe.delivery.source.http_resealing import HttpResealing
+    from nightsafe.sealing.reloading.key_file import ReloadedFile
+    from nightsafe.sealing.reloading.opener import ReloadingOpener
+    from nightsafe.sealing.rings.private_ring import PrivateRing
+    from nightsafe.sealing.verify_keys import VerifyKeys
 
     try:
         private: Path = values["private_ring"] or directory.private_ring

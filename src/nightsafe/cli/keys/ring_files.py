@@ -53,7 +53,7 @@ def lock_rings(*files: Path) -> Iterator[None]:
         yield
 
 
-def rotate(private: Path, public: Path, suite: Suite | None, known: RecipientKeyRecord) -> RotationResult:
+def rotate(private: Path, public: Path, suite: Suite | None, key_record: RecipientKeyRecord) -> RotationResult:
     """Create a new primary key in both files. Create the public file if it does not exist.
 
     If the public file lacks only the private ring's primary key, a rotation was interrupted between the two
@@ -63,7 +63,7 @@ def rotate(private: Path, public: Path, suite: Suite | None, known: RecipientKey
         private: file of the private ring.
         public: file of the public ring.
         suite: suite of the new key; None for the suite of the primary key.
-        known: the database's knowledge of the keys; empty without a database.
+        key_record: the database's knowledge of the keys; empty without a database.
 
     Raises:
         NightsafeError: INVALID, if a file cannot be used, or the two rings do not belong together.
@@ -71,14 +71,14 @@ def rotate(private: Path, public: Path, suite: Suite | None, known: RecipientKey
     ring = PrivateRing.load(private)
     offered = PublicRing.load(public) if public.exists() else None
     if offered is not None:
-        _check_belongs(ring, offered, (private, public), known)
+        _check_belongs(ring, offered, (private, public), key_record)
     before = (offered or ring.public()).primary.id
     rotated = ring.get(before)
     resumed = offered is not None and _is_interrupted(ring, offered)
     if not resumed:
-        ring = ring.rotated(suite, known.number)
+        ring = ring.rotated(suite, key_record.number)
         ring.save(private, replace=True)
-    _with_retired(public_ring(ring, offered, rotated), offered, known).save(public, replace=True)
+    _with_retired(public_ring(ring, offered, rotated), offered, key_record).save(public, replace=True)
     return RotationResult(ring.primary.id, before, resumed)
 
 
@@ -101,7 +101,7 @@ def sign(private: Path, public: Path) -> PublicRing:
 
 
 def _check_belongs(
-    ring: PrivateRing, offered: PublicRing, files: tuple[Path, Path], known: RecipientKeyRecord
+    ring: PrivateRing, offered: PublicRing, files: tuple[Path, Path], key_record: RecipientKeyRecord
 ) -> None:
     """Refuse two rings that cannot belong to one safe, and a private ring that is an older copy.
 
@@ -123,8 +123,8 @@ def _check_belongs(
         key.id
         for key in offered.keys
         if ring.get(key.id) is None
-        and not known.values.get(key.id)
-        and (not known.number or key.state is State.RETIRED or key.id in known.retired)
+        and not key_record.values.get(key.id)
+        and (not key_record.number or key.state is State.RETIRED or key.id in key_record.retired)
     }
     if offered.number and offered.primary.id not in retired_keys:
         offered = offered.without(retired_keys)
@@ -137,13 +137,13 @@ def _is_interrupted(ring: PrivateRing, offered: PublicRing) -> bool:
     return is_before and offered.get(ring.public().primary.id) is None
 
 
-def install(new: Path, public: Path, known: RecipientKeyRecord) -> PublicRing:
+def install(new: Path, public: Path, key_record: RecipientKeyRecord) -> PublicRing:
     """Replace the public ring by one that was made on another machine. Return the ring that was written.
 
     Args:
         new: file of the new ring.
         public: file of the ring in use.
-        known: the database's knowledge of the keys.
+        key_record: the database's knowledge of the keys.
 
     Raises:
         NightsafeError: INVALID, if a file cannot be used; if the new ring lacks a key that values are sealed to; if
@@ -151,24 +151,27 @@ def install(new: Path, public: Path, known: RecipientKeyRecord) -> PublicRing:
             retired here; or if it is older than a ring that was in use here.
     """
     source, new_ring, current = str(new), PublicRing.load(new), PublicRing.load(public)
-    if not any(current.get(key.id) or key.id in known.retired for key in new_ring.keys):
-        _refuse_lacking(source, new_ring, current, known)  # a ring of another safe gets this message, not "older"
-    check_not_older(source, new_ring.number, max(known.number, current.number))
-    _refuse_lacking(source, new_ring, current, known)
-    ring = new_ring.as_successor_of(current, source, lambda: known.retired).with_retired(known.retired, source)
-    removed = {key for key in known.retired if current.get(key) is None and not known.values.get(key)}
+    if not any(current.get(key.id) or key.id in key_record.retired for key in new_ring.keys):
+        # A ring of another safe gets this message, not "older".
+        _refuse_lacking(source, new_ring, current, key_record)
+    check_not_older(source, new_ring.number, max(key_record.number, current.number))
+    _refuse_lacking(source, new_ring, current, key_record)
+    ring = new_ring.as_successor_of(current, source, lambda: key_record.retired).with_retired(
+        key_record.retired, source
+    )
+    removed = {key for key in key_record.retired if current.get(key) is None and not key_record.values.get(key)}
     ring = ring.without(removed)
     ring.save(public, replace=True)
     return ring
 
 
-def _refuse_lacking(source: str, new_ring: PublicRing, current: PublicRing, known: RecipientKeyRecord) -> None:
+def _refuse_lacking(source: str, new_ring: PublicRing, current: PublicRing, key_record: RecipientKeyRecord) -> None:
     """Refuse a ring that lacks a key that values are sealed to.
 
     Raises:
         NightsafeError: INVALID, with the key and the number of values.
     """
-    for key_id, count in known.values.items():
+    for key_id, count in key_record.values.items():
         if count and new_ring.get(key_id) is None and current.get(key_id) is not None:
             raise NightsafeError(
                 Code.INVALID,
@@ -260,11 +263,11 @@ def remove_private(private: Path, copy: Path | None, key_id: str) -> None:
         _with_retired(public_ring(ring, current), current, RecipientKeyRecord()).save(copy, replace=True)
 
 
-def _with_retired(ring: PublicRing, current: PublicRing | None, known: RecipientKeyRecord) -> PublicRing:
+def _with_retired(ring: PublicRing, current: PublicRing | None, key_record: RecipientKeyRecord) -> PublicRing:
     """Retire the keys of a ring that are retired in another ring or in the database.
 
     Raises:
         NightsafeError: INVALID, if the ring's primary key is one of them.
     """
     retired_elsewhere = {key.id for key in current.keys if key.state is State.RETIRED} if current else set()
-    return ring.with_retired(retired_elsewhere | known.retired)
+    return ring.with_retired(retired_elsewhere | key_record.retired)

@@ -24,7 +24,7 @@ class _RingStatus(Struct, frozen=True):
     """The ring in use, and the database's knowledge of the keys."""
 
     ring: PublicRing
-    known: RecipientKeyRecord
+    key_record: RecipientKeyRecord
     waiting: list[PendingAccount]
 
 
@@ -43,7 +43,7 @@ def status(data: Path, *, as_json: bool) -> None:
         )
 
     ring_status = directory.run(read)
-    ring, keys = ring_status.ring, _keys(ring_status.ring, ring_status.known)
+    ring, keys = ring_status.ring, _keys(ring_status.ring, ring_status.key_record)
     if as_json:
         waiting = sum(account.values for account in ring_status.waiting)
         show_json(
@@ -68,22 +68,22 @@ def status(data: Path, *, as_json: bool) -> None:
         click.echo(_describe_waiting(account, several=len(ring_status.waiting) > 1))
 
 
-def _keys(ring: PublicRing, known: RecipientKeyRecord) -> list[dict[str, Any]]:
+def _keys(ring: PublicRing, key_record: RecipientKeyRecord) -> list[dict[str, Any]]:
     """Return the keys of the ring, and other keys that values are sealed to."""
     rows: list[tuple[str, str, str]] = [
-        (key.id, key.suite.value, State.RETIRED if _is_given_up(key.id, ring, known) else key.state)
+        (key.id, key.suite.value, State.RETIRED if _is_retired_elsewhere(key.id, ring, key_record) else key.state)
         for key in ring.keys
     ]
-    rows += [(key_id, "", "unknown") for key_id in sorted(known.values) if ring.get(key_id) is None]
+    rows += [(key_id, "", "unknown") for key_id in sorted(key_record.values) if ring.get(key_id) is None]
     return [
-        {"id": key_id, "suite": suite, "state": str(state), "values": known.values.get(key_id, 0)}
+        {"id": key_id, "suite": suite, "state": str(state), "values": key_record.values.get(key_id, 0)}
         for key_id, suite, state in rows
     ]
 
 
-def _is_given_up(key_id: str, ring: PublicRing, known: RecipientKeyRecord) -> bool:
+def _is_retired_elsewhere(key_id: str, ring: PublicRing, key_record: RecipientKeyRecord) -> bool:
     """Return whether the database has retired a key that the file only lists as an older one."""
-    return key_id in known.retired and key_id != ring.primary.id
+    return key_id in key_record.retired and key_id != ring.primary.id
 
 
 def _waiting_fields(waiting: Sequence[PendingAccount]) -> list[dict[str, Any]]:

@@ -1,1 +1,1 @@
-"""The setup of serving processes: signals, standard streams, logs and limits."""
+"""The setup of server processes: signals, standard streams, logs and limits."""

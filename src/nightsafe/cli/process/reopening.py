@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from nightsafe.confining import landlock
+from nightsafe.confinement import landlock
 
 CREATED: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
 _WAIT_SECONDS: Final = 2.0

@@ -1,6 +1,6 @@
-"""Signal handling of serving processes, and of commands that must clean up when a signal ends them.
+"""Signal handling of server processes, and of commands that must clean up when a signal ends them.
 
-In a serving process SIGUSR1 and SIGUSR2 do nothing after `stdio.set_up_output`.
+In a server process SIGUSR1 and SIGUSR2 do nothing after `stdio.set_up_output`.
 """
 
 import asyncio

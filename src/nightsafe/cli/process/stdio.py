@@ -1,4 +1,4 @@
-"""Standard output and error of a serving process: they never block it, and are reopened after a log rotation."""
+"""Standard output and error of a server process: they never block it, and are reopened after a log rotation."""
 
 import atexit
 import io
@@ -117,7 +117,7 @@ def _mode_of(number: int) -> int:
 
 
 def set_up_output(files: OutputFiles | None = None) -> OutputFiles:
-    """Set up the output of a serving process, before anything else. Trouble with the output never stops the process.
+    """Set up the output of a server process, before anything else. Trouble with the output never stops the process.
 
     SIGUSR1 and SIGUSR2 then do nothing, and SIGHUP does nothing until `handle_signals` handles it.
 
@@ -161,7 +161,7 @@ def require_threads() -> None:
             thread.start()
             started.append(thread)
     except RuntimeError:
-        from nightsafe.store.sqlite.store import NO_THREAD  # noqa: PLC0415 - only for the refusal
+        from nightsafe.store.sqlite.store import NO_THREAD  # only for the refusal
 
         raise NightsafeError(Code.STORE, NO_THREAD) from None
     finally:

@@ -32,7 +32,7 @@ STREAM: Final = Path("-")
 """The path that stands for standard output or standard input."""
 _MANIFEST: Final = "manifest.json"
 _READABLE: Final = ("keys/public-ring.json", "keys/verify-keys.json")
-_MOST_MANIFEST_BYTES: Final = 64 * 1024
+_MAX_MANIFEST_BYTES: Final = 64 * 1024
 _CHUNK: Final = 1024 * 1024
 
 ProgressCallback = Callable[[int], None]
@@ -138,7 +138,7 @@ def _read_manifest(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo],
     first = next(members, None)
     file = archive.extractfile(first) if first is not None and first.isreg() and first.name == _MANIFEST else None
     try:
-        manifest = msgspec.json.decode(b"" if file is None else file.read(_MOST_MANIFEST_BYTES), type=Manifest)
+        manifest = msgspec.json.decode(b"" if file is None else file.read(_MAX_MANIFEST_BYTES), type=Manifest)
     except msgspec.ValidationError as error:  # its message names types and fields, never content
         raise CommandError(f"{path} is not a backup: its manifest is invalid ({error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

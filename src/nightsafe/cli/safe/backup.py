@@ -12,10 +12,10 @@ from typing import IO, Final
 
 import click
 
+from nightsafe.cli.data_directory.creation_plan import PREFIX
 from nightsafe.cli.data_directory.ownership import refuse_exchangeable, refuse_unsafe
 from nightsafe.cli.data_directory.recovery import recover_and_share, resolve_links
-from nightsafe.cli.data_directory.unfinished import PREFIX
-from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path, remove_leftover, working_folders
+from nightsafe.cli.data_directory.working_folders import WorkingFolder, new_path, remove_leftover, working_folders
 from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
 from nightsafe.cli.safe.database_copy import copy_database, counts, integrity_problems, open_read_only, schema_of

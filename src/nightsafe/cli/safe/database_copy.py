@@ -12,7 +12,7 @@ from nightsafe.store.sqlite.engine.schema import migrations
 _WAIT_SECONDS: Final = 10.0
 _STEP_PAGES: Final = 2048
 _MAX_LOG_BYTES: Final = 192 << 20
-"""Give up a copy when the write-ahead log is larger than this. The server refuses writes at 264 MB."""
+"""Stop a copy when the write-ahead log is larger than this. The server refuses writes at 264 MB."""
 
 _COUNTS: Final = {
     "accounts": "SELECT count(*) FROM accounts",
@@ -51,10 +51,10 @@ def copy_database(source: Path, target: Path) -> None:
 
     One read transaction covers all pages. With a transaction per step, a busy writer could make the copy start again
     for ever. The write-ahead log grows while the transaction lasts, and above some size the server would refuse
-    writes. The copy is given up before that.
+    writes. The copy stops before that.
 
     Raises:
-        CommandError: if the database cannot be copied, or the copy is given up.
+        CommandError: if the database cannot be copied, or the copy was stopped.
     """
     log = source.with_name(f"{source.name}-wal")
     target.touch(mode=0o600)
@@ -77,7 +77,7 @@ def _refuse_large_log(log: Path) -> None:
         if log.stat().st_size > _MAX_LOG_BYTES:
             raise CommandError(
                 f"during the copy {log} has grown to {log.stat().st_size >> 20} MB, and the server would soon refuse "
-                "writes: the copy was given up and nothing was changed; try again when less is being written"
+                "writes: the copy was stopped and nothing was changed; try again when less is being written"
             )
 
 

@@ -8,7 +8,7 @@ import click
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.settings.options import account_id_option, data_option, email_option, json_option
-from nightsafe.cli.terminal.handing_over import format_credentials, print_before_storing
+from nightsafe.cli.terminal.credential_output import format_credentials, print_before_storing
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.store.sqlite import SqliteStore
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.data_directory.exchange import CannotExchangeError
+from nightsafe.cli.data_directory.directory_swap import CannotSwapError
 from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
-from nightsafe.cli.data_directory.placing import must_be_inside, new_safe, safe_parts
+from nightsafe.cli.data_directory.placement import must_be_inside, new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import BEFORE, recover_and_lock
 from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import PRIVATE_RING, STREAM, Manifest, read_archive
@@ -37,7 +37,7 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     """Restore a safe from a backup. The file - is standard input.
 
     The whole backup is checked before anything changes. An existing safe is never overwritten: with --force it is
-    renamed, and its private ring is copied to the restored safe if it fits.
+    renamed, and its private ring is copied to the restored safe if it matches the public ring.
     """
     if file == STREAM and (sys.stdin is None or sys.stdin.isatty()):
         raise CommandError("standard input is a terminal, or closed; redirect a backup to it, or name a file")
@@ -85,7 +85,7 @@ def _restore(file: Path, data: Path, *, has_safe: bool) -> tuple[Manifest, Path 
         return _restore_to(file, data, aside=f"{BEFORE}{stamp}" if has_safe else "", inside=True)
     try:
         return _restore_to(file, data, aside=f"{data.name}.{BEFORE}{stamp}" if has_safe else "", inside=False)
-    except CannotExchangeError:
+    except CannotSwapError:
         return _restore_to(file, data, aside=f"{BEFORE}{stamp}", inside=True)
 
 

@@ -1,4 +1,4 @@
-"""Merges key rings in a restore: the backup's keys return, but a key that was given up takes no new values."""
+"""Merges key rings in a restore: the backup's keys return, but a key retired or removed since takes no new values."""
 
 from dataclasses import replace
 from typing import NamedTuple

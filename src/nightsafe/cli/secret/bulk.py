@@ -3,7 +3,7 @@
 import click
 
 from nightsafe.cli.secret.losses import confirm_all
-from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS, read_declared
+from nightsafe.cli.secret.sources.declared import MAX_OPERATIONS, read_declared
 from nightsafe.cli.secret.writing import FingerprintOptions, put_options, write
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.terminal.errors import CommandError
@@ -28,9 +28,9 @@ def command(
     """
     key = fingerprints.key()
     declared = read_declared(file)
-    if len(declared) > MOST_OPERATIONS:
+    if len(declared) > MAX_OPERATIONS:
         raise CommandError(
-            f"{len(declared)} changes, but one version takes at most {MOST_OPERATIONS}; nothing was sent. "
+            f"{len(declared)} changes, but one version takes at most {MAX_OPERATIONS}; nothing was sent. "
             "`nightsafe secret apply` makes the same changes in several versions"
         )
     confirm_all(remote, declared, yes=yes)

@@ -3,14 +3,14 @@
 import click
 
 from nightsafe.cli.completing import complete_secrets
-from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS
+from nightsafe.cli.secret.sources.declared import MAX_OPERATIONS
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import checked_name, script_options
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
 from nightsafe.cli.terminal.output import say, show_json
-from nightsafe.cli.terminal.suggestion import did_you_mean
+from nightsafe.cli.terminal.suggestions import did_you_mean
 
 
 def _check_names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,8 +43,8 @@ def command(*, remote: Remote, secret_names: tuple[str, ...], yes: bool, as_json
 
 def _delete_all(remote: Remote, names: tuple[str, ...]) -> None:
     """Delete several secrets in one request. Check first that all exist, because the request ignores missing ones."""
-    if len(names) > MOST_OPERATIONS:
-        raise CommandError(f"one version takes at most {MOST_OPERATIONS} changes; name fewer at a time")
+    if len(names) > MAX_OPERATIONS:
+        raise CommandError(f"one version takes at most {MAX_OPERATIONS} changes; name fewer at a time")
     secrets = remote.client.workers.scripts.secrets
     existing = {secret.name for secret in secrets.list(remote.script, account_id=remote.account_id)}
     missing = [name for name in names if name not in existing]

@@ -1,4 +1,4 @@
-"""`nightsafe secret diff`: shows what applying a file would change."""
+"""`nightsafe secret diff`: shows the changes that `apply` would make."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,9 @@ from nightsafe.cli.terminal.output import say
 @script_options
 @json_option
 def command(*, remote: Remote, file: str, prune: bool, fingerprint_key_file: Path | None, as_json: bool) -> None:
-    """Show what applying a file would change: a JSON object or `.env`, as for `bulk`. `-` is standard input.
+    """Show the changes that `apply` would make.
+
+    FILE is a JSON object or a `.env` file; `-` is standard input.
 
     Values cannot be read, so the command compares fingerprints, which were stored when the secrets were put. A secret
     that was put without a fingerprint, or with another fingerprint key, is `unknown`. The exit code is 7 if there is

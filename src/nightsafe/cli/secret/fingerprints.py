@@ -25,7 +25,7 @@ _FORMAT: Final = "1"
 _KEY_BYTES: Final = 32
 _FINGERPRINT_BYTES: Final = 16
 _PARTS: Final = 4
-_MOST_FILE_BYTES: Final = 1024
+_MAX_FILE_BYTES: Final = 1024
 
 
 class FingerprintScope:
@@ -58,7 +58,7 @@ class FingerprintKey:
         Raises:
             CommandError: if the file cannot be read, others may read it, or it holds no key.
         """
-        key = _decode(read_own_file(path, f"the fingerprint key {path}", _MOST_FILE_BYTES))
+        key = _decode(read_own_file(path, f"the fingerprint key {path}", _MAX_FILE_BYTES))
         if key is None or len(key) != _KEY_BYTES:
             raise CommandError(f"{path} does not hold a fingerprint key, which is 32 bytes in URL-safe base64")
         return cls(key)

@@ -31,10 +31,10 @@ def row(secret: Secret, version: Mapping[str, Any]) -> list[str]:
 
 def fields(secret: Secret, version: Mapping[str, Any]) -> dict[str, Any]:
     """Return a secret as a JSON object. Unknown fields are null."""
-    known: dict[str, Any] = {"name": secret.name, "type": secret.type}
+    result: dict[str, Any] = {"name": secret.name, "type": secret.type}
     if isinstance(secret, SecretKey):
-        known |= {"algorithm": secret.algorithm, "format": secret.format, "usages": list(secret.usages)}
-    return known | {
+        result |= {"algorithm": secret.algorithm, "format": secret.format, "usages": list(secret.usages)}
+    return result | {
         name: version.get(name) or None for name in ("modified_on", "modified_by", "source", "version_id")
     }
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, FingerprintScope, load_or_create_key
-from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS, Declared, Fields
+from nightsafe.cli.secret.sources.declared import MAX_OPERATIONS, Declared, Fields
 from nightsafe.cli.settings.options import FILE, json_option, option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import Command, write_options
@@ -120,7 +120,7 @@ def describe_writes(changes: Declared) -> str:
     count = len(split_into_requests(changes))
     if count < 2:  # noqa: PLR2004 - one write needs no message
         return ""
-    summary = f"{len(changes)} changes take {count} writes of at most {MOST_OPERATIONS} changes, each all or nothing"
+    summary = f"{len(changes)} changes take {count} writes of at most {MAX_OPERATIONS} changes, each all or nothing"
     return f"{summary}: first all puts, then all deletions" if None in changes.values() else summary
 
 
@@ -128,6 +128,6 @@ def split_into_requests(changes: Declared) -> list[Declared]:
     """Split a change into parts for one request each. Deletions come last."""
     names = sorted(changes, key=lambda name: changes[name] is None)
     return [
-        {name: changes[name] for name in names[start : start + MOST_OPERATIONS]}
-        for start in range(0, len(names), MOST_OPERATIONS)
+        {name: changes[name] for name in names[start : start + MAX_OPERATIONS]}
+        for start in range(0, len(names), MAX_OPERATIONS)
     ]

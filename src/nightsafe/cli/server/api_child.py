@@ -11,7 +11,7 @@ import socket
 import sys
 from typing import Final
 
-from nightsafe.confining.process import hide
+from nightsafe.confinement.process import hide
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
@@ -23,7 +23,7 @@ def main(parent: int, listener: int, arguments: list[str]) -> None:
     if os.getppid() != parent:  # the parent died before prctl took effect
         sys.exit("the delivery process is gone")
     sys.argv = ["nightsafe", *arguments]
-    from nightsafe.cli.main import main as command  # noqa: PLC0415 - after `hide`
+    from nightsafe.cli.main import main as command  # after `hide`
 
     command(socket.socket(fileno=listener))
 

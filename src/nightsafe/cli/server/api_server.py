@@ -11,7 +11,7 @@ import structlog
 
 from nightsafe.cli.server.listener import HEADER_SECONDS, ListeningServer, wait_until_ready
 from nightsafe.cli.tls.files import TlsFiles, check_tls_files
-from nightsafe.cli.tls.spare import ReloadResources
+from nightsafe.cli.tls.reload_resources import ReloadResources
 from nightsafe.cli.tls.trial import try_tls_files
 from nightsafe.errors import NightsafeError
 

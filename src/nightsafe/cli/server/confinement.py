@@ -12,15 +12,15 @@ import structlog
 import nightsafe
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import resolve_links
-from nightsafe.confining import landlock, seccomp
-from nightsafe.confining.process import DAC_OVERRIDE, drop_capabilities
+from nightsafe.confinement import landlock, seccomp
+from nightsafe.confinement.process import DAC_OVERRIDE, drop_capabilities
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite.engine.connection import store_error
 
 if TYPE_CHECKING:
     import socket
 
-    from nightsafe.cli.tls.spare import ReloadResources
+    from nightsafe.cli.tls.reload_resources import ReloadResources
 
 _log = structlog.get_logger()
 
@@ -134,8 +134,8 @@ def refuse_readable_ring(ring: Path, directory: DataDirectory) -> None:
 def _code_folders() -> Iterator[Path]:
     """Yield the directories of the program and its libraries."""
     yield from (Path(sys.prefix), Path(sys.base_prefix), Path(nightsafe.__file__).parent)
-    here = Path.cwd()  # `python -m` searches it first, but no library is there
-    yield from (Path(entry) for entry in sys.path if entry and Path(entry) != here)
+    working_directory = Path.cwd()  # `python -m` searches it first, but no library is there
+    yield from (Path(entry) for entry in sys.path if entry and Path(entry) != working_directory)
 
 
 def _loaders() -> Iterator[Path]:

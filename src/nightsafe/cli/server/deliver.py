@@ -38,10 +38,10 @@ def command(**values: Any) -> None:
     when it is ready. On SIGTERM it finishes the requests in flight and exits with 0. On SIGHUP it reloads
     certificates and reopens log files.
     """
-    from nightsafe.cli.data_directory.recovery import recover_and_share, safes_of  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.process.open_files import raise_open_file_limit  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.stdio import set_up_output  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.recovery import recover_and_share, safes_of
+    from nightsafe.cli.process.logs import configure
+    from nightsafe.cli.process.open_files import raise_open_file_limit
+    from nightsafe.cli.process.stdio import set_up_output
 
     output = set_up_output()
     for name in ("private_ring", "verify_keys"):
@@ -61,8 +61,8 @@ def command(**values: Any) -> None:
 
 async def _deliver(values: dict[str, Any], output: "OutputFiles") -> int:
     """Deliver until a signal stops the process. Return the exit code."""
-    from nightsafe.cli.process.signals import handle_signals  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.delivery_process import (  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.process.signals import handle_signals
+    from nightsafe.cli.server.delivery_process import (
         reload_tls,
         running_delivery,
         running_probes,
@@ -91,7 +91,7 @@ async def _deliver(values: dict[str, Any], output: "OutputFiles") -> int:
 
 async def _account(source: "HttpSource") -> str:
     """Return the token's account. While the API is unavailable, try again."""
-    import structlog  # noqa: PLC0415 - not needed for help
+    import structlog
 
     logged = ""
     while True:

@@ -72,7 +72,7 @@ _OPTIONS = (
     option("--marks", "File for the highest serials seen.  [default: beside the private ring]", type=FILE),
     option(
         "--sockets",
-        "Directory for Unix sockets; its path must be short.  [default: a new one of this user]",
+        "Directory for Unix sockets; its path must be short.  [default: a new private directory]",
         type=click.Path(file_okay=False, path_type=Path),
     ),
     option(
@@ -176,7 +176,7 @@ def check_listen(values: dict[str, Any]) -> None:
     Raises:
         NightsafeError: INVALID.
     """
-    from nightsafe.cli.server.listener import refuse_plain_workers  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.server.listener import refuse_plain_workers
 
     if not values["plain_http"] and not values["trusted_proxy"]:
         refuse_plain_workers(*values["listen"])
@@ -193,9 +193,9 @@ def make_settings(account_id: str, private_ring: Path, values: dict[str, Any]) -
     Raises:
         NightsafeError: UNAVAILABLE, if workerd is missing or is the wrong version.
     """
-    from nightsafe.delivery.settings import DeliverySettings  # noqa: PLC0415 - not needed for help
-    from nightsafe.delivery.workerd.binary import find_workerd, verify_workerd  # noqa: PLC0415 - likewise
-    from nightsafe.delivery.workerd.limits import Limits  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.settings import DeliverySettings
+    from nightsafe.delivery.workerd.binary import find_workerd, verify_workerd
+    from nightsafe.delivery.workerd.limits import Limits
 
     serials = values["marks"] or private_ring.with_name("delivery-marks.json")
     binary = find_workerd()
@@ -219,6 +219,6 @@ def make_settings(account_id: str, private_ring: Path, values: dict[str, Any]) -
 
 def new_socket_folder() -> Path:
     """Return a new directory for sockets, with a short path that no other user can have created before."""
-    from nightsafe.delivery.workerd.folder import unused_folder  # noqa: PLC0415 - not needed for help
+    from nightsafe.delivery.workerd.folder import unused_folder
 
     return unused_folder(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()))

@@ -17,12 +17,12 @@ from nightsafe.cli.data_directory.directory import report_unusable
 from nightsafe.cli.server.delivery_options import Listen
 from nightsafe.cli.server.listener import authority, is_loopback, listen
 from nightsafe.delivery.delivery import Delivery
+from nightsafe.delivery.keep_running import keep_running
 from nightsafe.delivery.key_rotation.resealing import Resealer
-from nightsafe.delivery.lasting import keep_running
 from nightsafe.delivery.load.code_checks import Checker, HttpChecks
 from nightsafe.delivery.load.compiling import Compiler
 from nightsafe.delivery.probes import Probes
-from nightsafe.delivery.protect import protect_process
+from nightsafe.delivery.process_memory import protect_process
 from nightsafe.delivery.settings import DeliverySettings
 from nightsafe.delivery.source.http import HttpSource
 from nightsafe.delivery.source.http_resealing import HttpResealing

@@ -51,11 +51,11 @@ def refuse_plain_workers(host: str, port: int) -> None:
         NightsafeError: INVALID, with both solutions.
     """
     if not is_loopback(host or "127.0.0.1"):
-        shown = f"[{host}]" if ":" in host else host
+        url_host = f"[{host}]" if ":" in host else host
         raise NightsafeError(
             Code.INVALID,
-            f"--listen {shown}:{port} can be reached from other machines, and scripts speak plain HTTP, which can be "
-            "read on the way; give --trusted-proxy with the address of a proxy that does TLS, or --plain-http",
+            f"--listen {url_host}:{port} can be reached from other machines, and scripts speak plain HTTP, which can "
+            "be read on the way; give --trusted-proxy with the address of a proxy that does TLS, or --plain-http",
         )
 
 

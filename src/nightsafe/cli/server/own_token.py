@@ -56,9 +56,9 @@ async def _make(
     store: "SqliteStore", account_id: str | None, name: str, groups: tuple[str, ...], expires_on: int | None
 ) -> TemporaryToken:
     """Create the token and revoke those that an earlier run left."""
-    from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy  # noqa: PLC0415 - not needed for help
-    from nightsafe.services.identity.administration import issue_token, show_nothing  # noqa: PLC0415 - likewise
-    from nightsafe.services.identity.operator import find_account, find_member, revoke_token  # noqa: PLC0415 - likewise
+    from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy
+    from nightsafe.services.identity.administration import issue_token, show_nothing
+    from nightsafe.services.identity.operator import find_account, find_member, revoke_token
 
     account = await find_account(store, account_id)
     user = await find_member(store, account, None)
@@ -74,6 +74,6 @@ async def _make(
 
 async def _revoke(store: "SqliteStore", token_id: str) -> None:
     """Revoke the token."""
-    from nightsafe.services.identity.operator import revoke_token  # noqa: PLC0415 - not needed for help
+    from nightsafe.services.identity.operator import revoke_token
 
     await revoke_token(store, token_id)

@@ -16,7 +16,7 @@ HEADERS = ("x-forwarded-for", "forwarded")
 
 def networks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> "Networks":
     """Parse networks and single addresses."""
-    from ipaddress import ip_network  # noqa: PLC0415 - not needed for help
+    from ipaddress import ip_network
 
     try:
         return tuple(ip_network(value) for value in values)

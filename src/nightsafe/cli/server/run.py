@@ -66,10 +66,10 @@ def command(**values: Any) -> None:
     The command prints a line when the API is ready and a line when scripts are ready. On SIGTERM it finishes the
     requests in flight and exits with 0. On SIGHUP it reloads certificates and reopens log files.
     """
-    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.process.open_files import raise_open_file_limit  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.stdio import set_up_output  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.confinement import refuse_readable_ring  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.logs import configure
+    from nightsafe.cli.process.open_files import raise_open_file_limit
+    from nightsafe.cli.process.stdio import set_up_output
+    from nightsafe.cli.server.confinement import refuse_readable_ring
 
     output = set_up_output()
     configure(values["log_format"])
@@ -111,7 +111,7 @@ def _require_unused_folder(path: Path) -> None:
     Raises:
         NightsafeError: UNAVAILABLE.
     """
-    from nightsafe.delivery.workerd.folder import SocketFolder  # noqa: PLC0415 - not needed for help
+    from nightsafe.delivery.workerd.folder import SocketFolder
 
     folder = SocketFolder(path)
     folder.acquire()
@@ -122,12 +122,12 @@ async def _run(
     settings: "DeliverySettings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "OutputFiles"
 ) -> int:
     """Serve and deliver until a signal stops the process. Return the exit code."""
-    from nightsafe.cli.data_directory.local_server import publish_address  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.signals import handle_signals  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.delivery_process import running_delivery, running_probes, wait_until_stopped  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.tls.own import ApiTlsFiles  # noqa: PLC0415 - likewise
-    from nightsafe.delivery.lasting import keep_running  # noqa: PLC0415 - likewise
-    from nightsafe.delivery.source.http import HttpSource  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.local_server import publish_address
+    from nightsafe.cli.process.signals import handle_signals
+    from nightsafe.cli.server.delivery_process import running_delivery, running_probes, wait_until_stopped
+    from nightsafe.cli.tls.run_tls import ApiTlsFiles
+    from nightsafe.delivery.keep_running import keep_running
+    from nightsafe.delivery.source.http import HttpSource
 
     tls = ApiTlsFiles(values)
     hangups: list[Callable[[], None]] = [output.renew, tls.renew]
@@ -158,8 +158,8 @@ async def _running_api(values: dict[str, Any], inherited: Iterable[int]) -> Asyn
         NightsafeError: INVALID, if it may not or cannot listen at the address; UNAVAILABLE, if it does not start. The
             process has then printed the reason.
     """
-    from nightsafe.cli.server.api_process import ApiProcess  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.server.listener import listen, refuse_plain  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.api_process import ApiProcess
+    from nightsafe.cli.server.listener import listen, refuse_plain
 
     if not values["tls_cert"] and not values["plain_http"]:
         refuse_plain(values["host"])

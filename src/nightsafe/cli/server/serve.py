@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nightsafe.api.http.entrance import Application
     from nightsafe.cli.process.stdio import OutputFiles
     from nightsafe.cli.server.proxies import Networks
-    from nightsafe.cli.tls.spare import ReloadResources
+    from nightsafe.cli.tls.reload_resources import ReloadResources
 
 _MEGABYTE = 1 << 20
 _OVERWRITE_FREED = "junk:free"
@@ -71,7 +71,7 @@ def _domain(value: str | None) -> str | None:
 )
 @option(
     "--rate-window",
-    "Length of that window, and of the block after it, in seconds.",
+    "Seconds of the --rate-limit window, and of the refusal after it.",
     type=click.IntRange(min=1),
     default=300,
 )
@@ -126,7 +126,7 @@ def command(  # noqa: PLR0913 - one for each option
     The command prints one line when it is ready. On SIGTERM it finishes the requests in flight and exits with 0. On
     SIGHUP it reloads certificates and reopens log files. It neither needs nor reads the private ring.
     """
-    import uvloop  # noqa: PLC0415 - not needed for help
+    import uvloop
 
     os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITE_FREED  # must be set before the server's library is loaded
     tls = check_tls_files(tls_cert, tls_key, tls_client_ca)
@@ -163,13 +163,13 @@ def _confined(
     Raises:
         NightsafeError: if the safe cannot be used or the socket cannot be opened.
     """
-    from nightsafe.cli.data_directory.local_server import create_address_file  # noqa: PLC0415 - likewise
-    from nightsafe.cli.data_directory.lock import shared_lock  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.data_directory.recovery import recover_and_share  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.open_files import require_open_files  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.stdio import OutputFiles  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.confinement import Confinement  # noqa: PLC0415 - likewise
-    from nightsafe.cli.tls.spare import ReloadResources  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.local_server import create_address_file
+    from nightsafe.cli.data_directory.lock import shared_lock
+    from nightsafe.cli.data_directory.recovery import recover_and_share
+    from nightsafe.cli.process.open_files import require_open_files
+    from nightsafe.cli.process.stdio import OutputFiles
+    from nightsafe.cli.server.confinement import Confinement
+    from nightsafe.cli.tls.reload_resources import ReloadResources
 
     require_open_files()
     # A parent that passed a socket has already recovered the data directory.
@@ -190,9 +190,9 @@ def _confined(
 
 def _prepare_output(files: "OutputFiles", log_format: str, *, has_parent: bool) -> "OutputFiles":
     """Set up this process's output, log and limit of open files. Return the files of its output."""
-    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
-    from nightsafe.cli.process.open_files import raise_open_file_limit  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.stdio import set_up_output  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.logs import configure
+    from nightsafe.cli.process.open_files import raise_open_file_limit
+    from nightsafe.cli.process.stdio import set_up_output
 
     output = set_up_output(files)
     configure(log_format)
@@ -207,22 +207,22 @@ def _refuse_plain(host: str) -> None:
     Raises:
         NightsafeError: INVALID.
     """
-    from nightsafe.cli.server.listener import refuse_plain  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.server.listener import refuse_plain
 
     refuse_plain(host)
 
 
 def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.socket:
     """Return the socket to listen on: the inherited one, or a new one."""
-    from nightsafe.cli.server.listener import listen  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.server.listener import listen
 
     return inherited or listen(host, port)
 
 
 def _add_entrance(networks: "Networks", header: str, app: "Application") -> "Application":
     """Put the checks that every request must pass in front of an application."""
-    from nightsafe.api.http.entrance import Entrance  # noqa: PLC0415 - not needed for help
-    from nightsafe.api.http.forwarded import Proxies  # noqa: PLC0415 - likewise
+    from nightsafe.api.http.entrance import Entrance
+    from nightsafe.api.http.forwarded import Proxies
 
     return Entrance(app, Proxies([str(network) for network in networks], header) if networks else None)
 
@@ -236,8 +236,8 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
 ) -> int:
     """Open the safe and serve it until a signal stops the process. Return the exit code."""
-    from nightsafe.api.app import App  # noqa: PLC0415 - not needed for help
-    from nightsafe.api.http.entrance import with_rate_limits  # noqa: PLC0415 - likewise
+    from nightsafe.api.app import App
+    from nightsafe.api.http.entrance import with_rate_limits
 
     store = directory.open_store()
     try:
@@ -263,10 +263,10 @@ async def _run(  # noqa: PLR0913 - the parts of a server
     At the end, requests that wait for changes are answered at once. While the server runs, its address is in the data
     directory; if `data` is None, the parent process writes it there.
     """
-    from nightsafe.cli.data_directory.local_server import publish_address  # noqa: PLC0415 - likewise
-    from nightsafe.cli.process.signals import handle_signals  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.api_server import ApiServer  # noqa: PLC0415 - likewise
-    from nightsafe.cli.server.listener import authority, local_authority  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.data_directory.local_server import publish_address
+    from nightsafe.cli.process.signals import handle_signals
+    from nightsafe.cli.server.api_server import ApiServer
+    from nightsafe.cli.server.listener import authority, local_authority
 
     server = ApiServer(app, listener, tls, keep_alive)
     with handle_signals([output.renew, server.renew]) as stopping:

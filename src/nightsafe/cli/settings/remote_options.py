@@ -1,5 +1,6 @@
 """Options of the commands that talk to a server. They are combined to a `Remote`."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeAlias
@@ -10,8 +11,8 @@ from nightsafe.cli.completing import complete_scripts, complete_secrets
 from nightsafe.cli.settings.options import FILE, data_option, is_account_id, is_text, option
 from nightsafe.cli.settings.remote import SEAL_CHOICES, Remote
 from nightsafe.cli.settings.sources import apply_environment
-from nightsafe.cli.terminal.likely import add_suggestion
-from nightsafe.cli.terminal.notices import print_notices
+from nightsafe.cli.terminal.output import notify
+from nightsafe.cli.terminal.suggestions import add_suggestion
 from nightsafe.client import NotFoundError
 
 Command: TypeAlias = Callable[..., None]
@@ -23,12 +24,12 @@ def remote_options(command: Command) -> Command:
 
 
 def script_options(command: Command) -> Command:
-    """Add the options of a command about a script, likewise."""
+    """Add the options of a command about a script. The command gets one argument `remote` for them."""
     return _with_remote(command, (_SCRIPT, *_SERVER))
 
 
 def write_options(command: Command) -> Command:
-    """Add the options of a command that sends secrets, likewise."""
+    """Add the options of a command that sends secrets. The command gets one argument `remote` for them."""
     return _with_remote(command, (_SCRIPT, *_SERVER, *_SEALING))
 
 
@@ -39,7 +40,7 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
     def run(**arguments: Any) -> None:
         remote_values = {name: arguments.pop(name) for name in _REMOTE_OPTIONS if name in arguments}
         with Remote(**apply_environment(click.get_current_context(), remote_values)) as remote:
-            print_notices()
+            _print_notices()
             try:
                 command(remote=remote, **arguments)
             except NotFoundError as error:
@@ -50,6 +51,23 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
     for add in reversed(options):
         decorated = add(decorated)
     return decorated
+
+
+class _NoticeHandler(logging.Handler):
+    """A log handler that prints the client's notices in this program's form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one notice."""
+        notify(record.getMessage())
+
+
+def _print_notices() -> None:
+    """From now on, print the client's notices to stderr, for example that it remembers a ring."""
+    log = logging.getLogger("nightsafe.client")
+    if not log.handlers:
+        log.addHandler(_NoticeHandler())
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _check_name(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

@@ -14,7 +14,7 @@ KEPT_TOKEN: Final = "token"  # noqa: S105 - a file's name
 _VARIABLES: Final = ("CLOUDFLARE_BASE_URL", "CLOUDFLARE_API_BASE_URL")
 _CREDENTIALS: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "CLOUDFLARE_API_USER_SERVICE_KEY")
 _PREFIX: Final = "/client/v4"
-_MOST_BYTES: Final = 4096
+_MAX_BYTES: Final = 4096
 
 
 class Server(NamedTuple):
@@ -102,7 +102,7 @@ def _require_credentials(data: Path) -> None:
 
 def _read_token(path: Path) -> str:
     """Read the token from a file that only its owner may read."""
-    token = read_own_file(path, str(path), _MOST_BYTES)
+    token = read_own_file(path, str(path), _MAX_BYTES)
     if not token.isascii() or not token.isprintable() or not token or " " in token:
         raise CommandError(f"{path} does not hold an API token, which is one line of letters and digits")
     return token

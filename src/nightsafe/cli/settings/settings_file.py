@@ -39,7 +39,7 @@ FOLDER_SETTINGS: Final = frozenset(
 script, the form of the output, and sizes. Never a server, file, credential or account, nor whether to seal values."""
 
 _CLIENT_EXTRA: Final = "cli"
-_MOST_BYTES: Final = 1 << 20
+_MAX_BYTES: Final = 1 << 20
 _NAME: Final = "nightsafe.toml"
 
 
@@ -108,13 +108,13 @@ def _read_checked(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     """Read and parse a file."""
-    import tomllib  # noqa: PLC0415 - most calls have no settings file
+    import tomllib  # most calls have no settings file
 
     try:
         with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise click.ClickException(f"{path} has more than {_MOST_BYTES} bytes")
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise click.ClickException(f"{path} has more than {_MAX_BYTES} bytes")
         return tomllib.loads(content.decode())
     except OSError as error:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None

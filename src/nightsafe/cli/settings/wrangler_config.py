@@ -32,14 +32,14 @@ def _name_in(path: Path) -> str | None:
 
 def _toml(content: str) -> Any:
     """Parse TOML."""
-    import tomllib  # noqa: PLC0415 - rarely needed
+    import tomllib  # rarely needed
 
     return tomllib.loads(content)
 
 
 def _jsonc(content: str) -> Any:
     """Parse JSON with comments and with commas before a closing bracket."""
-    import json  # noqa: PLC0415 - rarely needed
+    import json  # rarely needed
 
     bare = _COMMENT.sub(lambda match: match[1] or " ", content)
     return json.loads(_TRAILING_COMMA.sub(lambda match: match[1] or "", bare))

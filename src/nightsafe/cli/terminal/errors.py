@@ -85,7 +85,7 @@ def exit_code_of(error: APIError) -> int:
 
 def connection_problem(error: BaseException) -> str:
     """Return why a connection failed, with the solution, for a problem of TLS or of a proxy; else ""."""
-    from nightsafe.client.network import UnusableProxyError  # noqa: PLC0415 - loads the HTTP library, rarely needed
+    from nightsafe.client.network import UnusableProxyError  # loads the HTTP library, rarely needed
 
     cause: BaseException | None = error
     while cause is not None:

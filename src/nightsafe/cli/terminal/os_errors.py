@@ -43,5 +43,5 @@ def _working_directory_is_gone() -> bool:
 
 def _printable(name: str | bytes | int) -> str:
     """Return a file's name with control characters escaped."""
-    shown = str(name) if isinstance(name, int) else os.fsdecode(name)
-    return shown if shown.isprintable() else ascii(shown)[1:-1]
+    path = str(name) if isinstance(name, int) else os.fsdecode(name)
+    return path if path.isprintable() else ascii(path)[1:-1]

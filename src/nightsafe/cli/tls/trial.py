@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.cli.tls.files import TlsFiles
-from nightsafe.confining.process import hide
+from nightsafe.confinement.process import hide
 from nightsafe.errors import Code, NightsafeError
 
 _SECONDS: Final = 20.0
@@ -47,7 +47,7 @@ async def try_tls_files(tls: TlsFiles, descriptors: Iterable[int], port: int) ->
 
 async def _start(tls: TlsFiles, port: int) -> None:
     """Start a server and return when it is ready."""
-    from nightsafe.cli.server.listener import ListeningServer, listen, wait_until_ready  # noqa: PLC0415 - only in the trial
+    from nightsafe.cli.server.listener import ListeningServer, listen, wait_until_ready  # only in the trial
 
     async def application(_: object, __: object, ___: object) -> None:
         """Answer nothing."""

@@ -14,7 +14,7 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import check_text, data_option, json_option, seconds_type
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
 from nightsafe.cli.terminal.confirm import confirm, yes_option
-from nightsafe.cli.terminal.handing_over import print_before_storing
+from nightsafe.cli.terminal.credential_output import print_before_storing
 from nightsafe.cli.terminal.output import say
 from nightsafe.cli.terminal.table import format_table
 from nightsafe.cli.token.lifetime import DEFAULT_DAYS, check_time, expiry_of
@@ -111,9 +111,9 @@ def command() -> None:
 def create(*, data: Path, keep: bool, as_json: bool, **options: Any) -> None:
     """Create a token and print it once.
 
-    Without --permission the token allows everything that is possible in the account. Then limit it with --script,
-    --deny-permission or --deny-script, give --all-access, or confirm the question. A denied permission stays denied,
-    even if another option allows it.
+    Without --permission the token allows everything that is possible in the account. In that case, restrict the
+    token with --script, --deny-permission or --deny-script, or give --all-access, or confirm the question. A denied
+    permission stays denied, even if another option allows it.
     """
     end = expiry_of(options["expires_in"], options["expires_on"], options["not_before"], never=options["no_expiry"])
     scopes = Scopes(

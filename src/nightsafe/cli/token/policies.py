@@ -92,8 +92,10 @@ def groups_of(names: Iterable[str]) -> list[PermissionGroup]:
     by_name = {group.name.casefold(): group for group in PERMISSION_GROUPS.values()} | PERMISSION_GROUPS
     unknown = [name for name in names if name.casefold() not in by_name]
     if unknown:
-        known = ", ".join(group.name for group in PERMISSION_GROUPS.values())
-        raise NightsafeError(Code.INVALID, f"there is no permission {unknown[0]!r}; the permissions are: {known}")
+        permission_names = ", ".join(group.name for group in PERMISSION_GROUPS.values())
+        raise NightsafeError(
+            Code.INVALID, f"there is no permission {unknown[0]!r}; the permissions are: {permission_names}"
+        )
     return [by_name[name.casefold()] for name in names]
 
 

@@ -24,7 +24,7 @@ _HOMELESS: Final = "there is no home directory"
 _HEAD: Final = (
     "# Rings that values were sealed to: server, account, number, primary key, signer. See docs/client.md.\n"
 )
-_MOST_BYTES: Final = 1 << 20
+_MAX_BYTES: Final = 1 << 20
 _PARTS: Final = 5
 _BYTES: Final = 32
 _LARGEST: Final = 1 << 53
@@ -117,7 +117,7 @@ class KnownRings:
         try:
             with os.fdopen(os.open(path, _READ), "rb") as file:
                 problem = untrusted_file_reason(path, file.fileno())
-                content = file.read(_MOST_BYTES + 1)
+                content = file.read(_MAX_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except PermissionError as error:
@@ -126,7 +126,7 @@ class KnownRings:
             raise UnusableError(f"{path} cannot be read: {error.strerror}") from None
         if problem is not None:
             raise UnusableError(problem)
-        if len(content) > _MOST_BYTES:
+        if len(content) > _MAX_BYTES:
             raise UnusableError(f"{path} is too large")
         try:
             return [f"{line}\n" for line in content.decode().splitlines()]

@@ -227,10 +227,10 @@ class BundleCache:
 
     def _make_loads(self, bundle: Bundle, before: Iterable[Load]) -> Iterator[Load]:
         """Yield a load for each version, with the previous number if nothing in the version has changed."""
-        known = {load.fingerprint: load.number for load in before}
+        numbers = {load.fingerprint: load.number for load in before}
         for version in bundle.versions:
             fingerprint = version.fingerprint()
-            number = known.get(fingerprint) or next(self._numbers)
+            number = numbers.get(fingerprint) or next(self._numbers)
             yield Load(number, bundle, version, fingerprint)
 
     def _supersede(self, script: str, loads: Iterable[Load]) -> None:

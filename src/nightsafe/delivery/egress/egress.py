@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from nightsafe.delivery.egress.addresses import Network, address_changes, own_networks
-from nightsafe.delivery.lasting import keep_running
+from nightsafe.delivery.keep_running import keep_running
 
 _log = structlog.get_logger()
 
@@ -47,8 +47,8 @@ const network :Workerd.Network = (
 
 def through_nat64(network: IPv4Network) -> IPv6Network:
     """Return the IPv6 network through which a NAT64 gateway reaches this network."""
-    whole = int(_NAT64.network_address) | int(network.network_address)
-    return IPv6Network((whole, _NAT64.prefixlen + network.prefixlen))
+    address = int(_NAT64.network_address) | int(network.network_address)
+    return IPv6Network((address, _NAT64.prefixlen + network.prefixlen))
 
 
 def networks_to_refuse(closed: Collection[Network], reach: Collection[Network]) -> list[Network]:

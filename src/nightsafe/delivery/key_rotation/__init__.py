@@ -1,1 +1,1 @@
-"""Re-encrypts values to the primary key after a rotation."""
+"""Reseals values to the primary key after a rotation."""

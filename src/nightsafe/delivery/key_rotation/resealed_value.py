@@ -1,4 +1,4 @@
-"""Re-encrypts one value: opens it for its place and seals it for the same place to another key of the same ring."""
+"""Reseals one value: opens it for its place and seals it for the same place to another key of the same ring."""
 
 from functools import lru_cache
 from hashlib import sha256
@@ -16,7 +16,7 @@ from nightsafe.sealing.sealer import RingSealer
 
 
 def reseal_value(account_id: str, value: OldValue, primary: str, opener: Opener, ring: PrivateRing) -> NewValue:
-    """Re-encrypt a value.
+    """Reseal a value.
 
     The API names the key to seal to, but the key must be in the private ring: nothing is ever sealed to a stranger's
     key.

@@ -1,4 +1,4 @@
-"""Re-encrypts values after a rotation: opens values under older keys, seals them to the primary key, returns them.
+"""Reseals values after a rotation: opens values under older keys, seals them to the primary key, returns them.
 
 It runs in the background and leaves time for the rest: after each batch it rests for as long as the batch took. It
 stores no progress, because the API does not list finished values again; so it can be stopped at any moment.
@@ -24,12 +24,12 @@ _IDLE_SECONDS: Final = 30.0
 _LONGEST_IDLE: Final = 3600.0
 _POLL_SECONDS: Final = 1.0
 _NOT_HERE: Final = (
-    "this process does not re-encrypt values under older keys after a rotation; run nightsafe keys reseal instead"
+    "this process does not reseal values under older keys after a rotation; run nightsafe keys reseal instead"
 )
 
 
 class ResealingSource(Protocol):
-    """The part of the API that re-encryption uses."""
+    """The part of the API that resealing uses."""
 
     async def old_values(self, after: str) -> OldValues:
         """Return a page of the values under older keys.
@@ -38,13 +38,13 @@ class ResealingSource(Protocol):
             after: `next` of the previous page, or "" for the first.
 
         Raises:
-            NightsafeError: NOT_PERMITTED, when the API does not let this caller re-encrypt; UNAVAILABLE, when it
+            NightsafeError: NOT_PERMITTED, when the API does not let this caller reseal; UNAVAILABLE, when it
                 cannot be reached.
         """
         ...
 
     async def store(self, values: NewValues) -> ResealingResult:
-        """Return re-encrypted values to the API.
+        """Return resealed values to the API.
 
         Raises:
             NightsafeError: as `old_values`; INVALID, when the ring has changed meanwhile.
@@ -65,8 +65,8 @@ class Progress(Struct, frozen=True, kw_only=True):
     """The progress of one pass.
 
     Attributes:
-        waiting: how many values there were to re-encrypt at its start.
-        resealed: how many were re-encrypted and stored.
+        waiting: how many values there were to reseal at its start.
+        resealed: how many were resealed and stored.
         changed: how many had been replaced by then.
         unopened: how many do not open, or were not signed for their place. They stay as they are.
     """
@@ -87,7 +87,7 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class Resealer:
-    """Re-encrypts the values of one account.
+    """Reseals the values of one account.
 
     Args:
         account_id: the account.
@@ -117,7 +117,7 @@ class Resealer:
     async def run(self) -> None:
         """Look for values under older keys for ever, and wait longer after each pass that achieved nothing.
 
-        If the API does not let this process re-encrypt, the log says so at the start and after each rotation, and the
+        If the API does not let this process reseal, the log says so at the start and after each rotation, and the
         process asks again after the longest wait: the task may belong to another process, or to no process at all.
         """
         pause = self._idle_seconds
@@ -160,7 +160,7 @@ class Resealer:
             report: receives the progress after each batch.
 
         Raises:
-            NightsafeError: UNAVAILABLE, NOT_PERMITTED or INVALID; values stored until then stay re-encrypted.
+            NightsafeError: UNAVAILABLE, NOT_PERMITTED or INVALID; values stored until then stay resealed.
         """
         self.progress = Progress()
         after = ""
@@ -179,7 +179,7 @@ class Resealer:
         return self.progress
 
     async def _reseal_batch(self, old: OldValues) -> None:
-        """Re-encrypt some values and return them to the API."""
+        """Reseal some values and return them to the API."""
         new = []
         for value in old.values:
             sealed = self._reseal(value, old.primary)
@@ -198,7 +198,7 @@ class Resealer:
         )
 
     def _reseal(self, value: OldValue, primary: str) -> NewValue | None:
-        """Re-encrypt a value; if it does not open, log its place, leave it as it is and return None."""
+        """Reseal a value; if it does not open, log its place, leave it as it is and return None."""
         try:
             return reseal_value(self._account_id, value, primary, self._opener, self._opener.ring)
         except NightsafeError as error:

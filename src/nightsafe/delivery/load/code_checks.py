@@ -129,7 +129,7 @@ class Checker:
                 pause = _FIRST_PAUSE
 
     async def _find_problem(self, check: CodeCheck) -> str:
-        """Return the problem with an upload; "" when it has none or the check itself failed."""
+        """Return the problem with an upload; "" when there is no problem or the check itself failed."""
         try:
             return await self._compiler.find_problem(check)
         except (OSError, ValueError, NightsafeError) as error:

@@ -29,7 +29,7 @@ from nightsafe.delivery.load.modules import Modules, js_string
 from nightsafe.delivery.workerd.binary import LAUNCH
 
 _RUNTIME: Final = resources("nightsafe.delivery") / "runtime"
-_OWN: Final = {name: (_RUNTIME / name).read_bytes() for name in ("check.js", "loads.js")}
+_OWN: Final = {path.name: path.read_bytes() for path in (_RUNTIME / "check.js", _RUNTIME / "dispatcher" / "loads.js")}
 _MAX_OUTPUT: Final = 1 << 16
 _DATE: Final = "2026-04-01"
 """A date before the runtime's newer registry, which compiles a module only when something imports it."""
@@ -67,7 +67,7 @@ class Compiler:
         self._seconds: Final = seconds
 
     async def find_problem(self, check: CodeCheck) -> str:
-        """Return the runtime's problem with the code; "" when it has none or does not answer in time.
+        """Return the runtime's problem with the code; "" when it finds no problem or does not answer in time.
 
         Raises:
             OSError: when the process cannot be started or the files cannot be written.

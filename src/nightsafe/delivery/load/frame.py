@@ -1,6 +1,6 @@
 """The layout of a load: the length of the head in four bytes, the head as JSON, the bytes that it points into.
 
-Values are only in those bytes, in a buffer that its sender wipes. `runtime/loads.js` reads a load.
+Values are only in those bytes, in a buffer that its sender wipes. `runtime/dispatcher/loads.js` reads a load.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Frame:
 
     @property
     def needs_shim(self) -> bool:
-        """Whether `runtime/shim.js` has anything to make before the script runs."""
+        """Whether `runtime/script/shim.js` has anything to make before the script runs."""
         return bool(self.keys or self.stored or any(item["name"] == LOST_NAME for item in self.env))
 
     def append(self, data: bytes) -> Span:

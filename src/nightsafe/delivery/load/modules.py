@@ -12,10 +12,10 @@ from nightsafe.bundle.model import BundleVersion
 from nightsafe.delivery.load.compatibility import Compatibility
 from nightsafe.delivery.load.frame import Frame
 
-_RUNTIME: Final = resources("nightsafe.delivery") / "runtime"
-_ALWAYS_LOADED: Final = ("work", "freshness", "ranges", "cache", "cf", "lifecycle")
+_SOURCES: Final = resources("nightsafe.delivery") / "runtime" / "script"
+_ALWAYS_LOADED: Final = ("wait_until", "cache", "cf", "lifecycle")
 """Modules that are loaded beside every script and run before it."""
-_OWN: Final = {name: (_RUNTIME / f"{name}.js").read_bytes() for name in (*_ALWAYS_LOADED, "shim", "classic")}
+_OWN: Final = {name: (_SOURCES / f"{name}.js").read_bytes() for name in (*_ALWAYS_LOADED, "shim", "classic")}
 _MAIN: Final = f"{RESERVED}/main.js"
 _SHEBANG: Final = b"#!"
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from nightsafe.bundle.processes import HeldScript, HeldScriptsReport
-from nightsafe.delivery.lasting import keep_running
+from nightsafe.delivery.keep_running import keep_running
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.delivery.workerd.supervisor import Supervisor
 from nightsafe.errors import NightsafeError

@@ -11,7 +11,7 @@ import structlog
 from msgspec import Struct
 
 from nightsafe.delivery.cache.bundle_cache import Load
-from nightsafe.delivery.reports.words import known_kind, known_positions, known_request_id
+from nightsafe.delivery.reports.redaction import known_kind, known_positions, known_request_id
 
 _log = structlog.get_logger()
 

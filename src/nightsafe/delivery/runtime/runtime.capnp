@@ -106,21 +106,21 @@ const cellSockets :List(Workerd.Socket) = [
 ];
 
 const modules :List(Workerd.Worker.Module) = [
-  (name = "router.js", esModule = embed "router.js"),
-  (name = "bodies.js", esModule = embed "bodies.js"),
-  (name = "callee.js", esModule = embed "callee.js"),
-  (name = "cell.js", esModule = embed "cell.js"),
-  (name = "cells.js", esModule = embed "cells.js"),
-  (name = "entries.js", esModule = embed "entries.js"),
-  (name = "front.js", esModule = embed "front.js"),
-  (name = "invocations.js", esModule = embed "invocations.js"),
-  (name = "loads.js", esModule = embed "loads.js"),
-  (name = "names.js", esModule = embed "names.js"),
-  (name = "outbound.js", esModule = embed "outbound.js"),
-  (name = "overrides.js", esModule = embed "overrides.js"),
-  (name = "reasons.js", esModule = embed "reasons.js"),
-  (name = "reports.js", esModule = embed "reports.js"),
-  (name = "sent.js", esModule = embed "sent.js"),
+  (name = "router.js", esModule = embed "dispatcher/router.js"),
+  (name = "bodies.js", esModule = embed "dispatcher/bodies.js"),
+  (name = "callee.js", esModule = embed "dispatcher/callee.js"),
+  (name = "cell.js", esModule = embed "cells/cell.js"),
+  (name = "cells.js", esModule = embed "cells/cells.js"),
+  (name = "entries.js", esModule = embed "dispatcher/entries.js"),
+  (name = "front.js", esModule = embed "dispatcher/front.js"),
+  (name = "invocations.js", esModule = embed "dispatcher/invocations.js"),
+  (name = "loads.js", esModule = embed "dispatcher/loads.js"),
+  (name = "names.js", esModule = embed "dispatcher/names.js"),
+  (name = "outbound.js", esModule = embed "dispatcher/outbound.js"),
+  (name = "overrides.js", esModule = embed "dispatcher/overrides.js"),
+  (name = "reasons.js", esModule = embed "dispatcher/reasons.js"),
+  (name = "reports.js", esModule = embed "dispatcher/reports.js"),
+  (name = "sent_header.js", esModule = embed "cells/sent_header.js"),
 ];
 
 const date :Text = "2026-04-01";

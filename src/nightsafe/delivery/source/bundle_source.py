@@ -32,7 +32,7 @@ class BundleChanges(Struct, frozen=True, kw_only=True):
 
 
 class BundleSource(Protocol):
-    """The part of the API that the delivery side uses. The delivery side trusts only its signed answers."""
+    """The part of the API that the delivery process uses. The delivery process trusts only its signed answers."""
 
     async def changes(self, after: str, *, wait: bool) -> BundleChanges:
         """Wait for changes.
@@ -156,6 +156,6 @@ class MemorySource:
             return self.serial
 
     async def wait_until_acknowledged(self, serial: int) -> None:
-        """Wait until the delivery side has acted on all changes up to a serial."""
+        """Wait until the delivery process has acted on all changes up to a serial."""
         async with self._condition:
             await self._condition.wait_for(lambda: self.acknowledged >= serial)

@@ -9,7 +9,7 @@ import structlog
 
 from nightsafe.delivery.cache.bundle_cache import BundleCache, ServedScript, refusals
 from nightsafe.delivery.cache.module_cache import ModuleCache
-from nightsafe.delivery.lasting import keep_running
+from nightsafe.delivery.keep_running import keep_running
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.errors import Code, NightsafeError
 

@@ -1,4 +1,4 @@
-"""Fetches values to re-encrypt from a remote API, over the same connections as bundles."""
+"""Fetches values to reseal from a remote API, over the same connections as bundles."""
 
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode

@@ -57,9 +57,9 @@ def verify_workerd(path: Path) -> None:
     """
     expected = _DIGESTS.get(platform.machine())
     if expected is None:
-        known = ", ".join(_DIGESTS)
+        machines = ", ".join(_DIGESTS)
         raise NightsafeError(
-            Code.UNAVAILABLE, f"workerd {VERSION} is supported on {known}; this machine is {platform.machine()}"
+            Code.UNAVAILABLE, f"workerd {VERSION} is supported on {machines}; this machine is {platform.machine()}"
         )
     with path.open("rb") as file:
         problem = untrusted_file_reason(path, file.fileno())

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.control import unix_socket
-from nightsafe.delivery.workerd.keeper import Keeper
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.delivery.workerd.probe import Probe
+from nightsafe.delivery.workerd.process_keeper import Keeper
 
 _log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class CellUser(Struct, frozen=True):
 
 
 class CellUsers(Struct, frozen=True):
-    """The scripts that may have work under way in a cell. One of them causes whatever happens to the cell.
+    """The scripts that may have work under way in a cell. One of them is the cause of any trouble in the cell.
 
     Attributes:
         users: each script once.

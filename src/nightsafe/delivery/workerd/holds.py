@@ -16,7 +16,7 @@ class Hold(Struct, frozen=True):
         until: when the script is tried again, in seconds since 1970.
         pause: how many seconds it is held apart this time.
         reason: what it did, for the answer to its clients.
-        callees: scripts that it calls, one of which may be to blame instead.
+        callees: scripts that it calls; one of these may be to blame instead.
     """
 
     until: float
@@ -71,14 +71,14 @@ class Holds:
             Whether anything was recorded about the script.
         """
         freed = [held for held, hold in self._held.items() if held == script or script in hold.callees]
-        known = bool(freed) or script in self._alone
+        had_record = bool(freed) or script in self._alone
         for held in freed:
             del self._held[held]
         self._alone.discard(script)
         if self._heavy.get(script, code) != code:
             del self._heavy[script]
-            known = True
-        return known
+            had_record = True
+        return had_record
 
     def current(self) -> dict[str, Hold]:
         """Return the scripts that are held apart at this moment."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[3]))
 
-from nightsafe.confining import landlock, seccomp
-from nightsafe.confining.process import DAC_READ_SEARCH, drop_capabilities
+from nightsafe.confinement import landlock, seccomp
+from nightsafe.confinement.process import DAC_READ_SEARCH, drop_capabilities
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _CONFIGURATION = ".capnp"

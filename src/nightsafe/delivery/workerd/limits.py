@@ -8,7 +8,7 @@ from msgspec.structs import replace
 CPU_SECONDS: Final = 30.0
 """CPU time of one request, as on the platform; a script can change it with `limits.cpu_ms`."""
 
-MOST_CELLS: Final = 6
+MAX_CELLS: Final = 6
 """The number of cells in `runtime/runtime.capnp`."""
 
 
@@ -26,7 +26,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         drain_seconds: how long a process that is replaced may take to finish its requests.
         pause_seconds: the pause before a process is restarted that ended just after its start.
         cells: the number of cells at the start; 0 runs every script in the main process.
-        most_cells: the most cells that may be started.
+        max_cells: the most cells that may be started.
         first_hold: seconds for which a script that took a process down is held apart; doubled each time.
         longest_hold: the most seconds for which a script is held apart.
     """
@@ -41,7 +41,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     drain_seconds: float = 35.0
     pause_seconds: float = 0.5
     cells: int = 2
-    most_cells: int = MOST_CELLS
+    max_cells: int = MAX_CELLS
     first_hold: float = 10.0
     longest_hold: float = 300.0
 

@@ -17,15 +17,15 @@ from msgspec.structs import replace
 from nightsafe.delivery.workerd.cell import Cell, CellUser, CellUsers
 from nightsafe.delivery.workerd.child import Child, LineSink
 from nightsafe.delivery.workerd.holds import Holds
-from nightsafe.delivery.workerd.keeper import Keeper
-from nightsafe.delivery.workerd.limits import CPU_SECONDS, MOST_CELLS, Limits
+from nightsafe.delivery.workerd.limits import CPU_SECONDS, MAX_CELLS, Limits
 from nightsafe.delivery.workerd.probe import Probe
+from nightsafe.delivery.workerd.process_keeper import Keeper
 from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()
 
 _DEAF_SECONDS: Final = 5.0
-_MOST_LINGERING: Final = 3
+_MAX_LINGERING: Final = 3
 """The most earlier main processes that stay for clients that keep connections to them."""
 
 _POLL_SECONDS: Final = 0.05
@@ -33,7 +33,7 @@ _ASK_SECONDS: Final = 1.0
 _SLACK_SECONDS: Final = 0.05
 """How far the clocks of two processes may differ: workerd's clock stands still between two of its events."""
 
-_MOST_NAMED: Final = 5
+_MAX_NAMED: Final = 5
 
 
 class ServedScripts(Protocol):
@@ -91,7 +91,7 @@ class Supervisor:
         """Set when a script is held apart or is no longer held apart."""
         self.holds: Final = Holds(limits.first_hold, limits.longest_hold)
         numbers = count(1)
-        paths = {f"cell{number}": Cell.path_in(folder, number) for number in range(1, MOST_CELLS + 1)}
+        paths = {f"cell{number}": Cell.path_in(folder, number) for number in range(1, MAX_CELLS + 1)}
 
         def make_child(part: str, listener: socket.socket) -> Child:
             admin = folder / f"admin-{next(numbers)}.sock"
@@ -216,7 +216,7 @@ class Supervisor:
 
     def grow(self) -> None:
         """Start one more cell, unless there are enough or one is starting."""
-        if len(self._cells) < self._limits.most_cells and (self._growing is None or self._growing.done()):
+        if len(self._cells) < self._limits.max_cells and (self._growing is None or self._growing.done()):
             self._growing = asyncio.create_task(self._grow())
 
     async def users_of(self, number: int, child: Child) -> CellUsers:
@@ -286,7 +286,7 @@ class Supervisor:
         """Hold a script apart; the reason mentions that a script that it calls may be to blame instead."""
         callees = self._scripts.callees(script)
         if callees:
-            reason += f", or a script that it calls did: {', '.join(callees[:_MOST_NAMED])}"
+            reason += f", or a script that it calls did: {', '.join(callees[:_MAX_NAMED])}"
         hold = self.holds.hold_apart(script, self._scripts.code_digest(script), reason, callees)
         self.changed.set()
         _log.error("script.held", script=script, seconds=hold.pause, reason=reason)
@@ -307,7 +307,7 @@ class Supervisor:
             with suppress(NightsafeError):
                 await child.push("/retire", b"")
                 self._lingering.append(child)
-                if len(self._lingering) <= _MOST_LINGERING:
+                if len(self._lingering) <= _MAX_LINGERING:
                     return
                 child = self._lingering.pop(0)
         await self._main.end(child)
@@ -335,7 +335,7 @@ class Supervisor:
 
     async def _add_cell(self) -> None:
         """Start a cell under the next number; raise NightsafeError UNAVAILABLE when it does not start."""
-        number = next(candidate for candidate in range(1, MOST_CELLS + 1) if candidate not in self._cells)
+        number = next(candidate for candidate in range(1, MAX_CELLS + 1) if candidate not in self._cells)
         part = f"cell-{number}"
         make_child = partial(self._make_child, part)
         self._cells[number] = cell = Cell(

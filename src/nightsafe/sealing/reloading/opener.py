@@ -1,4 +1,4 @@
-"""Opens records with the current content of the ring's file, so that the delivery side works through a rotation."""
+"""Opens records with the current content of the ring's file, so that delivery works through a rotation."""
 
 from typing import Final
 

@@ -16,7 +16,7 @@ class ReloadingSealer:
 
     Args:
         ring: the public ring's file.
-        signer: signs the stored records, and messages to the delivery side.
+        signer: signs the stored records, and messages to the delivery process.
     """
 
     __slots__ = ("_ring", "_sealer", "_signer")

@@ -17,7 +17,7 @@ from nightsafe.sealing.encoding import encode
 from nightsafe.sealing.rings.ring_file import Number, problem
 from nightsafe.sealing.suite import Suite
 
-MOST_LINKS: Final = 256
+MAX_LINKS: Final = 256
 """A ring keeps this many of its latest links; a client that missed more rotations is told that it cannot follow."""
 
 _DIGEST_SIZE: Final = 32
@@ -52,7 +52,7 @@ class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     signer: _Signer | None = None
     """The Ed25519 public key derived from the primary; None for a ring that was made before rings were signed."""
-    links: Annotated[tuple[Link, ...], msgspec.Meta(max_length=MOST_LINKS)] = ()
+    links: Annotated[tuple[Link, ...], msgspec.Meta(max_length=MAX_LINKS)] = ()
     """The latest rotations."""
 
     def joined_with(self, other: "Lineage") -> "Lineage":
@@ -60,7 +60,7 @@ class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         if not other.links and (self.signer or not other.signer):
             return self
         links = sorted({*self.links, *other.links}, key=lambda link: link.number)
-        return Lineage(self.signer, tuple(links[-MOST_LINKS:]))
+        return Lineage(self.signer, tuple(links[-MAX_LINKS:]))
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ def follow(known: Identity, offered: Identity, links: Iterable[Link]) -> Identit
 def _number_reached(known: Identity, offered: Identity, links: Iterable[Link]) -> int | None:
     """Return the offered ring's number, if links with growing numbers lead to it."""
     reached = {known.signer: known.number}
-    for link in sorted(links, key=lambda link: link.number)[:MOST_LINKS]:
+    for link in sorted(links, key=lambda link: link.number)[:MAX_LINKS]:
         before = reached.get(link.by)
         if before is None or link.number <= before or not _is_signed(link):
             continue

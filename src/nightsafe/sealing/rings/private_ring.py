@@ -1,4 +1,4 @@
-"""The private ring, which opens values. Only the delivery side and the key commands import this module."""
+"""The private ring, which opens values. Only the delivery process and the key commands import this module."""
 
 import secrets
 from collections.abc import Iterable

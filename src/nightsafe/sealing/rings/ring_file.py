@@ -109,7 +109,7 @@ def check_not_older(source: str, number: int, known: int) -> None:
         raise problem(
             source,
             f"is an older ring: its number is {number}, but a ring with the number {known} has been used here; keys "
-            "that have since been given up would come back. Use the newest ring",
+            "that have since been retired or removed would come back. Use the newest ring",
         )
 
 

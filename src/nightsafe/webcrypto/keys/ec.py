@@ -20,15 +20,15 @@ def check_ec(request: ImportRequest) -> None:
     Raises:
         KeyRefusedError: when the runtime would not import the key.
     """
-    asked = required_curve_name(request.algorithm)
-    curve = CURVES[curve_for(asked)]
+    requested_curve = required_curve_name(request.algorithm)
+    curve = CURVES[curve_for(requested_curve)]
     allowed = SIGN if request.name == "ECDSA" else DERIVE
     if request.format == "raw" and isinstance(request.material, bytes):
         check_public_usages(request.name, request.usages, allowed)
         _check_raw(curve, request.material)
         return
     imported = read_key(request, allowed, lambda jwk: _read_jwk(jwk, curve, request.name))
-    _check_kind(imported, request.name, curve, asked)
+    _check_kind(imported, request.name, curve, requested_curve)
     if imported.private:
         require_usage(request.usages)
 
@@ -41,7 +41,7 @@ def _check_raw(curve: Curve, encoded: bytes) -> None:
         raise data_error(f"Failed to import raw EC key data{_describe(error)}", "key_base64") from None
 
 
-def _check_kind(imported: Imported, name: str, curve: Curve, asked: str) -> None:
+def _check_kind(imported: Imported, name: str, curve: Curve, requested_curve: str) -> None:
     """Refuse a key of another curve than requested; the two algorithms have different messages."""
     if not isinstance(imported.key, EcKey):
         message = "Input was not an EC key." if name == "ECDSA" else "Input was not an EC public key nor a DH key."
@@ -49,7 +49,7 @@ def _check_kind(imported: Imported, name: str, curve: Curve, asked: str) -> None
     if imported.key.curve != curve.name:
         comma = "" if name == "ECDSA" else ","
         message = (
-            f'"algorithm.namedCurve" "{printable(asked)}"{comma} does not match the curve specified by '
+            f'"algorithm.namedCurve" "{printable(requested_curve)}"{comma} does not match the curve specified by '
             "the input key data."
         )
         raise data_error(message, "algorithm/namedCurve")

@@ -121,12 +121,12 @@ def _check_hmac_alg(alg: str, hash_name: str) -> None:
         raise data_error(message, "key_jwk/alg")
 
 
-def _check_hmac_length(asked: int | None, bits: int, field: str) -> None:
+def _check_hmac_length(requested_length: int | None, bits: int, field: str) -> None:
     """Refuse a length that leaves more than seven bits of the key unused."""
-    length = bits if asked is None else asked
+    length = bits if requested_length is None else requested_length
     if length == 0 or not bits - _UNUSED_BITS < length <= bits:
         message = (
             f"Imported HMAC key length ({length}) must be a non-zero value up to 7 bits less than, "
             f"and no greater than, the bit length of the raw key data ({bits})."
         )
-        raise data_error(message, field if asked is None else "algorithm/length")
+        raise data_error(message, field if requested_length is None else "algorithm/length")

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tests.live.tools.running import until
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, run
 
-from nightsafe.cli.data_directory.unfinished import PREFIX
+from nightsafe.cli.data_directory.creation_plan import PREFIX
 from nightsafe.cli.main import cli
 from nightsafe.errors import NightsafeError
 

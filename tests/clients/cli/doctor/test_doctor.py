@@ -16,7 +16,7 @@ from tests.clients.cli.tools.terminal import Terminal, plain
 from tests.clients.wire.talk import Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, make_safe, run
 
-from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path
+from nightsafe.cli.data_directory.working_folders import WorkingFolder, new_path
 from nightsafe.delivery.workerd.binary import VERSION, find_workerd
 from nightsafe.sealing.rings.public_ring import PublicRing
 

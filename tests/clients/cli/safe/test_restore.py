@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from tests.clients.cli.safe.test_backup import NAMES, at_terminal, backed_up
 from tests.server import NIGHTSAFE, Safe
 
-import nightsafe.cli.data_directory.placing
+import nightsafe.cli.data_directory.placement
 import nightsafe.cli.safe.backup
 import nightsafe.cli.safe.restore
 from nightsafe.cli.main import cli
@@ -28,7 +28,7 @@ def test_a_failed_restore_leaves_the_old_safe_in_place(safe: Safe, monkeypatch: 
         """Fail in the last step."""
         raise OSError(errno.ENOSPC, f"{source} and {target}")
 
-    monkeypatch.setattr(nightsafe.cli.data_directory.placing, "exchange", fail)
+    monkeypatch.setattr(nightsafe.cli.data_directory.placement, "swap_directories", fail)
     done = CliRunner().invoke(nightsafe.cli.safe.restore.command, [str(file), "--data", str(safe.path), "--force"])
 
     assert (1, True) == (done.exit_code, "cannot be created" in done.output), done.output

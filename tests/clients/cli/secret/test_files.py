@@ -74,7 +74,7 @@ def test_bulk_deletes_by_null(user: UserEnvironment) -> None:
     [
         ('{"A": "x", "B": "' + "x" * 5121 + '"}', "'B' is over 5,120 bytes; nothing was sent"),
         ('{"A": "x", "B": 1}', "'B' must be a string, null, or an object"),
-        ('{"A": "x", "A": "y"}', "'A' occurs twice"),
+        ('{"A": "x", "A": "y"}', "'A' occurs twice; remove one of the two"),
         ('{"": "x"}', "a secret has no name"),
         ('{"A": {"type": "secret_text", "text": "x", "more": 1}}', "unknown members: more"),
         ('{"A": {"type": "secret_text"}}', "'A' has no 'text'"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nightsafe.cli.data_directory.exchange import CannotExchangeError, exchange
+from nightsafe.cli.data_directory.directory_swap import CannotSwapError, swap_directories
 from nightsafe.cli.data_directory.lock import NO_DIRECTORY, exclusive_lock, lock_directory, shared_lock, unlock
 from nightsafe.cli.data_directory.recovery import safes_of
 from nightsafe.errors import Code, NightsafeError
@@ -74,7 +74,7 @@ def test_a_waiting_process_locks_the_exchanged_directory(tmp_path: Path) -> None
     user = threading.Thread(target=use)
     with exclusive_lock(old), exclusive_lock(new):
         user.start()
-        exchange(new, old)
+        swap_directories(new, old)
     assert opened.wait(60)
 
     assert (False, True) == (is_free(tmp_path / "data"), is_free(tmp_path / "new"))
@@ -103,14 +103,14 @@ def test_an_exchange_is_one_step(tmp_path: Path) -> None:
         path.mkdir()
         (path / path.name).touch()
 
-    exchange(one, other)
+    swap_directories(one, other)
 
     assert ["other"] == [path.name for path in one.iterdir()]
     assert ["one"] == [path.name for path in other.iterdir()]
-    with pytest.raises(CannotExchangeError):
-        exchange(tmp_path, one)
+    with pytest.raises(CannotSwapError):
+        swap_directories(tmp_path, one)
     with pytest.raises(FileNotFoundError):
-        exchange(one, tmp_path / "absent")
+        swap_directories(one, tmp_path / "absent")
 
 
 def test_delivery_locks_the_safe_of_its_files(tmp_path: Path) -> None:

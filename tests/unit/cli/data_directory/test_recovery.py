@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from nightsafe.cli.data_directory.creation_plan import NAME, PREFIX, CreationPlan, write
 from nightsafe.cli.data_directory.lock import shared_lock
 from nightsafe.cli.data_directory.recovery import recover_and_share
-from nightsafe.cli.data_directory.unfinished import NAME, PREFIX, CreationPlan, write
-from nightsafe.cli.data_directory.workshop import WorkingFolder, new_path
+from nightsafe.cli.data_directory.working_folders import WorkingFolder, new_path
 from nightsafe.cli.keys.drafts import sweep
 from nightsafe.sealing import files
 
@@ -94,7 +94,7 @@ def test_a_leftover_that_cannot_be_removed_is_named(
         """Fail to remove a file."""
         raise PermissionError(1, "Operation not permitted", str(path))
 
-    monkeypatch.setattr("nightsafe.cli.data_directory.workshop.remove_folder", fail)
+    monkeypatch.setattr("nightsafe.cli.data_directory.working_folders.remove_folder", fail)
     with recover_and_share(data):
         assert f"{folder} cannot be removed: Operation not permitted" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from tests.unit.sealing.rings.make_vectors import FOLDER, text, vectors
 
 from nightsafe.errors import NightsafeError
-from nightsafe.sealing.rings.lineage import MOST_LINKS, Identity, Lineage, NotFollowedError, follow
+from nightsafe.sealing.rings.lineage import MAX_LINKS, Identity, Lineage, NotFollowedError, follow
 from nightsafe.sealing.rings.public_ring import PublicRing
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -87,8 +87,8 @@ def test_the_number_of_links_is_limited() -> None:
     """A ring keeps only the newest links; a ring with more links, or with links and no signer, is refused."""
     [link] = PublicRing.decode(json.dumps(read("good-one-rotation")["offered"]).encode()).lineage.links
 
-    many = tuple(msgspec.structs.replace(link, number=number) for number in range(1, MOST_LINKS + 3))
-    kept = Lineage(link.signer, many[: MOST_LINKS + 1]).joined_with(Lineage(None, many[MOST_LINKS:])).links
+    many = tuple(msgspec.structs.replace(link, number=number) for number in range(1, MAX_LINKS + 3))
+    kept = Lineage(link.signer, many[: MAX_LINKS + 1]).joined_with(Lineage(None, many[MAX_LINKS:])).links
     assert many[2:] == kept
 
     offered = read("good-one-rotation")["offered"]

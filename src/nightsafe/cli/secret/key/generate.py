@@ -18,8 +18,8 @@ from nightsafe.cli.settings.options import FILE
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import secret_argument
 from nightsafe.cli.terminal.confirm import confirm
+from nightsafe.cli.terminal.credential_output import print_before_storing
 from nightsafe.cli.terminal.errors import CommandError
-from nightsafe.cli.terminal.handing_over import print_before_storing
 from nightsafe.cli.terminal.output import say
 
 _CURVES: Final[dict[str, ec.EllipticCurve]] = {
@@ -73,7 +73,7 @@ def command(  # noqa: PLR0913 - one for each option
     fingerprint_key = fingerprints.key()
     key, public = _generate(algorithm, length, curve, digest)
     prepared = prepare_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
-    shown = prepared.shown | ({"public_key": public} if public else {})
+    metadata = prepared.metadata | ({"public_key": public} if public else {})
     out = public_out if public else None
     if out is not None and out.exists():
         confirm(f"Replace {out} with the public half of the new key?", yes=yes)
@@ -82,14 +82,14 @@ def command(  # noqa: PLR0913 - one for each option
         _public_half_file(out, public),
     ):
         if as_json or (public and out is None):
-            show(json.dumps(shown, ensure_ascii=False) if as_json else public)
+            show(json.dumps(metadata, ensure_ascii=False) if as_json else public)
         put_key(remote, prepared, fingerprint_key)
     if not as_json:
-        say(describe_put(prepared.shown))
+        say(describe_put(prepared.metadata))
 
 
 def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tuple[Key, str]:
-    """Generate a key. Return it with its public half in PEM, or "" if it has none."""
+    """Generate a key. Return it with its public half in PEM, or "" if it has no public half."""
     if algorithm in (*CIPHERS, "AES-KW"):
         return _random_key(_check_length(length or 256, _AES_BITS, algorithm)), ""
     if algorithm == "HMAC":

@@ -56,7 +56,7 @@ def command(  # noqa: PLR0913 - one for each option
     fingerprints: FingerprintOptions,
     as_json: bool,
 ) -> None:
-    """Put a key from PEM (also a certificate's or OpenSSH's), DER, JWK or raw bytes. `-` is standard input.
+    """Put a key from PEM (a key, a certificate or an OpenSSH key), DER, JWK or raw bytes. `-` is standard input.
 
     The command infers the algorithm: RSASSA-PKCS1-v1_5 for an RSA key, ECDSA for an EC key; a JWK names its own. For
     raw bytes give --algorithm. A key that the Workers runtime would not import is refused.
@@ -68,9 +68,9 @@ def command(  # noqa: PLR0913 - one for each option
     prepared = prepare_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
     put_key(remote, prepared, fingerprint_key)
     if as_json:
-        show_json(prepared.shown)
+        show_json(prepared.metadata)
     else:
-        say(describe_put(prepared.shown))
+        say(describe_put(prepared.metadata))
 
 
 def _password(password_file: Path | None) -> str:

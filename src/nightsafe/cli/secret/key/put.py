@@ -33,12 +33,12 @@ class PreparedKey(NamedTuple):
     Attributes:
         name: name of the secret.
         fields: the secret in the API's form, with the key.
-        shown: the fields that may be shown.
+        metadata: the fields without the key.
     """
 
     name: str
     fields: Fields
-    shown: dict[str, Any]
+    metadata: dict[str, Any]
 
     def __repr__(self) -> str:
         """Return a text without the key."""
@@ -53,14 +53,14 @@ def prepare_key(remote: Remote, name: str, key: Key, use: Use, *, yes: bool) -> 
         click.Abort, APIError: as for `confirm_put`.
     """
     refuse_unusable(key.format, use, key.content)
-    shown = {"type": "secret_key", "algorithm": use.algorithm, "format": key.format, "usages": use.usages}
+    metadata = {"type": "secret_key", "algorithm": use.algorithm, "format": key.format, "usages": use.usages}
     if key.format == "jwk":
         key_fields: dict[str, Any] = {"key_jwk": key.content}
     else:
         key_fields = {"key_base64": base64.b64encode(key.content).decode()}
-    fields = {**shown, **key_fields}
+    fields = {**metadata, **key_fields}
     confirm_put(remote, name, fields, yes=yes)
-    return PreparedKey(name, fields, {"script": remote.script, "name": name, **shown})
+    return PreparedKey(name, fields, {"script": remote.script, "name": name, **metadata})
 
 
 def put_key(remote: Remote, prepared: PreparedKey, fingerprint_key: FingerprintKey | None) -> None:
@@ -72,8 +72,8 @@ def put_key(remote: Remote, prepared: PreparedKey, fingerprint_key: FingerprintK
     write(remote, {prepared.name: prepared.fields}, fingerprint_key)
 
 
-def describe_put(shown: dict[str, Any]) -> str:
+def describe_put(metadata: dict[str, Any]) -> str:
     """Return a line about the key that was put."""
-    usages = ", ".join(shown["usages"]) or "nothing by itself"
-    what = f"{describe_algorithm(shown['algorithm'])}, {shown['format']}, for {usages}"
-    return f"Put {shown['name']} of {shown['script']}: {what}"
+    usages = ", ".join(metadata["usages"]) or "nothing by itself"
+    what = f"{describe_algorithm(metadata['algorithm'])}, {metadata['format']}, for {usages}"
+    return f"Put {metadata['name']} of {metadata['script']}: {what}"

@@ -10,10 +10,11 @@ from nightsafe.cli.secret.sources.dotenv import parse_dotenv
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say
 
-MOST_VALUE_BYTES: Final = 5120
-MOST_NAME_BYTES: Final = 2712
-MOST_OPERATIONS: Final = 100
-_MOST_BYTES: Final = 16 * 1024 * 1024
+# The limits of the API. The command line can be installed without the server, which would load slowly here.
+MAX_VALUE_BYTES: Final = 5120
+MAX_NAME_BYTES: Final = 2712
+MAX_OPERATIONS: Final = 100
+_MAX_BYTES: Final = 16 * 1024 * 1024
 _MEMBERS: Final = frozenset({"type", "name", "text", "algorithm", "format", "usages", "key_base64", "key_jwk"})
 
 Fields = dict[str, Any]
@@ -35,7 +36,7 @@ def read_declared(file: str) -> Declared:
     try:
         parsed = json.loads(content, object_pairs_hook=_UniqueMembers)
     except _DuplicateMemberError as error:
-        raise CommandError(f"{source}: {error.name!r} occurs twice") from None
+        raise CommandError(f"{source}: {error.name!r} occurs twice; remove one of the two") from None
     except (ValueError, RecursionError) as error:
         _refuse_broken_json(content, source, error)
         declared = _from_dotenv(content, source)
@@ -90,17 +91,17 @@ def _read(file: str, source: str) -> str:
     """Read a file's text."""
     try:
         if file == "-":
-            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+            content = sys.stdin.buffer.read(_MAX_BYTES + 1)
         else:
             with Path(file).open("rb") as opened:
-                content = opened.read(_MOST_BYTES + 1)
+                content = opened.read(_MAX_BYTES + 1)
     except OSError as error:
         if "=" in file or file.startswith("{"):  # the message does not repeat it, as it is probably a value
             raise CommandError(
                 "there is no such file; a value is never an argument: give `-` and pipe the value in"
             ) from None
         raise CommandError(f"{source} cannot be read: {error.strerror}") from None
-    if len(content) > _MOST_BYTES:
+    if len(content) > _MAX_BYTES:
         raise CommandError(f"{source} is over 16 MiB, which is too large for a list of secrets")
     try:
         return content.decode("utf-8-sig")
@@ -169,10 +170,10 @@ def _problem_of(name: str, fields: Fields | None) -> str:
         return f"{name!a} is not Unicode text"
     if not name:
         return "a secret has no name"
-    if name_size > MOST_NAME_BYTES:
-        return f"a name is over {MOST_NAME_BYTES:,} bytes"
-    if value_size > MOST_VALUE_BYTES:
-        return f"{name!r} is over {MOST_VALUE_BYTES:,} bytes"
+    if name_size > MAX_NAME_BYTES:
+        return f"a name is over {MAX_NAME_BYTES:,} bytes"
+    if value_size > MAX_VALUE_BYTES:
+        return f"{name!r} is over {MAX_VALUE_BYTES:,} bytes"
     return f"{name!r} has {problem}" if (problem := _type_problem(fields or {})) else ""
 
 

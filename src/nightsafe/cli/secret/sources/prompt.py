@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.secret.sources.declared import MOST_VALUE_BYTES
+from nightsafe.cli.secret.sources.declared import MAX_VALUE_BYTES
 from nightsafe.cli.terminal.errors import CommandError
 
-_MOST_BYTES = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
 
 
 def read_bytes(from_file: Path | None) -> bytes:
@@ -20,14 +20,14 @@ def read_bytes(from_file: Path | None) -> bytes:
     source = "standard input" if from_file is None else str(from_file)
     try:
         if from_file is None:
-            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+            content = sys.stdin.buffer.read(_MAX_BYTES + 1)
         else:
             with from_file.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
+                content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise CommandError(f"{source} cannot be read: {error.strerror}") from None
-    if len(content) > _MOST_BYTES:
-        raise CommandError(f"{source} is over 1 MiB; a value has at most {MOST_VALUE_BYTES:,} bytes")
+    if len(content) > _MAX_BYTES:
+        raise CommandError(f"{source} is over 1 MiB; a value has at most {MAX_VALUE_BYTES:,} bytes")
     return content
 
 

@@ -22,7 +22,7 @@ SCHEMES: Final = {"vault": ("VAULT",), "bao": ("BAO", "VAULT")}
 _TIMEOUT: Final = timeout_of(30)
 _OK, _FORBIDDEN, _NOT_FOUND = 200, 403, 404
 _REDIRECTS: Final = range(300, 400)
-_MOST_SECRETS: Final = 10_000
+_MAX_SECRETS: Final = 10_000
 
 
 class KvSecret(NamedTuple):
@@ -72,9 +72,9 @@ class Kv:
         found = []
         for path in self._walk(inside):
             found.append(path)
-            if len(found) > _MOST_SECRETS:
+            if len(found) > _MAX_SECRETS:
                 raise CommandError(
-                    f"there are over {_MOST_SECRETS:,} secrets below {self._path}/; name a folder in it"
+                    f"there are over {_MAX_SECRETS:,} secrets below {self._path}/; name a folder in it"
                 )
         if not found:
             raise CommandError(f"there is nothing below {self._path}/", NOT_FOUND)
@@ -168,10 +168,10 @@ class Kv:
         namespace = _variable(self._scheme, "NAMESPACE")
         headers = {"Host": self._origin.authority, "Accept": "application/json", "X-Vault-Request": "true"}
         headers |= {"X-Vault-Token": token} | ({"X-Vault-Namespace": namespace} if namespace else {})
-        if not all(shown.isascii() and shown.isprintable() for shown in headers.values()):
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
             variables = f"{self._variable_names('TOKEN')} or {self._variable_names('NAMESPACE')}"
             raise CommandError(f"{variables} contains a character that a header cannot")
-        return [(name.encode(), shown.encode()) for name, shown in headers.items()]
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
 
     def _variable_names(self, name: str) -> str:
         """Return the names of a variable, for messages."""
