@@ -19,6 +19,8 @@ EFFORT := quick
 CASES = $(if $(filter thorough random,$(EFFORT)),, and not thorough)
 test test-fast: export NIGHTSAFE_TEST_EFFORT = $(EFFORT)
 
+unexport PYTHONDONTWRITEBYTECODE  # the tests start Python thousands of times: let it keep what it compiles
+
 .DEFAULT_GOAL := help
 .PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock drawing clean
 
