@@ -41,7 +41,7 @@ test: $(DEV) $(NODE) $(WORKERD) ## run the tests; EFFORT=thorough runs every cas
 
 test-fast: EFFORT := fast
 test-fast: $(DEV) ## run only the tests that start no server, Node or workerd, with few random inputs
-	@$(PYTEST) tests/unit tests/engines -m 'not slow$(CASES)' --numprocesses=auto --dist=worksteal -q
+	@$(PYTEST) tests/unit tests/engines -m 'not slow and not heavy$(CASES)' --numprocesses=auto --dist=worksteal -q
 
 node: $(NODE) ## install the official Node clients for the tests
 

@@ -32,9 +32,9 @@ def rounds(thorough: int, quick: int) -> int:
     return thorough if _PART[EFFORT] == 1 else quick
 
 
-def step(fast: int, quick: int) -> int:
+def step(quick: int) -> int:
     """Return the step with which a test goes through its cases; it is 1 in a thorough run."""
-    return {"fast": fast, "quick": quick}.get(EFFORT, 1)
+    return rounds(thorough=1, quick=quick)
 
 
 def last_first(values: Iterable[Any]) -> list[Any]:

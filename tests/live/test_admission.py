@@ -126,7 +126,7 @@ def test_checked_code_is_not_run(live: Run, wire: Wire) -> None:
 
 
 def test_a_script_without_subdomain_is_hidden_at_once(live: Run, wire: Wire) -> None:
-    """It answers 404 from outside, in the words of an absent script, and bindings still reach it."""
+    """From outside it answers 404 with the message of an absent script, and bindings still reach it."""
     upload(wire, "inner", HELLO, secret("TOKEN", "within"))
     upload(wire, "caller", CALLER, {"type": "service", "name": "INNER", "service": "inner"})
     assert ("within", "within") == (live.workers.text("inner"), live.workers.text("caller"))

@@ -204,7 +204,7 @@ def changes() -> dict[str, list[str]]:
 
 
 def test_no_change_needs_more_than_seven_files() -> None:
-    """Each kind of change that CONTRIBUTING.md lists names at most seven files, all of which exist."""
+    """Each kind of change that CONTRIBUTING.md lists names at most seven files, and they all exist."""
     named = changes()
 
     assert 5 <= len(named)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 from msgspec.structs import replace
@@ -162,6 +163,7 @@ class CollectionHistories(StoreMachine):
             assert self.model.items(where) == await self.store.items(collection.account_id, collection.id)
 
 
+@pytest.mark.heavy
 def test_random_histories_of_collections(engine_name: str, tmp_path: Path) -> None:
     """After any sequence of changes and reopenings, the store answers as the model does."""
     check_store_machine(CollectionHistories, engine_name, tmp_path, most=40)

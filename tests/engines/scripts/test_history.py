@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 from msgspec.structs import replace
@@ -318,6 +319,7 @@ class Histories(StoreMachine):
         assert len(model.deployments) == await self.store.count_deployments(ref)
 
 
+@pytest.mark.heavy
 def test_random_histories(engine_name: str, tmp_path: Path) -> None:
     """After any sequence of commits and reopenings, the store answers as the model does."""
     check_store_machine(Histories, engine_name, tmp_path, most=60)

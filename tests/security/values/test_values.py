@@ -89,8 +89,8 @@ def test_no_core_file(planted: Planted) -> None:
 def test_serve_does_not_read_the_private_ring(planted: Planted) -> None:
     """`serve` never reads the private ring.
 
-    In all calls so far, the process has not opened such a file, has none open, and has not loaded a module that opens
-    values.
+    In all calls so far, the process has not opened such a file, holds no such file open, and has not loaded a module
+    that opens values.
     """
     events = planted.watched.read_text().splitlines()
     imported = {event.removeprefix("import ") for event in events if event.startswith("import ")}

@@ -100,6 +100,7 @@ def loaded_by(*commands: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set
     return zip(commands, (set(ast.literal_eval(line)) for line in lines), strict=True)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("commands", "heavy"),
     [

@@ -103,12 +103,13 @@ async def test_a_write_that_waits_too_long_fails_alone(path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.heavy
 async def test_a_kill_loses_no_acknowledged_commit(path: Path) -> None:
     """After a kill at any moment, the file is intact and holds every acknowledged commit, whole."""
     store = SqliteStore.open(path, create=True)
     await store.commit(upload())
     await store.close()
-    for turn in range(0, 25, step(fast=12, quick=4)):
+    for turn in range(0, 25, step(quick=4)):
         process = await store_process("write", str(path), f"T{turn}_")
         assert process.stdout is not None
         lines = [await process.stdout.readline() for _ in range(1 + 37 * turn % 400)]

@@ -60,6 +60,7 @@ def content(path: Path) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.heavy
 async def test_a_write_takes_less_than_1_kb(path: Path) -> None:
     """Ten thousand writes of a 200-byte secret to a script of 100 take under 1 KB each, without audit rows."""
     names = [f"SECRET_{number:02}" for number in range(100)]

@@ -41,6 +41,7 @@ async def mixed_load(path: Path, rounds: int) -> int:
     return size
 
 
+@pytest.mark.heavy
 async def test_the_log_stays_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under continuous reads and writes, the log does not grow with their number."""
     monkeypatch.setattr(store_module, "LOG_LIMIT", 200)
@@ -50,6 +51,7 @@ async def test_the_log_stays_short(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert size < 200 * 8 * 2 * PAGE
 
 
+@pytest.mark.heavy
 async def test_without_a_limit_the_log_grows_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the limit the same load makes the log far longer, so the test above is meaningful."""
     monkeypatch.setattr(store_module, "LOG_LIMIT", 1 << 40)

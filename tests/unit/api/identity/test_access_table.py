@@ -88,7 +88,7 @@ OPEN_TO_ACCOUNT_VIEWERS = {
 """Routes that are open to every caller who sees the account.
 
 They answer with lists that are empty in every account, with the public ring, which cannot open any value, or with
-scripts found by tag, of which the handler shows only the ones that the caller may read.
+scripts found by tag; the handler shows only those that the caller may read.
 """
 
 
@@ -202,6 +202,7 @@ def test_the_delivery_permission_is_separate(api: Api) -> None:
     assert {Action.DELIVER} == PERMISSION_GROUPS[DELIVERY].actions
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("group", PERMISSION_GROUPS.values(), ids=lambda group: group.name)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_combination_of_credential_and_route_is_decided(
@@ -216,7 +217,7 @@ def test_every_combination_of_credential_and_route_is_decided(
     for number, (name, span) in enumerate(SPANS.items(), turn):
         policies = encode_policies([allow_policy(span.resource, group.id, scripts=span.scripts)])
         credentials = credential(api, kind, policies)
-        step = effort.step(fast=5 * len(KINDS), quick=len(KINDS))
+        step = effort.step(quick=len(KINDS))
         for route in routes(api)[number % step :: step]:
             outcome = expected(route, kind, group.actions, span)
             if outcome is None:
@@ -224,6 +225,7 @@ def test_every_combination_of_credential_and_route_is_decided(
             assert outcome == outcome_of(ask(api, route, credentials)), (name, route.method, route.path)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_account_answers_like_an_invisible_one(api: Api, kind: str) -> None:
     """Both answers are equal byte for byte, even when the caller's policies name the missing account."""

@@ -84,6 +84,7 @@ def test_a_changed_token_is_refused_at_the_next_request(
     assert ask(own_api, secret, method).status == 200
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("changed", CHANGES, ids=lambda columns: next(iter(columns)))
 def test_another_processs_change_of_a_token_applies_at_once(
     own_api: Api, secret: str, changed: dict[str, Any]

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -245,6 +246,7 @@ class Machine(RuleBasedStateMachine):
         assert created_account + self.model.writes == len(entries)
 
 
+@pytest.mark.heavy
 def test_the_api_agrees_with_a_model() -> None:
     """In any order of requests and restarts, each answer, version and log entry agrees with the model."""
     check_machine(Machine, most=80, steps=30)

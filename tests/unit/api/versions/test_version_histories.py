@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -234,6 +235,7 @@ def _check_version(shown: dict[str, Any], made: Made) -> None:
     assert bindings_of(made) == shown["resources"]["bindings"]
 
 
+@pytest.mark.heavy
 def test_versions_deployments_and_rollbacks_agree_with_a_model() -> None:
     """In any order of writes, deployments and restarts, each answer and every list agree with the model."""
     check_machine(Machine, most=40, steps=30)

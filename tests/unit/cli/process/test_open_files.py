@@ -54,6 +54,7 @@ def test_a_limit_too_low_to_serve_is_refused(limits: list[int]) -> None:
         open_files.raise_open_file_limit()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("command", ["serve", "run"])
 def test_a_server_with_a_low_limit_exits_with_a_message(tmp_path: Path, command: str) -> None:
     """A server with a limit that is too low exits at once with a message."""

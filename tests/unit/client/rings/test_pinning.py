@@ -301,6 +301,7 @@ def _keep(path: Path, number: int) -> str:
     return "kept"
 
 
+@pytest.mark.heavy
 def test_concurrent_processes_agree_on_the_first_ring(tmp_path: Path) -> None:
     """One process's ring becomes the first, the others' are refused, and no line is lost."""
     path = tmp_path / "folder" / "known-rings"
