@@ -52,7 +52,7 @@ check: lint types floors docstrings test ## run everything that CI runs
 format: $(DEV) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-	@$(BIN)/python tools/unasync.py
+	@$(BIN)/python tools/generate_client.py
 
 lint: $(DEV) ## check style and formatting, without changes
 	@$(BIN)/ruff format --check .

@@ -164,9 +164,12 @@ def test_all_exported_names_exist() -> None:
 
 
 def test_the_blocking_client_is_made_from_the_asynchronous_one() -> None:
-    """`tools/unasync.py` would generate the blocking client unchanged."""
+    """`tools/generate_client.py` would generate the blocking client unchanged."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "unasync.py"), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "tools" / "generate_client.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert (0, "") == (done.returncode, done.stderr)

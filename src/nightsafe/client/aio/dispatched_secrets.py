@@ -1,3 +1,4 @@
+# Made from aio/secrets.py by tools/generate_client.py: edit that one.
 """`client.workers_for_platforms.dispatch.namespaces.scripts.secrets`: the secrets of a script in a namespace."""
 
 from collections.abc import Mapping, Sequence

@@ -1,1 +1,1 @@
-"""The blocking client. `tools/unasync.py` generates it from `aio`, except `listing.py` and `waiting.py`."""
+"""The blocking client. `tools/generate_client.py` generates it from `aio`, except `listing.py` and `waiting.py`."""

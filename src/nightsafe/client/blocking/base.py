@@ -1,4 +1,4 @@
-# Made from aio/base.py by tools/unasync.py: edit that one.
+# Made from aio/base.py by tools/generate_client.py: edit that one.
 """The base of the client's resources."""
 
 from nightsafe.client.blocking.sender import RawSender, Sender

@@ -1,4 +1,4 @@
-# Made from aio/client.py by tools/unasync.py: edit that one.
+# Made from aio/client.py by tools/generate_client.py: edit that one.
 """The client."""
 
 import os

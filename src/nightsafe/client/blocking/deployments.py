@@ -1,4 +1,4 @@
-# Made from aio/deployments.py by tools/unasync.py: edit that one.
+# Made from aio/deployments.py by tools/generate_client.py: edit that one.
 """`client.workers.scripts.deployments`: the deployments of a script."""
 
 import datetime as dt

@@ -1,4 +1,4 @@
-# Made from aio/dispatched_secrets.py by tools/unasync.py: edit that one.
+# Made from aio/dispatched_secrets.py by tools/generate_client.py: edit that one.
 """`client.workers_for_platforms.dispatch.namespaces.scripts.secrets`: the secrets of a script in a namespace."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Made from aio/page.py by tools/unasync.py: edit that one.
+# Made from aio/page.py by tools/generate_client.py: edit that one.
 """The pages of a list."""
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-# Made from aio/resources.py by tools/unasync.py: edit that one.
+# Made from aio/resources.py by tools/generate_client.py: edit that one.
 """The resources that only contain others, and the small ones."""
 
 from functools import cached_property

@@ -1,4 +1,4 @@
-# Made from aio/response.py by tools/unasync.py: edit that one.
+# Made from aio/response.py by tools/generate_client.py: edit that one.
 """A whole answer: status, headers and body. Its result is parsed on request."""
 
 from collections.abc import Callable

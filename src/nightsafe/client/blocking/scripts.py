@@ -1,4 +1,4 @@
-# Made from aio/scripts.py by tools/unasync.py: edit that one.
+# Made from aio/scripts.py by tools/generate_client.py: edit that one.
 """`client.workers.scripts`: the Workers of an account."""
 
 from collections.abc import Sequence

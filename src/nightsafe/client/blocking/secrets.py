@@ -1,4 +1,4 @@
-# Made from aio/secrets.py by tools/unasync.py: edit that one.
+# Made from aio/secrets.py by tools/generate_client.py: edit that one.
 """`client.workers.scripts.secrets`: the secrets of a script."""
 
 from collections.abc import Mapping, Sequence

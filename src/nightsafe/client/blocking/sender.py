@@ -1,4 +1,4 @@
-# Made from aio/sender.py by tools/unasync.py: edit that one.
+# Made from aio/sender.py by tools/generate_client.py: edit that one.
 """Sends calls: waits, retries, and seals values. `exchange` decides what to send and how to read the answer."""
 
 from collections.abc import Callable

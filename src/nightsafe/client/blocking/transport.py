@@ -1,4 +1,4 @@
-# Made from aio/transport.py by tools/unasync.py: edit that one.
+# Made from aio/transport.py by tools/generate_client.py: edit that one.
 """Sends requests over a pool of connections. Any object with the same two methods can replace it."""
 
 import ssl

@@ -1,4 +1,4 @@
-# Made from aio/versions.py by tools/unasync.py: edit that one.
+# Made from aio/versions.py by tools/generate_client.py: edit that one.
 """`client.workers.scripts.versions`: the versions of a script."""
 
 from collections.abc import Sequence
