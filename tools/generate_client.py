@@ -1,8 +1,8 @@
 """Generates the parts of the client that repeat other parts: `python tools/generate_client.py [--check]`.
 
 `aio/dispatched_secrets.py` is made from `aio/secrets.py`: the same methods with a dispatch namespace. Then each file
-of `aio`, except those in `BY_HAND`, is written to `blocking` with the asynchronous words replaced. So the parts cannot
-diverge, and each is ordinary code to read, type-check and debug.
+of `aio`, except those in `BY_HAND`, is written to `blocking` with the asynchronous words replaced. So the parts
+cannot diverge, and each is ordinary code to read, type-check and debug.
 """
 
 import re

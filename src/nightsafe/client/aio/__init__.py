@@ -1,1 +1,1 @@
-"""The asynchronous client. `tools/generate_client.py` makes `blocking` from it, except `listing.py` and `waiting.py`."""
+"""The asynchronous client. `tools/generate_client.py` makes `blocking` from it, but for two files."""
