@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from tests.flows import SOURCE
 
 _MEMBER = re.compile(r"`([A-Z]\w+)\.(\w+)(?:\(\))?`")
@@ -59,6 +60,7 @@ def _docstrings(tree: ast.Module) -> Iterator[tuple[_Documented, str]]:
                 yield node, text
 
 
+@pytest.mark.heavy
 def test_members_in_docstrings_exist() -> None:
     """Each `Class.member` in a docstring is a member of that class, if the source defines the class."""
     classes = _classes()
@@ -73,6 +75,7 @@ def test_members_in_docstrings_exist() -> None:
     assert [] == missing
 
 
+@pytest.mark.heavy
 def test_documented_attributes_exist() -> None:
     """Each name under `Attributes:` in the docstring of a class is a member of that class."""
     classes = _classes()

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import IPv4Network
@@ -11,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+import pytest_asyncio
 from structlog.testing import capture_logs
 from tests.delivery import waiting
 from tests.delivery.runtime import ACCOUNT, Runtime
@@ -343,8 +345,18 @@ def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keep_running_module, "_LONGEST_PAUSE", 0.001)
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def no_threads_left(folder: Path) -> AsyncIterator[Path]:
+    """Yield a directory; at the end, wait for the threads of cancelled tasks, which still write there."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor() as executor:
+        loop.set_default_executor(executor)
+        yield folder
+    loop.set_default_executor(ThreadPoolExecutor())
+
+
 @pytest.mark.parametrize(("name", "number"), AWAITS)
-async def test_a_task_goes_on_after_an_error_at_any_await(folder: Path, name: str, number: int) -> None:
+async def test_a_task_goes_on_after_an_error_at_any_await(no_threads_left: Path, name: str, number: int) -> None:
     """After an error, or another's cancellation, at any await the task does all its work, and the log says why.
 
     An await that the work does not reach fails this test: give the work more to do.
@@ -353,7 +365,7 @@ async def test_a_task_goes_on_after_an_error_at_any_await(folder: Path, name: st
         thrower = Thrower()
         module = thrown(f"nightsafe.delivery.{name}", thrower, only=TASKS[name])
         with capture_logs() as log:
-            own = folder / type(error).__name__
+            own = no_threads_left / type(error).__name__
             own.mkdir()
             await WORK[name](module, own, lambda: thrower.arm(number, "before", error))  # noqa: B023 - at once
         assert thrower.struck

@@ -165,10 +165,10 @@ async def test_unpurged_records_keep_their_key_in_use(
         await long_past.commit(removing())
         await long_past.commit(setting(secret("S"), ref=_OTHER))
         await long_past.commit(setting(secret("S", sealed=b"2"), ref=_OTHER))
+        left = await long_past.count_values(ACCOUNT, _KEY)
+        found = await long_past.values_under(ACCOUNT, _KEY, limit=10)
+        found += await long_past.values_under(ACCOUNT, _KEY, after=found[-1].mark, limit=10)
 
-    left = await long_past.count_values(ACCOUNT, _KEY)
-    found = await long_past.values_under(ACCOUNT, _KEY, limit=10)
-    found += await long_past.values_under(ACCOUNT, _KEY, after=found[-1].mark, limit=10)
     assert left > 2
     assert ["other", "other"] == [value.owner for value in found]
     await long_past.commit(upload(ref=_OTHER))
