@@ -17,6 +17,8 @@ _PART: Final = {"fast": 60, "quick": 10, "thorough": 1, "random": 1}
 EFFORT: Final = os.environ.get("NIGHTSAFE_TEST_EFFORT", "thorough")
 """The effort of this run. A run of chosen tests without `make` is thorough."""
 
+if EFFORT not in _LEAST:
+    raise pytest.UsageError(f"EFFORT is {EFFORT!r}: choose one of {', '.join(_LEAST)}")
 for _name, _least in _LEAST.items():
     settings.register_profile(_name, max_examples=_least, derandomize=_name != "random", deadline=None)
 settings.load_profile(EFFORT)
@@ -27,14 +29,9 @@ def examples(most: int) -> int:
     return min(most, max(_LEAST[EFFORT], most // _PART[EFFORT]))
 
 
-def rounds(thorough: int, quick: int) -> int:
-    """Return how often a test repeats its steps, in a thorough run or in any other."""
+def chosen(thorough: int, quick: int) -> int:
+    """Return the number for a thorough run, or the one for any other."""
     return thorough if _PART[EFFORT] == 1 else quick
-
-
-def step(quick: int) -> int:
-    """Return the step with which a test goes through its cases; it is 1 in a thorough run."""
-    return rounds(thorough=1, quick=quick)
 
 
 def last_first(values: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from http.client import HTTPException
 
 from msgspec import Struct
 from tests.clients.wire.talk import SCRIPTS, Answer, Wire, text
-from tests.effort import rounds
+from tests.effort import chosen
 from tests.server import ACCOUNT, Safe, Server
 
 from nightsafe.sealing.context import Context
@@ -18,7 +18,7 @@ from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
 
-KILLS = rounds(thorough=50, quick=15)
+KILLS = chosen(thorough=50, quick=15)
 NAMES = 8
 WRITERS = 6
 SECONDS = 20

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 
 from tests.clients.wire.talk import SCRIPTS, Wire
-from tests.effort import rounds
+from tests.effort import chosen
 from tests.live.tools.running import HELLO, Run, put, secret, upload
 
-WRITES = rounds(thorough=1000, quick=200)
+WRITES = chosen(thorough=1000, quick=200)
 READERS = 4
 
 

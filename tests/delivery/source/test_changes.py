@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.delivery.runtime import HELLO, Runtime, text
 from tests.delivery.sockets import websocket
-from tests.effort import rounds
+from tests.effort import chosen
 
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.limits import Limits
@@ -20,7 +20,7 @@ ONE_CELL = Limits(cells=1, max_cells=1)
 
 async def test_an_update_storm_shows_no_older_value(own_runtime: Runtime) -> None:
     """While a value changes often under load, no request fails or gets an older value after a newer one."""
-    changes = rounds(thorough=1000, quick=200)
+    changes = chosen(thorough=1000, quick=200)
     last, stop, wrong, seen = 0, False, [], set()
 
     async def ask() -> None:

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.effort import step
+from tests.effort import chosen
 from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
 from tests.engines.tools.refusals import refusal
 
@@ -109,7 +109,7 @@ async def test_a_kill_loses_no_acknowledged_commit(path: Path) -> None:
     store = SqliteStore.open(path, create=True)
     await store.commit(upload())
     await store.close()
-    for turn in range(0, 25, step(quick=4)):
+    for turn in range(0, 25, chosen(thorough=1, quick=4)):
         process = await store_process("write", str(path), f"T{turn}_")
         assert process.stdout is not None
         lines = [await process.stdout.readline() for _ in range(1 + 37 * turn % 400)]

@@ -102,11 +102,7 @@ class Workers:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
         script = await self._store.script_by_id(account_id, key) if _ID.fullmatch(key) else None
-        if script is None:
-            script = await self._store.script(ScriptRef(account_id, key))
-        if script is None:
-            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        return script
+        return script or await find_script(self._store, ScriptRef(account_id, key))
 
     async def details(self, script: Script) -> WorkerDetails:
         """Return a script with everything that reads show.
@@ -134,7 +130,7 @@ class Workers:
 
         async def attempt() -> None:
             """Read the script, and commit the change."""
-            change = await self._change(caller, await self._require_script(script.ref), patch, put)
+            change = await self._change(caller, await find_script(self._store, script.ref), patch, put)
             if change is not None:
                 await (
                     commit(self._store, change)
@@ -143,15 +139,7 @@ class Workers:
                 )
 
         await retry_conflicts(attempt)
-        return await self.details(await self._require_script(script.ref))
-
-    async def _require_script(self, ref: ScriptRef) -> Script:
-        """Return a script by its name.
-
-        Raises:
-            NightsafeError: SCRIPT_NOT_FOUND.
-        """
-        return await find_script(self._store, ref)
+        return await self.details(await find_script(self._store, script.ref))
 
     async def _change(
         self, caller: Caller, script: Script, patch: WorkerPatch, put: Sequence[Binding]
