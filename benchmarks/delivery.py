@@ -172,7 +172,7 @@ async def _changes(report: Report, runtime: Runtime, count: int) -> None:
 
 def _writes(report: Report, count: int) -> None:
     """Measure a PUT until its answer, and from there until a request sees the value, with real processes."""
-    with tempfile.TemporaryDirectory() as name, Run(make_safe(Path(name))) as run, Wire.to(run) as wire:
+    with tempfile.TemporaryDirectory() as name, Run(make_safe(Path(name)), cold=True) as run, Wire.to(run) as wire:
         upload(wire, "changing", HELLO.encode(), {"type": "secret_text", "name": "TOKEN", "text": "0"}, KEY)
         run.workers.text("changing")
         told, seen = [], []

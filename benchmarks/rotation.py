@@ -62,7 +62,7 @@ def main() -> None:
         safe = make_safe(Path(name), ACCOUNT_ID)
         print(f"sealing {values:,} values ...", flush=True)
         DataDirectory(safe.path).run(lambda store: _fill(store, DataDirectory(safe.path), values // PER_SCRIPT))
-        with Run(safe) as running:
+        with Run(safe, cold=True) as running:
             _measure(report, safe, running, seconds)
     print(f"\nraw figures: {report.save().relative_to(ROOT)}")
     sys.exit(report.exit_code())

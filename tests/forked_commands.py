@@ -159,6 +159,9 @@ def serve() -> None:
     for module in pkgutil.walk_packages(nightsafe.__path__, "nightsafe."):
         if not module.name.endswith(("__main__", "pytest_plugin")):
             importlib.import_module(module.name)
+    sys.path[:] = [
+        entry for entry in sys.path if entry not in {"", str(_ROOT)}
+    ]  # commands know only what is installed
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as orders:

@@ -73,9 +73,11 @@ class Delivering(Server):
 class Run(Delivering):
     """`nightsafe run`."""
 
-    def __init__(self, safe: Safe, *options: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, safe: Safe, *options: str, environ: Mapping[str, str] | None = None, cold: bool = False
+    ) -> None:
         found = surroundings() | dict(environ or {})
-        super().__init__(safe, "--listen", "127.0.0.1:0", *options, environ=found, command="run")
+        super().__init__(safe, "--listen", "127.0.0.1:0", *options, environ=found, command="run", cold=cold)
 
 
 class Deliver(Delivering):
