@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -50,9 +51,18 @@ async def until_purged(path: Path) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_deleted_script_is_gone_before_its_rows(long_past: SqliteStore, path: Path) -> None:
+async def test_a_deleted_script_is_gone_before_its_rows(
+    long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No read finds the script after its deletion; after the purge no row and no sealed value is in the file."""
-    store = long_past
+    store, may_purge, purge = long_past, threading.Event(), removal.purge_part
+
+    def wait_and_purge(db: sqlite3.Cursor) -> None:
+        """In the writer's thread, purge one part as soon as the test has read what is left."""
+        may_purge.wait(60)
+        purge(db)
+
+    monkeypatch.setattr(writer, "purge_part", wait_and_purge)
     await store.commit(removing())
 
     assert count(path, "removals") == {"removals": 1}
@@ -61,6 +71,7 @@ async def test_a_deleted_script_is_gone_before_its_rows(long_past: SqliteStore, 
     assert [] == await store.scripts(ACCOUNT)
     assert ([], [], []) == (await store.versions(REF), await store.deployments(REF), await modules_of(store, REF))
     assert await store.secrets(REF) is None
+    may_purge.set()
     await until_purged(path)
     assert count(path, *_TABLES) == dict.fromkeys(_TABLES, 0)
     await store.close()
@@ -134,15 +145,18 @@ async def test_a_failed_purge_is_retried_after_the_next_change(
     long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failure of the purge fails no write, and the rest is purged later."""
-    for error in (sqlite3.OperationalError(), RuntimeError()):
+    for change, error in ((removing(), sqlite3.OperationalError()), (upload(ref=_OTHER), RuntimeError())):
+        failed = threading.Event()
 
-        def fail(_: Any, error: Exception = error) -> None:
+        def fail(_: Any, error: Exception = error, failed: threading.Event = failed) -> None:
             """Fail."""
+            failed.set()
             raise error
 
         with monkeypatch.context() as patched:
             patched.setattr(writer, "purge_part", fail)
-            await long_past.commit(removing() if error.__class__ is not RuntimeError else upload(ref=_OTHER))
+            await long_past.commit(change)
+            assert await asyncio.to_thread(failed.wait, 60)
     assert count(path, "removals") == {"removals": 1}
 
     await long_past.commit(setting(secret("S"), ref=_OTHER))
