@@ -13,6 +13,7 @@ import json
 import os
 import pkgutil
 import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -163,44 +164,62 @@ def serve() -> None:
         entry for entry in sys.path if entry not in {"", str(_ROOT)}
     ]  # commands know only what is installed
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(fileno=os.dup(0)) as orders:
+    with socket.socket(fileno=os.dup(0)) as orders, selectors.DefaultSelector() as selector:
+        selector.register(orders, selectors.EVENT_READ)
         while True:
-            _, parts, *_ = socket.recv_fds(orders, 8, _PARTS)
-            if not parts:
-                return
-            if not os.fork():
-                break
-            for part in parts:
-                os.close(part)
-    _wait_for(*parts)
+            for key, _ in selector.select():
+                if key.data is not None:
+                    selector.unregister(key.fd)
+                    _report_end(key.fd, *key.data)
+                elif not _take_order(orders, selector):
+                    return
 
 
-def _wait_for(order: int, given: int, output: int, error: int, ended: int) -> None:
-    """Report the id of a process that becomes the command, and how it ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _take_order(orders: socket.socket, selector: selectors.BaseSelector) -> bool:
+    """Start a command; return False if nobody can send orders any more."""
+    _, parts, *_ = socket.recv_fds(orders, 8, _PARTS)
+    if not parts:
+        return False
+    *order, ended = parts
     pid = os.fork()
     if not pid:
         os.close(ended)
-        _end_by(functools.partial(_become, order, given, output, error))
+        for key in selector.get_map().values():
+            for inherited in (key.fd, *(key.data or ())[:1]):
+                os.close(inherited)
+        selector.close()
+        _end_by(functools.partial(_become, *order))
+    for part in order:
+        os.close(part)
     os.write(ended, f"{pid}\n".encode())
-    os.write(ended, f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n".encode())
-    os._exit(0)
+    selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (ended, pid))
+    return True
+
+
+def _report_end(ending: int, ended: int, pid: int) -> None:
+    """Report how a command has ended, unless nobody waits for it any more."""
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with suppress(BrokenPipeError):
+        os.write(ended, f"{code}\n".encode())
+    os.close(ended)
+    os.close(ending)
 
 
 def _end_by(main: Callable[[], None]) -> NoReturn:
     """End this process as an interpreter ends, except for unloading all imported modules, which takes the longest."""
+    code: object = None
     try:
         main()
     except SystemExit as leaving:
-        if not isinstance(leaving.code, int):
-            raise
-        threading._shutdown()  # type: ignore[attr-defined]  # an interpreter does this first
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(leaving.code)
-    sys.exit()
+        code = leaving.code
+    if not isinstance(code, int | None):
+        sys.stderr.write(f"{code}\n")
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # an interpreter does this first
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
 
 
 def _become(order: int, *standard: int) -> None:

@@ -7,13 +7,15 @@ from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
+from tests.effort import last_first
 from tests.faults.failing_sqlite import FAILURES, Breaker, Moment
+from tests.new_store import new_store
 
 from nightsafe.errors import NightsafeError
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.sqlite import SqliteStore
 
-MOMENTS: list[Moment] = ["before", "after", "from"]
+MOMENTS: list[Moment] = last_first(["before", "from", "after"])
 
 Seen = Callable[[SqliteStore], Awaitable[object]]
 """Reads everything that a change could alter."""
@@ -39,7 +41,7 @@ class Case(Struct, frozen=True):
 
 async def filled(path: Path, changes: Sequence[Change]) -> SqliteStore:
     """Create a store and make some changes."""
-    store = SqliteStore.open(path, create=True)
+    store = new_store(path)
     for new in changes:
         await store.commit(new)
     return store

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from tests.effort import chosen
 from tests.fuzz.api.run import fuzz
 
 _SEED = 2026
-_COUNT = 2_500
+_COUNT = chosen(2_500, 1_000)
 _SECONDS = 120
 
 

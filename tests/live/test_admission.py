@@ -172,6 +172,7 @@ def test_wrangler_deploys_settings_without_effect(live: Run, wire: Wire, tmp_pat
     assert "idle" == live.workers.text(project.worker)
 
 
+@pytest.mark.thorough
 def test_wrangler_prints_a_link_to_the_script(safe: Safe, tmp_path: Path) -> None:
     """The link of either version leads to the script under the operator's `--workers-domain`."""
     options = ("--domain", "workers.example", "--workers-domain", "workers.example")

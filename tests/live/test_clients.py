@@ -126,6 +126,7 @@ def test_the_sdk_tries_a_version_without_traffic(live: Run, client: Cloudflare) 
     assert "newer" == ignored["text"]
 
 
+@pytest.mark.thorough
 def test_wrangler_tries_a_version_without_traffic(live: Run, wire: Wire, tmp_path: Path) -> None:
     """Wrangler's own commands deploy a new secret without traffic, which a request can try by the version's id."""
     project = Project(live, wire, tmp_path, NEWER, "tried-by-wrangler")

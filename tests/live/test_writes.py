@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 
+import pytest
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.effort import chosen
 from tests.live.tools.running import HELLO, Run, put, secret, upload
@@ -36,6 +37,7 @@ def test_an_answered_bulk_write_is_seen(live: Run, wire: Wire) -> None:
     assert ",3,4" == live.workers.text("bulk")
 
 
+@pytest.mark.thorough
 def test_an_update_storm_shows_no_older_value(own: Run) -> None:
     """While a value changes often under load, no request fails or gets an older value after a newer one."""
     storm = Storm(own)

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from tests.clients.wrangler.project import BUNDLED, DATE, Project, together
 
 VARS = {"GREETING": "hello", "OBJ": {"a": 1}}
@@ -86,6 +87,7 @@ def test_deploy_without_a_required_secret_is_refused(project: Project) -> None:
     assert {"HERE": "hush", "MISSING": "hush too"} == project.values()
 
 
+@pytest.mark.thorough
 def test_a_variable_replaces_a_secret_except_with_strict(project: Project) -> None:
     """`--strict` stops the deployment; without it the variable replaces the secret."""
     project.ok("deploy")

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS
 from tests.clients.wrangler.project import Project, together
@@ -31,6 +32,7 @@ def test_deploy_into_a_namespace(project: Project) -> None:
     assert not project.is_there()
 
 
+@pytest.mark.thorough
 def test_namespaces_are_created_listed_and_deleted(project: Project) -> None:
     """Create, list, get and delete work; rename is refused with a reason."""
     name = f"ns-{project.worker}"

@@ -1,5 +1,6 @@
 """The draft that wrangler uploads for a missing Worker, and must never upload over an existing one."""
 
+import pytest
 from tests.clients.node.tools import NEWER
 from tests.clients.wire.talk import SCRIPTS
 from tests.clients.wrangler.project import Project, together
@@ -38,6 +39,7 @@ def test_list_and_delete_make_no_draft(project: Project) -> None:
     assert not project.is_there()
 
 
+@pytest.mark.thorough
 def test_no_refusal_makes_a_draft_over_a_worker(project: Project) -> None:
     """No refusal of a secret makes wrangler upload its draft over the code of an existing Worker."""
     project.upload({"type": "plain_text", "name": "VAR", "text": "x"})
@@ -65,6 +67,7 @@ def test_no_refusal_makes_a_draft_over_a_worker(project: Project) -> None:
     assert before == state(project)
 
 
+@pytest.mark.thorough
 def test_an_undeployed_version_makes_no_draft(project: Project) -> None:
     """The refusal to edit secrets while the newest version is not deployed makes no draft either."""
     project.upload()

@@ -27,6 +27,7 @@ def service_project(project: Project) -> Project:
     return project
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("version", [OLDER])
 def test_legacy_env_false_uses_service_environments(service_project: Project) -> None:
     """With `legacy_env: false` secrets, bulk and code go to the service's environment."""

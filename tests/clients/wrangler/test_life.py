@@ -3,6 +3,7 @@
 from hashlib import sha256
 from uuid import uuid4
 
+import pytest
 from tests.clients.tokens import in_store
 from tests.clients.wrangler.project import Project
 
@@ -62,6 +63,7 @@ def test_delete_removes_the_worker_and_its_secrets(project: Project) -> None:
     assert not project.is_there()
 
 
+@pytest.mark.thorough
 def test_deploy_shows_changes_from_a_dashboard(project: Project) -> None:
     """Wrangler shows a change that was made in a dashboard before it overwrites it."""
     project.configure(vars={"GREETING": "hello"})

@@ -1,5 +1,6 @@
 """`wrangler pages secret`."""
 
+import pytest
 from tests.clients.stored_values import opened_held
 from tests.clients.wire.talk import SCRIPTS
 from tests.clients.wrangler.project import Project, together
@@ -9,6 +10,7 @@ from nightsafe.store.collections import Kind
 PROJECTS = SCRIPTS.replace("/workers/scripts", "/pages/projects")
 
 
+@pytest.mark.thorough
 def test_pages_secrets_belong_to_one_environment(project: Project) -> None:
     """Put, list, bulk and delete work for each of the two environments, and no value is shown."""
     name = f"pages-{project.worker}"

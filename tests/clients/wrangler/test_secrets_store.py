@@ -19,6 +19,7 @@ def server(own_server: Server) -> Server:
     return own_server
 
 
+@pytest.mark.thorough
 def test_store_secrets_are_never_shown(project: Project) -> None:
     """Create, list, get, update, duplicate and delete work, and none of them shows a value."""
     store = created(project, "store", "create", f"store-{project.worker}")

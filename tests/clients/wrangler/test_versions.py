@@ -1,5 +1,6 @@
 """`wrangler versions`, `deployments` and `rollback`."""
 
+import pytest
 from tests.clients.wrangler.project import Output, Project, together
 
 
@@ -8,6 +9,7 @@ def names(output: Output) -> list[str]:
     return [line.partition("Secret Name:")[2].strip() for line in output.out.splitlines() if "Secret Name:" in line]
 
 
+@pytest.mark.thorough
 def test_a_version_is_uploaded_split_and_deployed(project: Project) -> None:
     """A version can be uploaded, listed and deployed to a part or all; secrets cannot be edited during the split."""
     old = project.upload({"type": "plain_text", "name": "GREETING", "text": "hello"})
@@ -54,6 +56,7 @@ def test_a_version_is_uploaded_split_and_deployed(project: Project) -> None:
     assert {"KEY": "hush", "WITH_CODE": "hush"} == project.values()
 
 
+@pytest.mark.thorough
 def test_deploy_ends_split_traffic(project: Project) -> None:
     """A deployment ends the split and gets all traffic."""
     old = project.upload()

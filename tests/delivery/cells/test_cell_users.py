@@ -12,6 +12,7 @@ from tests.delivery.runtime import HELLO, Runtime, text
 from tests.delivery.sink import Sink
 from tests.delivery.sockets import websocket
 from tests.delivery.waiting import until
+from tests.effort import last_first
 
 from nightsafe.delivery.workerd.limits import Limits
 
@@ -59,7 +60,7 @@ async def loop_later(own_runtime: Runtime, path: str) -> None:
         await asyncio.sleep(0.3)
 
 
-@pytest.mark.parametrize("path", ["/work", "/body", "/socket"])
+@pytest.mark.parametrize("path", last_first(["/work", "/body", "/socket"]))
 async def test_a_loop_after_the_answer_is_held(own_runtime: Runtime, path: str) -> None:
     """A script that loops after its answer is held; requests to others go to another process and notice nothing."""
     await own_runtime.upload("hello", HELLO, [text("TOKEN", "x")])
@@ -73,7 +74,7 @@ async def test_a_loop_after_the_answer_is_held(own_runtime: Runtime, path: str) 
     assert 503 == (await own_runtime.get("later")).status_code
 
 
-@pytest.mark.parametrize("path", ["/work", "/socket"])
+@pytest.mark.parametrize("path", last_first(["/work", "/socket"]))
 async def test_two_scripts_in_a_looping_process_are_suspected(folder: Path, path: str) -> None:
     """Both scripts are suspected and neither is held; each then runs alone, which shows the one to blame."""
     async with Runtime(folder, limits=ONE_CELL) as own_runtime:

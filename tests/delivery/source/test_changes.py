@@ -154,6 +154,7 @@ async def test_many_requests_to_a_cold_script_are_one_load(own_runtime: Runtime)
     assert 1 == (await own_runtime.stats())["starts"]
 
 
+@pytest.mark.thorough
 async def test_many_cold_scripts_at_once_are_served(own_runtime: Runtime) -> None:
     """The socket is not overrun, and so much work is not mistaken for a hang."""
     for number in range(200):
@@ -267,6 +268,7 @@ async def until(ask: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
     return answer
 
 
+@pytest.mark.thorough
 async def test_updates_leave_no_memory_behind(own_runtime: Runtime) -> None:
     """After 300 loaded versions of one script one isolate is left, not 300 of over 1.5 MB each."""
     child: Child = own_runtime.delivery.supervisor.current

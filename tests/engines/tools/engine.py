@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
+from tests.new_store import new_store
+
 from nightsafe.store.interface import Store
 from nightsafe.store.sqlite import SqliteStore
 
@@ -23,7 +25,7 @@ class SqliteEngine:
 
     async def open(self) -> Store:
         """See `Engine.open`."""
-        return SqliteStore.open(self._path, create=True)
+        return SqliteStore.open(self._path) if self._path.exists() else new_store(self._path)
 
 
 ENGINES: dict[str, type[SqliteEngine]] = {"sqlite": SqliteEngine}

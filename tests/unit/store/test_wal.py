@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
+from tests.new_store import new_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.scripts import ScriptRef
@@ -22,7 +23,7 @@ REFS = [ScriptRef(ACCOUNT, f"worker-{number}") for number in range(64)]
 
 async def mixed_load(path: Path, rounds: int) -> int:
     """Write to many scripts, with a read before and after each write; return the log's greatest size."""
-    store = SqliteStore.open(path, create=True)
+    store = new_store(path)
     log, size = path.with_name("store.db-wal"), 0
     await asyncio.gather(*(store.commit(upload(ref=ref)) for ref in REFS))
 
@@ -41,6 +42,7 @@ async def mixed_load(path: Path, rounds: int) -> int:
     return size
 
 
+@pytest.mark.thorough
 @pytest.mark.heavy
 async def test_the_log_stays_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under continuous reads and writes, the log does not grow with their number."""
@@ -51,6 +53,7 @@ async def test_the_log_stays_short(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert size < 200 * 8 * 2 * PAGE
 
 
+@pytest.mark.thorough
 @pytest.mark.heavy
 async def test_without_a_limit_the_log_grows_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the limit the same load makes the log far longer, so the test above is meaningful."""
@@ -97,7 +100,7 @@ async def test_a_long_reader_cannot_grow_the_log_without_limit(path: Path, monke
     monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
     monkeypatch.setattr(store_module, "MAX_LOG_PAGES", 1000)
     monkeypatch.setattr(checkpointer, "_MAX_WRITER_PAGES", 100)
-    store = SqliteStore.open(path, create=True)
+    store = new_store(path)
     copied: list[int] = []
     copy_rest = checkpointer._copy_rest
 
@@ -155,6 +158,7 @@ async def test_a_failed_look_wakes_its_waiters(store: SqliteStore) -> None:
 
 async def test_a_commit_waits_for_a_running_copy_of_the_log(store: SqliteStore) -> None:
     """A commit waits for a running copy of the log instead of being refused."""
+    await store.commit(upload())
     store._log.max_pages = 1
     store._log._idle.clear()
     writing = asyncio.ensure_future(store.commit(upload()))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.effort import chosen
 from tests.server import Safe, Server, make_safe, run
 
 
@@ -36,7 +37,7 @@ def test_init_fills_an_empty_folder(tmp_path: Path, entry: str | None) -> None:
 
 def test_init_leaves_nothing_after_sigterm(tmp_path: Path) -> None:
     """After SIGTERM `init` removes everything that it created, including the private ring."""
-    for _ in range(5):
+    for _ in range(chosen(5, 1)):
         code = "import os, signal, runpy, sys; from nightsafe.sealing.signing_key import SigningKey as K;"
         code += "K.save = lambda *a, **k: os.kill(os.getpid(), signal.SIGTERM); sys.argv = ['nightsafe', 'init'];"
         code += "runpy.run_module('nightsafe', run_name='__main__')"

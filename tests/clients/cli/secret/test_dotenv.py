@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+import pytest
 from tests.clients.cli.tools.user_environment import UserEnvironment
 from tests.clients.node.tools import NEWER, wrangler
 
@@ -39,6 +40,7 @@ not an assignment
 """
 
 
+@pytest.mark.thorough
 def test_dotenv_files_are_read_as_wrangler_reads_them(user: UserEnvironment, tmp_path: Path) -> None:
     """Both give the same values for quotes, several lines, comments, escapes and malformed lines."""
     file = user.cwd / "secrets.env"

@@ -12,6 +12,7 @@ COMMAND = {OLDER: ("preview", "secret"), NEWER: ("preview", "base-config", "secr
 FIELD = {OLDER: "preview_defaults", NEWER: "previews_base_config"}
 
 
+@pytest.mark.thorough
 def test_preview_secrets_leave_the_workers_own_unchanged(project: Project) -> None:
     """Put, list, bulk and delete work and leave the Worker's own secrets and versions unchanged."""
     command = COMMAND[project.version]

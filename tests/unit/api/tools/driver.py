@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
+from tests.new_store import new_store
 
 from nightsafe.api.app import App
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -196,16 +197,16 @@ class Api:
         self.delivered = delivered or DeliveryOptions()
         self.limits = limits or Limits()
         self._runner = asyncio.Runner()
-        self.store = self.run(self._open(create=True))
+        self.store = self.run(self._open())
         self.app = App(self.store, sealing_safe(), self.limits, self.delivered)
         self.credentials: Credentials = self.run(
             create_account(self.store, ACCOUNT, "an account", "owner@example.com")
         )
         self.bearer = (b"authorization", b"Bearer " + self.credentials.api_token.encode())
 
-    async def _open(self, *, create: bool = False) -> SqliteStore:
-        """Open the store on its loop."""
-        return SqliteStore.open(self.path, create=create)
+    async def _open(self) -> SqliteStore:
+        """Open the store on its loop, at first an empty one."""
+        return SqliteStore.open(self.path) if self.path.exists() else new_store(self.path)
 
     def __enter__(self) -> Self:
         """Return the API itself."""
@@ -217,7 +218,7 @@ class Api:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the store's loop."""
-        return self._runner.run(work)
+        return self._runner.get_loop().run_until_complete(work)  # `Runner.run` spends longer on its signal handler
 
     def restart(self, limits: Limits | None = None, delivered: DeliveryOptions | None = None) -> None:
         """Close the store and reopen it under a new application."""

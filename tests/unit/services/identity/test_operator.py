@@ -4,12 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.new_store import new_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.identity.administration import create_account
 from nightsafe.services.identity.operator import all_tokens, revoke_token, roll_token
 from nightsafe.store.changes import Change, Outcome
-from nightsafe.store.sqlite import SqliteStore
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 
@@ -19,7 +19,7 @@ def test_rolling_does_not_restore_a_revoked_token(tmp_path: Path, monkeypatch: p
 
     async def work() -> None:
         """Revoke the token between the read and the write of a roll."""
-        store = SqliteStore.open(tmp_path / "store.db", create=True)
+        store = new_store(tmp_path / "store.db")
         await create_account(store, ACCOUNT, "an account", "owner@example.com")
         [token] = await all_tokens(store)
         commit = store.commit
