@@ -1,11 +1,11 @@
 """`nightsafe` commands as processes that import nothing: each is forked from a process that has imported everything.
 
 Importing modules is most of the work of a short command, and the tests run more than a thousand commands, and
-hundreds of servers. Tests of the start itself, of terminals, or of arguments that others see run `python -m
-nightsafe`.
+hundreds of servers. Tests of the start itself, or of arguments that others see, run `python -m nightsafe`.
 """
 
 import atexit
+import fcntl
 import functools
 import gc
 import importlib
@@ -19,12 +19,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Final, NoReturn, TextIO
+from typing import Final, NoReturn, TextIO
 
 _SERVE: Final = (sys.executable, "-c", "import tests.forked_commands; tests.forked_commands.serve()")
 _ROOT: Final = Path(__file__).parents[1]
@@ -65,7 +66,8 @@ def run(
         given, output, error = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
         given.write(stdin)
         given.seek(0)
-        process = start(*arguments, cwd=cwd, environ=environ, standard=(given, output, error))
+        standard = (given.fileno(), output.fileno(), error.fileno())
+        process = start(*arguments, cwd=cwd, environ=environ, standard=standard)
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -106,16 +108,15 @@ class Started:
         return self._code
 
 
-def start(
-    *arguments: str, cwd: Path, environ: Mapping[str, str], standard: tuple[IO[bytes], IO[bytes], IO[bytes]]
-) -> Started:
+def start(*arguments: str, cwd: Path, environ: Mapping[str, str], standard: tuple[int, int, int]) -> Started:
     """Start a command.
 
     Args:
         arguments: the arguments after `nightsafe`.
         cwd: the working directory.
         environ: the whole environment of the command, for which `can_start` is true.
-        standard: its standard input, output and errors; the caller may close them.
+        standard: the descriptors of its standard input, output and errors, which the caller may close; if the input
+            is a terminal, the command begins a session in it.
     """
     assert can_start(environ)
     with tempfile.TemporaryFile() as order:
@@ -123,7 +124,7 @@ def start(
         order.seek(0)
         ending, ended = os.pipe()
         try:
-            parts = [order.fileno(), *(file.fileno() for file in standard), ended]
+            parts = [order.fileno(), *standard, ended]
             socket.send_fds(_warm(), [b"run"], parts)
         finally:
             os.close(ended)
@@ -229,6 +230,9 @@ def _become(order: int, *standard: int) -> None:
     for number, descriptor in enumerate(standard):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    if os.isatty(0):
+        os.setsid()
+        take_terminal()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environ)
@@ -241,3 +245,8 @@ def _become(order: int, *standard: int) -> None:
     from nightsafe.__main__ import main  # noqa: PLC0415 - no caller of `run` needs it
 
     main()
+
+
+def take_terminal() -> None:
+    """Make standard input the controlling terminal of this session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

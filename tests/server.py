@@ -143,7 +143,7 @@ class Server:
         """Start the process with this input, output and errors."""
         cwd = self.safe.path.parent
         if not self._cold:
-            standard = (stdin, stdout, stderr)
+            standard = (stdin.fileno(), stdout.fileno(), stderr.fileno())
             return forked_commands.start(
                 *self._command[len(NIGHTSAFE) :], cwd=cwd, environ=self._environ, standard=standard
             )

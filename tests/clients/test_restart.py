@@ -29,6 +29,7 @@ def wait_until_refused(port: int) -> None:
             socket.create_connection(("127.0.0.1", port), SECONDS).close()
         except ConnectionRefusedError:
             return
+        time.sleep(0.01)
     pytest.fail("the server still takes connections")
 
 

@@ -55,6 +55,7 @@ def wait_until_left(wire: Wire, most: int) -> None:
     deadline = time.monotonic() + SECONDS
     while values_left(wire) > most:
         assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Traffic:

@@ -134,7 +134,7 @@ def test_a_script_without_subdomain_is_hidden_at_once(live: Run, wire: Wire) -> 
 
     for _ in range(3):
         assert 200 == wire.send("POST", at, {"enabled": False}).status
-        outside, absent = live.workers.get("inner"), live.workers.get("absent")
+        outside, absent = live.workers.get("inner"), live.workers.get("never-uploaded")
         assert (404, absent.text) == (outside.status_code, outside.text)
         assert "within" == live.workers.text("caller")
         assert 200 == wire.send("POST", at, {"enabled": True}).status

@@ -1,6 +1,7 @@
 """The docstrings of the source name only members that exist."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,13 @@ _ATTRIBUTES = re.compile(r"^ *Attributes:\n((?:.+\n|\n(?= ))*)", re.MULTILINE)
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _trees() -> Iterator[tuple[Path, ast.Module]]:
-    """Yield each file of the source, parsed."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def _trees() -> list[tuple[Path, ast.Module]]:
+    """Return each file of the source, parsed."""
+    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(SOURCE.rglob("*.py"))]
 
 
+@functools.cache
 def _members(node: ast.ClassDef) -> set[str]:
     """Return the members that a class defines in its body or sets on `self`."""
     attributes = [
@@ -34,6 +36,7 @@ def _members(node: ast.ClassDef) -> set[str]:
     return names
 
 
+@functools.cache
 def _classes() -> dict[str, list[ast.ClassDef]]:
     """Return the classes of the source by name."""
     classes: dict[str, list[ast.ClassDef]] = {}
@@ -44,10 +47,10 @@ def _classes() -> dict[str, list[ast.ClassDef]]:
     return classes
 
 
-def _all_members(node: ast.ClassDef, classes: dict[str, list[ast.ClassDef]]) -> set[str]:
+def _all_members(node: ast.ClassDef) -> set[str]:
     """Return the members of a class and of its base classes in the source."""
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-    inherited = (_all_members(parent, classes) for base in bases for parent in classes.get(base, ()))
+    inherited = (_all_members(parent) for base in bases for parent in _classes().get(base, ()))
     return _members(node).union(*inherited)
 
 
@@ -63,13 +66,12 @@ def _docstrings(tree: ast.Module) -> Iterator[tuple[_Documented, str]]:
 @pytest.mark.heavy
 def test_members_in_docstrings_exist() -> None:
     """Each `Class.member` in a docstring is a member of that class, if the source defines the class."""
-    classes = _classes()
     missing = [
         f"{path.relative_to(SOURCE)}: {name}.{member}"
         for path, tree in _trees()
         for _, text in _docstrings(tree)
         for name, member in _MEMBER.findall(text)
-        if name in classes and all(member not in _all_members(node, classes) for node in classes[name])
+        if name in _classes() and all(member not in _all_members(node) for node in _classes()[name])
     ]
 
     assert [] == missing
@@ -78,7 +80,6 @@ def test_members_in_docstrings_exist() -> None:
 @pytest.mark.heavy
 def test_documented_attributes_exist() -> None:
     """Each name under `Attributes:` in the docstring of a class is a member of that class."""
-    classes = _classes()
     missing = [
         f"{path.relative_to(SOURCE)}: {node.name}.{name}"
         for path, tree in _trees()
@@ -87,7 +88,7 @@ def test_documented_attributes_exist() -> None:
         for section in _ATTRIBUTES.findall(f"{text}\n")
         for names in re.findall(r"^    (\w[\w, ]*):", section, re.MULTILINE)
         for name in names.split(", ")
-        if name not in _all_members(node, classes)
+        if name not in _all_members(node)
     ]
 
     assert [] == missing

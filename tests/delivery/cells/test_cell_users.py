@@ -74,7 +74,8 @@ async def test_a_loop_after_the_answer_is_held(own_runtime: Runtime, path: str) 
     assert 503 == (await own_runtime.get("later")).status_code
 
 
-@pytest.mark.parametrize("path", last_first(["/work", "/socket"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("path", ["/work", "/socket"])
 async def test_two_scripts_in_a_looping_process_are_suspected(folder: Path, path: str) -> None:
     """Both scripts are suspected and neither is held; each then runs alone, which shows the one to blame."""
     async with Runtime(folder, limits=ONE_CELL) as own_runtime:

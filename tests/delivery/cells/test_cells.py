@@ -115,12 +115,19 @@ async def test_each_hold_lasts_longer_than_the_last(folder: Path) -> None:
     """A script that loops again is held for longer each time."""
     async with Runtime(folder, limits=Limits(first_hold=0.2)) as own_runtime:
         await own_runtime.upload("loop", LOOP, cpu_ms=600)
+
+        async def loops() -> bool:
+            """Make the script loop; return whether it is held apart for it."""
+            return "it used" in (await own_runtime.get("loop", "/loop")).text
+
+        async def is_served() -> bool:
+            """Return whether the script answers."""
+            return (await own_runtime.get("loop")).status_code == 200
+
         with capture_logs() as logs:
             for _ in range(3):
-                while "it used" not in (await own_runtime.get("loop", "/loop")).text:
-                    pass
-                while (await own_runtime.get("loop")).status_code == 503:
-                    pass
+                await until(loops)
+                await until(is_served)
 
         assert [0.2, 0.4, 0.8] == [log["seconds"] for log in logs if log["event"] == "script.held"]
 
@@ -172,6 +179,7 @@ async def test_a_script_that_exhausts_memory_is_held(folder: Path) -> None:
         assert 0 == own_runtime.delivery.supervisor.restarts
 
 
+@pytest.mark.thorough
 async def test_a_script_that_overflows_its_heap_is_held(own_runtime: Runtime) -> None:
     """A script that overflows its heap aborts its own process, and is held all the same."""
     code = """
@@ -233,6 +241,7 @@ async def test_a_loop_in_the_main_process_replaces_it(own_runtime: Runtime) -> N
     assert pid != own_runtime.delivery.supervisor.current.pid
 
 
+@pytest.mark.thorough
 async def test_a_long_computation_in_the_main_process_is_answered(folder: Path) -> None:
     """The computation is answered though another main process takes over; no kept connection loses a request."""
     code = """

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -48,13 +49,15 @@ async def shown(runtime: Runtime, method: str = "GET", path: str = "/a?b=c", **m
     return told
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def proxied(folder: Path) -> AsyncIterator[Runtime]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def proxied() -> AsyncIterator[Runtime]:
     """Yield a delivery process that trusts proxies on this machine and in two networks."""
     trusted = tuple(map(ip_network, ("127.0.0.0/8", "10.1.0.0/20", "2001:db8:aa00::/40")))
-    async with Runtime(folder, trusted_proxies=trusted, domains=("localhost", "example")) as runtime:
-        await runtime.upload("show", SHOW)
-        yield runtime
+    options = {"trusted_proxies": trusted, "domains": ("localhost", "example")}
+    with TemporaryDirectory(prefix="ns-") as name:
+        async with Runtime(Path(name), **options) as runtime:
+            await runtime.upload("show", SHOW)
+            yield runtime
 
 
 async def test_a_client_s_claims_are_ignored(runtime: Runtime) -> None:

@@ -20,7 +20,7 @@ ONE_CELL = Limits(cells=1, max_cells=1)
 
 async def test_an_update_storm_shows_no_older_value(own_runtime: Runtime) -> None:
     """While a value changes often under load, no request fails or gets an older value after a newer one."""
-    changes = chosen(thorough=1000, quick=200)
+    changes = chosen(thorough=1000, quick=100)
     last, stop, wrong, seen = 0, False, [], set()
 
     async def ask() -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.clients.tls.authority import Authority
 from tests.clients.wire.talk import Wire
 from tests.delivery.runtime import workerd
+from tests.effort import last_first
 from tests.live.tools.running import HELLO, Deliver, Run, new_token, secret, surroundings, until, upload
 from tests.server import ACCOUNT, Safe, Server, run
 
@@ -216,7 +217,7 @@ def test_a_public_address_with_a_tls_flag_is_served(safe: Safe, word: tuple[str,
     assert expected == answer
 
 
-@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize("log_format", last_first(["json", "text"]))
 def test_a_script_cannot_forge_the_log(safe: Safe, log_format: str) -> None:
     """What a script prints or throws stays inside Nightsafe's events, and is nowhere without `--worker-output`."""
     code = b"""export default { fetch(request, env) {

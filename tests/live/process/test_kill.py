@@ -140,6 +140,7 @@ def _request_until(over: threading.Event, running: Run, served: list[str]) -> No
             served.append(workers.text("worker"))
 
 
+@pytest.mark.thorough
 def test_run_gives_up_an_api_that_keeps_ending(safe: Safe) -> None:
     """The log has the reason, and the run ends with 1."""
     with closing(Run(safe)) as running:

@@ -73,7 +73,7 @@ def visible_during_and_after(
 @pytest.mark.parametrize("seal", ["auto", "never"])
 def test_a_typed_value_does_not_leak(user: UserEnvironment, gate: Gate, canary: str, seal: str) -> None:
     """A value typed at the prompt leaks nowhere, sealed or unsealed."""
-    with user.terminal("secret", "put", "TOKEN", "--seal", seal) as terminal:
+    with user.terminal("secret", "put", "TOKEN", "--seal", seal, cold=True) as terminal:
         terminal.answer("Value of TOKEN:", canary)
         places = visible_during_and_after(user, gate, terminal)
 
@@ -95,7 +95,7 @@ def test_a_value_from_a_file_does_not_leak(
     """The value is only in the file that was given, with no copy anywhere."""
     user.write(name, canary if arguments[0] == "put" else f"TOKEN={canary}\n")
 
-    with user.terminal("secret", *arguments) as terminal:
+    with user.terminal("secret", *arguments, cold=True) as terminal:
         places = visible_during_and_after(user, gate, terminal, given=[name])
 
     assert found([canary.encode()], places) == []
@@ -109,7 +109,7 @@ def test_a_key_and_its_password_do_not_leak(user: UserEnvironment, gate: Gate) -
     user.write("key.pem", key.private_bytes(pem, pkcs8, serialization.BestAvailableEncryption(password.encode())))
     plain_der = key.private_bytes(serialization.Encoding.DER, pkcs8, serialization.NoEncryption())
 
-    with user.terminal("secret", "key", "import", "KEY", "key.pem") as terminal:
+    with user.terminal("secret", "key", "import", "KEY", "key.pem", cold=True) as terminal:
         terminal.answer("Password of the key:", password)
         places = visible_during_and_after(user, gate, terminal)
 
@@ -123,7 +123,7 @@ def test_a_value_from_openbao_does_not_leak(
     with running_bao(tmp_path_factory.mktemp("bao")) as bao:
         bao.ask("POST", "secret/data/my-app", {"data": {"TOKEN": canary}})
         user.environ |= bao.environ
-        with user.terminal("secret", "import", "bao:secret/my-app") as terminal:
+        with user.terminal("secret", "import", "bao:secret/my-app", cold=True) as terminal:
             places = visible_during_and_after(user, gate, terminal)
 
     assert found([canary.encode()], places) == []
@@ -176,7 +176,7 @@ def test_the_search_finds_a_leaked_value(user: UserEnvironment, gate: Gate, cana
     user.environ["CANARY"] = canary
     user.write("left-behind", canary)
     with user.terminal(
-        "secret", "put", "TOKEN", "--exact", command=[*NIGHTSAFE, "--config", "/dev/null"]
+        "secret", "put", "TOKEN", "--exact", command=[*NIGHTSAFE, "--config", "/dev/null"], cold=True
     ) as terminal:
         terminal.answer("Value of TOKEN:", "x")
         places = visible_during_and_after(user, gate, terminal)

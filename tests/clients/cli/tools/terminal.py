@@ -14,6 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests import forked_commands
+from tests.server import NIGHTSAFE
+
 _SECONDS = 60
 _ROWS, _COLUMNS = 50, 240
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -31,21 +34,15 @@ class Terminal:
         command: the program and its arguments.
         cwd: its working directory.
         environ: its whole environment.
+        cold: whether to start a new interpreter for `nightsafe`, which shows its arguments and environment to others,
+            instead of forking one that has imported everything.
     """
 
-    def __init__(self, command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], cwd: Path, environ: Mapping[str, str], *, cold: bool = False) -> None:
         self._master, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
-        self._process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=dict(environ),
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-            start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509 - it only makes one system call
-        )
+        start = _start if cold or not _can_fork(command, environ) else _fork
+        self._process = start(command, cwd, environ, terminal)
         os.close(terminal)
         self.shown = ""
 
@@ -57,8 +54,7 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Kill the program and close the terminal."""
-        if self._process.poll() is None:
-            self._process.kill()
+        self._process.kill()
         self._process.wait()
         os.close(self._master)
 
@@ -116,6 +112,30 @@ def settle(condition: object, seconds: float = _SECONDS) -> None:
         time.sleep(0.01)
 
 
-def _take_terminal() -> None:
-    """Make standard input the program's controlling terminal."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+def _can_fork(command: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Return whether a program is `nightsafe` in an environment for which it can be forked."""
+    return tuple(command[: len(NIGHTSAFE)]) == NIGHTSAFE and forked_commands.can_start(environ)
+
+
+def _fork(
+    command: Sequence[str], cwd: Path, environ: Mapping[str, str], terminal: int
+) -> "subprocess.Popen[bytes] | forked_commands.Started":
+    """Fork `nightsafe` in a session of its own with this terminal."""
+    arguments = command[len(NIGHTSAFE) :]
+    return forked_commands.start(*arguments, cwd=cwd, environ=environ, standard=(terminal,) * 3)
+
+
+def _start(
+    command: Sequence[str], cwd: Path, environ: Mapping[str, str], terminal: int
+) -> "subprocess.Popen[bytes] | forked_commands.Started":
+    """Start a program in a session of its own with this terminal."""
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(environ),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=forked_commands.take_terminal,  # noqa: PLW1509 - it only makes one system call
+    )

@@ -60,9 +60,9 @@ class UserEnvironment:
         with self.wire as wire:
             return int(wire.ask("GET", f"{SCRIPTS}/{self.script}/versions").result["items"][0]["number"])
 
-    def terminal(self, *arguments: str, command: Sequence[str] = NIGHTSAFE) -> Terminal:
-        """Start a command in a terminal."""
-        return Terminal([*command, *arguments], self.cwd, self.environ)
+    def terminal(self, *arguments: str, command: Sequence[str] = NIGHTSAFE, cold: bool = False) -> Terminal:
+        """Start a command in a terminal; `cold` is that of `Terminal`."""
+        return Terminal([*command, *arguments], self.cwd, self.environ, cold=cold)
 
     def at_terminal(self, *arguments: str, replies: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
         """Run a command in a terminal to its end; return its exit code and the text on the screen."""
