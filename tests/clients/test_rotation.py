@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+import pytest
 from tests.clients.cli.keys.test_keys import RESEALING, done, token_file
 from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
@@ -102,6 +103,7 @@ def expected(traffic: Traffic, script: int) -> dict[str, str]:
     return {f"S{at}": traffic.put.get(f"worker-{script}/S{at}", f"{script}-{at}") for at in range(SECRETS_EACH)}
 
 
+@pytest.mark.thorough
 def test_clients_continue_through_a_rotation_and_kills(own_server: Server) -> None:
     """Every request succeeds, no write is lost, and all values end under the new key.
 

@@ -25,6 +25,7 @@ SLOW = b"""export default { async fetch(request, env) {
 GAPS = (16, 65)  # the first outlasts kept connections of workerd and the API, the second two long polls
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_secret_after_a_pause_interrupts_nothing(tmp_path: Path) -> None:
     """After each pause the secret is put by Nightsafe's client and on the bare wire, each on its kept connection."""

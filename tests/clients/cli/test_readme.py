@@ -171,6 +171,7 @@ def readme(tmp_path: Path) -> Iterator[ReadmeRunner]:
         yield ReadmeRunner(tmp_path, stack)
 
 
+@pytest.mark.thorough
 def test_every_block_of_the_readme_works(readme: ReadmeRunner) -> None:
     """Every block that can be run does what the text says and needs nothing from a later block."""
     for block in blocks():
