@@ -186,8 +186,9 @@ def _take_order(orders: socket.socket, selector: selectors.BaseSelector) -> bool
     if not pid:
         os.close(ended)
         for key in selector.get_map().values():
-            for inherited in (key.fd, *(key.data or ())[:1]):
-                os.close(inherited)
+            os.close(key.fd)
+            if key.data is not None:
+                os.close(key.data[0])  # another command's end is reported there
         selector.close()
         _end_by(functools.partial(_become, *order))
     for part in order:

@@ -16,7 +16,7 @@ def new_store(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> SqliteStore:
 
     Args:
         path: where there is no file yet; the folder is created with mode 0700 if it is absent.
-        busy_timeout: as of `SqliteStore.open`.
+        busy_timeout: seconds, as in `SqliteStore.open`.
     """
     create_file(path)
     path.write_bytes(_empty_database())
