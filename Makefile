@@ -47,7 +47,7 @@ node: $(NODE) ## install the official Node clients for the tests
 
 workerd: $(WORKERD) ## install workerd, the Workers runtime
 
-check: lint types floors docstrings test ## run everything that CI runs
+check: lint types floors docstrings test ## run all checks and `make test`; CI also runs its longest cases and the fuzz targets
 
 format: $(DEV) ## format the code
 	@$(BIN)/ruff format .

@@ -195,11 +195,15 @@ def test_folders_of_process_tests_are_named_after_what_they_test(tests: str, pac
     }
 
 
+def changes_section() -> str:
+    """Return the section of CONTRIBUTING.md about the files of each kind of change."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return page.split("\n## Where to change what\n", 1)[1].split("\n## ", 1)[0]
+
+
 def changes() -> dict[str, list[str]]:
     """Return the files that CONTRIBUTING.md lists for each kind of change, by its heading."""
-    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = page.split("\n## Where to change what\n", 1)[1].split("\n## ", 1)[0]
-    _, *parts = section.split("\n### ")
+    _, *parts = changes_section().split("\n### ")
     return {part.partition("\n")[0]: re.findall(r"^- `([^`]+)`", part, re.MULTILINE) for part in parts}
 
 
@@ -210,6 +214,14 @@ def test_no_change_needs_more_than_seven_files() -> None:
     assert 5 <= len(named)
     assert {} == {change: files for change, files in named.items() if not 3 <= len(files) <= 7}
     assert [] == [file for files in named.values() for file in files if not (ROOT / file).is_file()]
+
+
+def test_every_file_named_beside_the_lists_exists() -> None:
+    """Each file that the section names exists, in the repository or in the package."""
+    files = re.findall(r"`([\w/]+\.\w+)`", changes_section())
+
+    assert 30 < len(files)
+    assert [] == [file for file in files if not (ROOT / file).is_file() and not (SOURCE / file).is_file()]
 
 
 def lacking(change: str, words: dict[str, list[str]]) -> list[tuple[str, str]]:

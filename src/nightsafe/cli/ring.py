@@ -70,7 +70,7 @@ def show(*, remote: Remote, as_json: bool) -> None:
 @yes_option
 @json_option
 def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) -> None:
-    """Remember the ring that the server offers now, in place of the one remembered before."""
+    """Remember the ring that the server offers now. It replaces the one remembered before."""
     comparison = _compare_rings(remote)
     offered = comparison.offered
     if offered is None:

@@ -305,12 +305,7 @@ async def keeps(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
 async def watches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     """Run a watcher: it goes on watching, and notices the end of a part."""
     ended = asyncio.Event()
-
-    async def part() -> None:
-        """Run until the test ends it."""
-        await ended.wait()
-
-    watched = SimpleNamespace(watch=part)
+    watched = SimpleNamespace(watch=ended.wait)
     if module.__name__.endswith("supervisor"):
         watcher = module.Supervisor.__new__(module.Supervisor)
         watcher.__dict__.update(_main=watched, _cells={1: SimpleNamespace(keeper=watched)})

@@ -136,7 +136,7 @@ def put_back(api: Api, copy: Path) -> None:
 
 
 def test_no_older_bundle_is_accepted(own_api: Api, older: Path, tmp_path: Path) -> None:
-    """The delivery process accepts no bundle with a lower audit number than any it has seen.
+    """The delivery process accepts no bundle with a lower serial than any it has seen.
 
     This holds after a restart too, because the number is in a file. The number is for the whole account, so it also
     holds for a script that the process has not requested before.

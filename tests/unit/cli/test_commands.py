@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from nightsafe.cli.lazy import load
 from nightsafe.cli.main import cli
@@ -39,6 +40,17 @@ def test_each_command_has_help_and_its_name(words: str, leaf: Leaf, command: cli
     assert command.help
     assert command.name == words.rsplit(maxsplit=1)[-1]
     assert leaf.help.endswith(".")
+
+
+def test_no_line_of_a_command_in_a_list_is_cut_off() -> None:
+    """A list of commands shows a whole sentence for each, even on a narrow terminal of 80 columns."""
+    groups = {words.rsplit(maxsplit=1)[0] for words, *_ in every_command() if " " in words}
+    shown = [CliRunner().invoke(cli, [*group.split(), "--help"]).output for group in ("", *sorted(groups))]
+
+    assert 5 < len(shown)
+    lists = [text.partition("\nCommands:\n")[2].splitlines() for text in shown]
+    assert all(lists)
+    assert [] == [line for lines in lists for line in lines if line.endswith("...")]
 
 
 def test_each_command_takes_its_options() -> None:

@@ -23,7 +23,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def get_bundle(call: Call) -> Reply:
         """GET …/nightsafe/bundles/{script_name}."""

@@ -32,7 +32,7 @@ _PROCESS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the route of this page."""
+    """Return the route of this module."""
 
     async def get_changes(call: Call) -> Reply:
         """GET …/nightsafe/changes."""

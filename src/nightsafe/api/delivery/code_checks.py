@@ -21,7 +21,7 @@ _CHECKS: Final = f"{ACCOUNT}/nightsafe/checks"
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def get_check(call: Call) -> Reply:
         """GET …/nightsafe/checks: the next upload to check, or null after a few seconds."""

@@ -23,7 +23,7 @@ _PROCESS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def get_processes(call: Call) -> Reply:
         """GET …/nightsafe/processes, with the held scripts that the caller may read."""

@@ -32,7 +32,7 @@ _NAMESPACES = f"{ACCOUNT}/workers/dispatch/namespaces"
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
     namespaces = services.namespaces
 
     async def list_namespaces(call: Call) -> Reply:

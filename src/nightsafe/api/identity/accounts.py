@@ -18,7 +18,7 @@ _MAX_PER_PAGE: Final = 50
 
 
 def resources(accounts: Accounts) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def list_accounts(call: Call) -> Reply:
         """GET /accounts."""

@@ -30,7 +30,7 @@ _ACCOUNT_SCOPE = "com.cloudflare.api.account"
 
 
 def resources(tokens: Tokens) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def list_tokens(call: Call) -> Reply:
         """GET …/tokens."""

@@ -19,7 +19,7 @@ _ACCEPTED = "accepted"
 
 
 def resources(users: Users) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def user(call: Call) -> Reply:
         """GET /user."""

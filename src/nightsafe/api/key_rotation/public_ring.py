@@ -8,7 +8,7 @@ from nightsafe.services.secrets.seal import Safe
 
 
 def resources(safe: Safe) -> list[Resource]:
-    """Return the route of this page."""
+    """Return the route of this module."""
 
     async def public_ring(_: Call) -> Reply:
         """GET …/nightsafe/public-ring, for callers that see the account: the current ring, without any secret."""

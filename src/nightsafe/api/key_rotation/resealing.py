@@ -25,7 +25,7 @@ _AT: Final = f"{ACCOUNT}/nightsafe"
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def get_keys(call: Call) -> Reply:
         """GET …/nightsafe/keys."""

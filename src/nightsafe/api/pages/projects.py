@@ -38,7 +38,7 @@ _CONFIG: dict[str, Any] = {
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
     projects = services.projects
 
     async def list_projects(call: Call) -> Reply:

@@ -47,7 +47,7 @@ Read = Callable[[StoredFile], AsyncIterator[bytes]]
 
 
 def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
-    """Return the routes of this page with their handlers, below the path of a script."""
+    """Return the routes of this module with their handlers, below the path of a script."""
 
     async def get_content(call: Call) -> Reply:
         """GET …/content and …/content/v2: the newest version, or the version in the parameter `version`."""

@@ -15,7 +15,7 @@ from nightsafe.store.scripts import Script
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def references(call: Call) -> Reply:
         """GET …/references."""

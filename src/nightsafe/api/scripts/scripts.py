@@ -34,7 +34,7 @@ _ANSWERS = {"yes": True, "true": True, "no": False, "false": False}
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def list_scripts(call: Call) -> Reply:
         """GET …/scripts: the scripts that the caller may read."""

@@ -18,7 +18,7 @@ _SERVICE = f"{ACCOUNT}/workers/services/{{script_name}}"
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers. An environment has all routes of its script below it."""
+    """Return the routes of this module with their handlers. An environment has all routes of its script below it."""
 
     async def get_service(call: Call) -> Reply:
         """GET /workers/services/{script_name}."""

@@ -24,7 +24,7 @@ _SCRIPT_DEFAULTS: dict[str, Any] = {"logpush": False, "tags": [], "tail_consumer
 
 
 def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
-    """Return the routes of this page with their handlers, below the path of a script."""
+    """Return the routes of this module with their handlers, below the path of a script."""
 
     async def get(call: Call) -> Reply:
         """GET …/settings."""

@@ -32,7 +32,7 @@ _WORKERS_DEV = "serve workers.dev: the account's subdomain is a placeholder and 
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers. Every caller that sees the account may read its name."""
+    """Return the routes of this module with their handlers. Every caller that sees the account may read its name."""
 
     async def get_name(call: Call) -> Reply:
         """GET /workers/subdomain."""

@@ -23,7 +23,7 @@ _TAGS: Final = "version_tags"
 
 
 def resources(secret_versions: SecretVersions) -> list[Resource]:
-    """Return the route of this page with its handler."""
+    """Return the route of this module with its handler."""
 
     async def list_secret_versions(call: Call) -> Reply:
         """GET …/nightsafe/scripts/{script_name}/secrets."""

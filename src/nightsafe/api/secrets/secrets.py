@@ -19,7 +19,7 @@ from nightsafe.services.services import Services
 
 
 def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
-    """Return the routes of this page with their handlers, below the path of a script.
+    """Return the routes of this module with their handlers, below the path of a script.
 
     A write makes a version. If that version is not served, because of something else in it, the answer says so.
     """

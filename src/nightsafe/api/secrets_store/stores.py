@@ -45,7 +45,7 @@ _SECRET_ORDERS: dict[str, Callable[[Item], Any]] = {
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
     stores = services.stores
 
     async def list_stores(call: Call) -> Reply:

@@ -22,7 +22,7 @@ _DEFAULT_SIZE = {"per_page": "10"}
 
 
 def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
-    """Return the routes of this page with their handlers, below the path of a script."""
+    """Return the routes of this module with their handlers, below the path of a script."""
 
     async def list_deployments(call: Call) -> Reply:
         """GET …/deployments: the list, under both names that clients read."""

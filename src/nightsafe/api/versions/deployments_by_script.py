@@ -25,7 +25,7 @@ _DEFAULT_SIZE = {"per_page": "10"}
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def list_deployments(call: Call) -> Reply:
         """GET …/by-script/{script_tag}: the newest deployments, newest first; with `order=asc`, newest last."""

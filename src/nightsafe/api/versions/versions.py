@@ -22,7 +22,7 @@ _TURN = 20
 
 
 def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
-    """Return the routes of this page with their handlers, below the path of a script."""
+    """Return the routes of this module with their handlers, below the path of a script."""
 
     async def list_versions(call: Call) -> Reply:
         """GET …/versions: a page of versions or, with `deployable`, a single page with the newest versions.

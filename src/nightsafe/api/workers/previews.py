@@ -34,7 +34,7 @@ _REFUSED = {
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def get(call: Call) -> Reply:
         """GET …/deployments/latest: the bindings under the preview's name."""

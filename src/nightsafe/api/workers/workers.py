@@ -53,7 +53,7 @@ _TURN = 20
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers."""
+    """Return the routes of this module with their handlers."""
 
     async def list_workers(call: Call) -> Reply:
         """GET /workers/workers: the workers that the caller may read."""

@@ -81,10 +81,11 @@ def rotate(
 @click.option("--public-ring", type=FILE, help="File of the public ring.  [default: in the data directory]")
 @json_option
 def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_json: bool) -> None:
-    """Add a signer to a ring from before rings were signed: the key that signs the next ring.
+    """Add a signer to an older, unsigned ring.
 
-    Clients need it to follow the next rotation. Run this once, where the private ring is. If the data directory is on
-    another machine, then copy the public ring there and run: nightsafe keys install.
+    The signer is the key that signs the next ring, and clients need it to follow the next rotation. Run this once,
+    where the private ring is. If the data directory is on another machine, then copy the public ring there and run:
+    nightsafe keys install.
     """
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
@@ -102,7 +103,11 @@ def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_
 @click.argument("file", type=FILE)
 @json_option
 def install(data: Path, file: Path, *, as_json: bool) -> None:
-    """Install a public ring that was made on the machine of the private ring. The command refuses an older ring."""
+    """Install a public ring from another machine.
+
+    Run this where `serve` runs, with the ring that was made on the machine of the private ring. The command refuses a
+    ring that is older than the current one.
+    """
     directory = DataDirectory(data)
     _lock(directory, directory.public_ring)
     ring = ring_files.install(file, directory.public_ring, directory.run(recipient_key_record))

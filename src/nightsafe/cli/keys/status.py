@@ -32,7 +32,7 @@ class _RingStatus(Struct, frozen=True):
 @data_option
 @json_option
 def status(data: Path, *, as_json: bool) -> None:
-    """Show every key with its state and number of values, and the tokens that may reseal values."""
+    """Show every key with its state and number of values. Also show the tokens that may reseal values."""
     directory = DataDirectory(data)
 
     async def read(store: Store) -> _RingStatus:

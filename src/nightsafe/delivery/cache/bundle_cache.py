@@ -72,7 +72,7 @@ class ServedScript(Struct, frozen=True):
 
     @property
     def may_share_process(self) -> bool:
-        """Whether the script may run in a process shared with others once it has proved not to hold them up.
+        """True if the script may share a process with others once it has proved not to hold them up.
 
         False for a script that sets its own CPU limit, and for one that calls others, which would run beside it.
         """
