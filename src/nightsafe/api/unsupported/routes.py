@@ -19,7 +19,10 @@ _DOMAINS = f"{ACCOUNT}/workers/domains"
 
 
 def resources(services: Services) -> list[Resource]:
-    """Return the routes of this module with their handlers. Every caller that sees the account gets the empty lists."""
+    """Return the routes of this module with their handlers.
+
+    Every caller that sees the account gets the empty lists.
+    """
     return [
         Resource("GET", _KV, None, _empty_list),
         Resource("POST", _KV, Action.WRITE_SCRIPTS, unsupported("keep KV namespaces")),
