@@ -44,7 +44,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect the tests without garbage collections, which would take a third of the time and find nothing."""
+    """Collect the tests without garbage collections, which would take a quarter of the time and find nothing."""
     gc.disable()
     try:
         return (yield)

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from tests.effort import last_first
 from tests.faults.failing_sqlite import FAILURES, Breaker, Moment
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.errors import NightsafeError
 from nightsafe.store.changes import Change, Outcome
@@ -41,7 +41,7 @@ class Case(Struct, frozen=True):
 
 async def filled(path: Path, changes: Sequence[Change]) -> SqliteStore:
     """Create a store and make some changes."""
-    store = new_store(path)
+    store = open_store(path)
     for new in changes:
         await store.commit(new)
     return store

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.engines.tools.changes import REF, secret, setting, upload
 from tests.faults.disk import crash_image
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
@@ -81,7 +81,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
     """Yield a store with one script."""
-    opened = new_store(path)
+    opened = open_store(path)
     await opened.commit(upload())
     yield opened
     await opened.close()

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from tests.engines.tools.changes import ACCOUNT, REF, removing, secret, setting, upload
 from tests.failing_awaits import Boom, Moment, Thrower, awaits_of, thrown
 from tests.faults.failing_sqlite import FAILURES
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change
@@ -176,7 +176,7 @@ async def store_under(
     name = CLASSES[module]
     with monkeypatch.context() as patched:
         patched.setattr(store_module, name, getattr(thrown(module, thrower, CLOSING), name))
-        store = new_store(path)
+        store = open_store(path)
         await store.commit(upload())
         yield store
         thrower.heal()

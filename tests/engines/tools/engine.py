@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Protocol
 
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.store.interface import Store
-from nightsafe.store.sqlite import SqliteStore
 
 
 class Engine(Protocol):
@@ -25,7 +24,7 @@ class SqliteEngine:
 
     async def open(self) -> Store:
         """See `Engine.open`."""
-        return SqliteStore.open(self._path) if self._path.exists() else new_store(self._path)
+        return open_store(self._path)
 
 
 ENGINES: dict[str, type[SqliteEngine]] = {"sqlite": SqliteEngine}

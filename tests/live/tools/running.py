@@ -107,7 +107,7 @@ class Deliver(Delivering):
 
     @property
     def marks(self) -> int:
-        """Return the highest audit number that the marks file has."""
+        """Return the highest serial that the marks file has."""
         serials: dict[str, int] = json.loads((self.folder / "delivery-marks.json").read_text())["serials"]
         return max(serials.values())
 

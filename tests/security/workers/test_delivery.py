@@ -51,7 +51,7 @@ async def runtime(folder: Path) -> AsyncIterator[Runtime]:
 
 
 class Taker:
-    """Admits bundles as the delivery process does, and remembers the highest audit number in a file.
+    """Admits bundles as the delivery process does, and remembers the highest serial in a file.
 
     Args:
         api: the API that serves the bundles.
@@ -76,7 +76,7 @@ class Taker:
         given = get(self.api, f"bundles/{script}").body if data is None else data
 
         async def admit() -> Bundle | None:
-            """Admit the bundle in the event loop, and wait until the file has its audit number."""
+            """Admit the bundle in the event loop, and wait until the file has its serial."""
             admitted = self._bundle_cache.admit(script, given, self._bundle_cache.floor())
             await self._marks.flush()
             return admitted
@@ -155,7 +155,7 @@ def test_no_older_bundle_is_accepted(own_api: Api, older: Path, tmp_path: Path) 
 
 def test_an_older_database_with_a_grown_log(own_api: Api, older: Path, tmp_path: Path) -> None:
     """An older database that replaces the whole current one is noticed only until its log has grown past the highest
-    audit number that the delivery process has seen.
+    serial that the delivery process has seen.
     """
     assert "newer" == Taker(own_api, tmp_path).value()
     put_back(own_api, older)

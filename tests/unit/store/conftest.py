@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.store.sqlite import SqliteStore
 
@@ -18,6 +18,6 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
     """Yield an empty store, and close it after the test."""
-    store = new_store(path)
+    store = open_store(path)
     yield store
     await store.close()

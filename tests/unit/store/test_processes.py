@@ -12,7 +12,7 @@ import pytest
 from tests.effort import chosen
 from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
 from tests.engines.tools.refusals import refusal
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.errors import Code
 from nightsafe.store.sqlite import SqliteStore
@@ -92,7 +92,7 @@ async def test_a_write_waits_for_another_process(store: SqliteStore, rival: sqli
 
 async def test_a_write_that_waits_too_long_fails_alone(path: Path) -> None:
     """After the timeout the waiting commit fails with STORE, and later commits succeed."""
-    store = new_store(path, busy_timeout=0.01)
+    store = open_store(path, busy_timeout=0.01)
     await store.commit(upload())
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
@@ -107,7 +107,7 @@ async def test_a_write_that_waits_too_long_fails_alone(path: Path) -> None:
 @pytest.mark.heavy
 async def test_a_kill_loses_no_acknowledged_commit(path: Path) -> None:
     """After a kill at any moment, the file is intact and holds every acknowledged commit, whole."""
-    store = new_store(path)
+    store = open_store(path)
     await store.commit(upload())
     await store.close()
     for turn in range(0, 25, chosen(thorough=1, quick=4)):

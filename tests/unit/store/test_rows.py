@@ -25,7 +25,7 @@ from tests.engines.tools.changes import (
     upload,
 )
 from tests.engines.tools.refusals import refusal
-from tests.new_store import new_store
+from tests.stores import open_store
 from tests.unit.store.tools.tables import query
 
 from nightsafe.errors import Code
@@ -66,7 +66,7 @@ def content(path: Path) -> bytes:
 async def test_a_write_takes_less_than_1_kb(path: Path) -> None:
     """Ten thousand writes of a 200-byte secret to a script of 100 take under 1 KB each, without audit rows."""
     names = [f"SECRET_{number:02}" for number in range(100)]
-    store = new_store(path)
+    store = open_store(path)
     await store.commit(upload(*(secret(name) for name in names)))
     await store.close()
     before = size(path)
@@ -251,7 +251,7 @@ def test_the_counter_equals_the_number_of_variables(tmp_path: Path, changes: lis
     async def history() -> None:
         """Make one history, and check the counter after each change."""
         path = tmp_path / "safe" / "store.db"
-        store = new_store(path)
+        store = open_store(path)
         try:
             await store.commit(upload())
             for new in changes:

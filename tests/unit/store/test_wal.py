@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.scripts import ScriptRef
@@ -23,7 +23,7 @@ REFS = [ScriptRef(ACCOUNT, f"worker-{number}") for number in range(64)]
 
 async def mixed_load(path: Path, rounds: int) -> int:
     """Write to many scripts, with a read before and after each write; return the log's greatest size."""
-    store = new_store(path)
+    store = open_store(path)
     log, size = path.with_name("store.db-wal"), 0
     await asyncio.gather(*(store.commit(upload(ref=ref)) for ref in REFS))
 
@@ -100,7 +100,7 @@ async def test_a_long_reader_cannot_grow_the_log_without_limit(path: Path, monke
     monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
     monkeypatch.setattr(store_module, "MAX_LOG_PAGES", 1000)
     monkeypatch.setattr(checkpointer, "_MAX_WRITER_PAGES", 100)
-    store = new_store(path)
+    store = open_store(path)
     copied: list[int] = []
     copy_rest = checkpointer._copy_rest
 

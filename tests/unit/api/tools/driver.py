@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.api.app import App
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -206,7 +206,7 @@ class Api:
 
     async def _open(self) -> SqliteStore:
         """Open the store on its loop, at first an empty one."""
-        return SqliteStore.open(self.path) if self.path.exists() else new_store(self.path)
+        return open_store(self.path)
 
     def __enter__(self) -> Self:
         """Return the API itself."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, REF, change, upload
-from tests.new_store import new_store
+from tests.stores import open_store
 from tests.unit.api.tools.driver import sealing_safe
 
 from nightsafe.audit.entry import AuditEvent, entry_for
@@ -81,7 +81,7 @@ def about_nothing() -> Change:
 @pytest.fixture
 async def logged(tmp_path: Path) -> AsyncIterator[LoggedScript]:
     """Yield a store with one script."""
-    store = new_store(tmp_path / "safe" / "store.db")
+    store = open_store(tmp_path / "safe" / "store.db")
     made = LoggedScript(store)
     await made.write()
     yield made

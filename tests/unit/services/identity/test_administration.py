@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
@@ -23,7 +23,7 @@ EVERYTHING = set(Action) - {Action.DELIVER, Action.RESEAL}
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     """Yield a new store."""
-    store = new_store(tmp_path / "safe" / "store.db")
+    store = open_store(tmp_path / "safe" / "store.db")
     yield store
     await store.close()
 

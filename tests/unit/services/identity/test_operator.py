@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.new_store import new_store
+from tests.stores import open_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.identity.administration import create_account
@@ -19,7 +19,7 @@ def test_rolling_does_not_restore_a_revoked_token(tmp_path: Path, monkeypatch: p
 
     async def work() -> None:
         """Revoke the token between the read and the write of a roll."""
-        store = new_store(tmp_path / "store.db")
+        store = open_store(tmp_path / "store.db")
         await create_account(store, ACCOUNT, "an account", "owner@example.com")
         [token] = await all_tokens(store)
         commit = store.commit

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.new_store import new_store
+from tests.stores import open_store
 from tests.unit.api.tools.driver import sealing_safe
 
 from nightsafe.bindings.parse import parse_secret
@@ -62,7 +62,7 @@ def admission_over(store: SqliteStore) -> Admission:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     """Yield a store with one script that has a secret, `S`, and a variable, `P`."""
-    store = new_store(tmp_path / "store.db")
+    store = open_store(tmp_path / "store.db")
     bindings = [{"name": "S", "type": "secret_text", "text": "x"}, {"name": "P", "type": "plain_text", "text": "x"}]
     parsed = parse_upload(
         {"main_module": "a.js", "bindings": bindings},

@@ -1,4 +1,4 @@
-"""New SQLite stores, each a copy of one that was created once: creating its tables is most of the work."""
+"""SQLite stores for tests. A new one is a copy of one that was created once: its tables are most of the work."""
 
 import functools
 from contextlib import closing
@@ -11,15 +11,16 @@ from nightsafe.store.sqlite.engine.schema import migrate
 from nightsafe.store.sqlite.store import BUSY_TIMEOUT
 
 
-def new_store(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> SqliteStore:
-    """Create an empty store, and open it. Tests of the creation itself open a store with `create=True`.
+def open_store(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> SqliteStore:
+    """Open a store, and create it if it is absent, as `SqliteStore.open` does for tests of the creation itself.
 
     Args:
-        path: where there is no file yet; the folder is created with mode 0700 if it is absent.
+        path: the database file; its folder is created with mode 0700 if it is absent.
         busy_timeout: seconds, as in `SqliteStore.open`.
     """
-    create_file(path)
-    path.write_bytes(_empty_database())
+    if not path.exists():
+        create_file(path)
+        path.write_bytes(_empty_database())
     return SqliteStore.open(path, busy_timeout=busy_timeout)
 
 
