@@ -89,10 +89,10 @@ class Follower:
             if not reasons:
                 for version in bundle.versions:
                     await self._module_cache.contents_of(version)
-            self._set_problems(script, reasons or tuple(map(_stale_reason, bundle.behind)))
             if (served := self._bundle_cache.put(bundle)) is not None:
                 self._unsent[script] = served
             await self._send_unsent_route(script)
+            self._set_problems(script, reasons or tuple(map(_stale_reason, bundle.behind)))
 
     async def _send_unsent_route(self, script: str) -> None:
         """Tell workerd how to serve a script, unless it knows. After a failure, the next call tells it again."""
