@@ -22,7 +22,7 @@ test test-fast: export NIGHTSAFE_TEST_EFFORT = $(EFFORT)
 unexport PYTHONDONTWRITEBYTECODE  # the tests start Python thousands of times: let it keep what it compiles
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock drawing clean
+.PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-workers bench-bystander fuzz fuzz-api lock drawing clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ bench-delivery: $(DEV) $(WORKERD) ## measure delivery against a bare workerd
 
 bench-rotation: $(DEV) $(WORKERD) ## measure how a rotation of keys slows other requests
 	@$(BIN)/python benchmarks/rotation.py
+
+bench-workers: $(DEV) ## measure how reads scale with two API processes
+	@$(BIN)/python benchmarks/workers.py
 
 bench-bystander: $(DEV) ## measure how long one client's requests delay another's
 	@$(BIN)/python benchmarks/bystander.py

@@ -117,7 +117,9 @@ async def _history(store: SqliteStore, name: str, versions: int) -> None:
 
 def _value(number: int) -> Binding:
     """Return a value of the secret that each version replaces. It is never opened."""
-    return Binding("TOKEN", "secret_text", b'{"name":"TOKEN","type":"secret_text"}', b"%d" % number, "0" * 16)
+    return Binding(
+        "TOKEN", "secret_text", b'{"name":"TOKEN","type":"secret_text"}', b"%d" % number, "0" * 16, bytes(32)
+    )
 
 
 def _kinds(versions: int, quick: bool) -> tuple[Heavy, ...]:  # noqa: FBT001

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.settings import ACCOUNT_ID, CACHE, PER_SCRIPT, VALUE
 from benchmarks.traffic import NAMES, SCRIPT, SECRET
+from msgspec.structs import replace
 
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.bindings.model import SecretText
@@ -112,7 +113,7 @@ def _bindings(pool: list[Binding], draw: random.Random) -> list[Binding]:
     """Return the secrets of one script."""
     chosen = draw.choices(pool, k=PER_SCRIPT)
     return [
-        Binding(name, "secret_text", b'{"name":"%b","type":"secret_text"}' % name.encode(), one.sealed, one.key_id)
+        replace(one, name=name, shown=b'{"name":"%b","type":"secret_text"}' % name.encode())
         for name, one in ((NAMES[SECRET] % index, one) for index, one in enumerate(chosen))
     ]
 

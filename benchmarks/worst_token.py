@@ -30,6 +30,7 @@ from nightsafe.identity.policy import (
     allow_policy,
     exceeded_limit,
 )
+from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing_key import SigningKey
@@ -147,9 +148,9 @@ def path_of(script: str) -> str:
 
 async def measure(folder: Path, repeats: int) -> dict[str, list[float]]:
     """Measure every figure."""
-    store = SqliteStore.open(folder / "store.db", create=True)
+    ring, key = PrivateRing.generate(), SigningKey.generate()
+    store = SqliteStore.open(folder / "store.db", IdentityKey.generate(), create=True, signer=key)
     try:
-        ring, key = PrivateRing.generate(), SigningKey.generate()
         safe = Safe(SigningSealer(ring.public(), key), VerifyKeys([key.verify_key]))
         made = await create_account(store, ACCOUNT_ID, "an account", "owner@example.com")
         user = (await store.members(ACCOUNT_ID))[0].user_id

@@ -5,10 +5,19 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine.connection import connect, create_file
 from nightsafe.store.sqlite.engine.schema import migrate
 from nightsafe.store.sqlite.store import BUSY_TIMEOUT
+
+SIGNING_KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+"""Signs the logs of the stores that tests open. Second processes have the same key."""
+IDENTITY_KEY = IdentityKey(bytes(range(32)))
+"""The key of every store of `open_store`, also in other processes."""
 
 
 def open_store(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> SqliteStore:
@@ -21,7 +30,7 @@ def open_store(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> SqliteStore:
     if not path.exists():
         create_file(path)
         path.write_bytes(_empty_database())
-    return SqliteStore.open(path, busy_timeout=busy_timeout)
+    return SqliteStore.open(path, IDENTITY_KEY, busy_timeout=busy_timeout, signer=SIGNING_KEY)
 
 
 @functools.cache

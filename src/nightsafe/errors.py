@@ -116,6 +116,7 @@ class Code(StrEnum):
 
     # Running scripts
     HELD = "held"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Values as the delivery process would see them: opened with the safe's private ring in their contexts."""
 
 import json
+from collections.abc import Sequence
 
 from tests.clients.tokens import in_store
 from tests.server import Safe
@@ -10,8 +11,9 @@ from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.secrets.seal import sealing_ref
+from nightsafe.store.bundles import ServedBinding
 from nightsafe.store.collections import Item, Kind
-from nightsafe.store.scripts import Binding, ScriptRef
+from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 
 
@@ -19,15 +21,18 @@ def opened(safe: Safe, script: str, namespace: str = "", version: int | None = N
     """Return a script's secret texts by name, as of a version number (default: the newest)."""
     ref = ScriptRef(safe.account_id, script, namespace)
 
-    async def read(store: SqliteStore) -> list[Binding]:
-        """Return the bindings as they are stored."""
-        return await store.bindings(ref, version)
+    async def read(store: SqliteStore) -> Sequence[ServedBinding]:
+        """Return the bindings with their records."""
+        ids = {one.number: one.id for one in await store.versions(ref, limit=1_000_000)}
+        found = await store.full_version(ref, None if version is None else ids[version])
+        assert found is not None
+        return found.bindings
 
     opener = RecordOpener(_verifier(safe), PrivateRing.load(safe.private_ring))
     return {
-        binding.name: bytes(opener.open(_named(ref, binding.name), binding.sealed).reveal()).decode()
+        binding.name: bytes(opener.open(_named(ref, binding.name), binding.record).reveal()).decode()
         for binding in in_store(safe, read)
-        if binding.kind == "secret_text" and binding.sealed is not None
+        if binding.kind == "secret_text" and binding.record is not None
     }
 
 
@@ -36,9 +41,9 @@ def opened_held(safe: Safe, kind: Kind, collection: str, environment: str = "") 
     place = sealing_ref(kind, safe.account_id, collection, environment)
     opener = RecordOpener(_verifier(safe), PrivateRing.load(safe.private_ring))
     return {
-        item.name: bytes(opener.open(_named(place, item.name), item.sealed).reveal()).decode()
-        for item in _items(safe, kind, collection)
-        if item.kind == "secret_text" and item.sealed is not None and item.environment == environment
+        item.name: bytes(opener.open(_named(place, item.name), record).reveal()).decode()
+        for item, record in _items(safe, kind, collection)
+        if item.kind == "secret_text" and item.environment == environment
     }
 
 
@@ -46,12 +51,11 @@ def opened_stored(safe: Safe, store_id: str) -> dict[str, str]:
     """Return the values of a Secrets Store by name; each is sealed to the id under which it was sent."""
     place = sealing_ref(Kind.SECRETS_STORE, safe.account_id, store_id)
     ring, values = PrivateRing.load(safe.private_ring), {}
-    for item in _items(safe, Kind.SECRETS_STORE, store_id):
-        assert item.sealed is not None
+    for item, record in _items(safe, Kind.SECRETS_STORE, store_id):
         opener = RecordOpener(_verifier(safe), ring)
         sealed_name = json.loads(item.shown)["sealed_name"]
         values[item.name] = bytes(
-            opener.open_named(_named(place, item.name), _named(place, sealed_name), item.sealed).reveal()
+            opener.open_named(_named(place, item.name), _named(place, sealed_name), record).reveal()
         ).decode()
     return values
 
@@ -61,14 +65,16 @@ def _verifier(safe: Safe) -> VerifyKeys:
     return VerifyKeys.load(safe.path / "keys" / "verify-keys.json")
 
 
-def _items(safe: Safe, kind: Kind, name: str) -> list[Item]:
-    """Return every item of a collection."""
+def _items(safe: Safe, kind: Kind, name: str) -> list[tuple[Item, bytes]]:
+    """Return every sealed item of a collection with its record."""
 
-    async def read(store: SqliteStore) -> list[Item]:
-        """Return the items as they are stored."""
+    async def read(store: SqliteStore) -> list[tuple[Item, bytes]]:
+        """Return the items and records as the store gives them."""
         collection = await store.collection(safe.account_id, kind, name)
         assert collection is not None
-        return await store.items(safe.account_id, collection.id)
+        records = await store.item_records(safe.account_id, collection.id)
+        items = await store.items(safe.account_id, collection.id)
+        return [(item, records[item.environment, item.name]) for item in items if item.sealed is not None]
 
     return in_store(safe, read)
 

@@ -9,6 +9,7 @@ import msgspec
 from tests.server import Safe
 
 from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.identity.credentials import digest, new_token
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.identity.policy import ACCOUNT_RESOURCE
@@ -39,7 +40,7 @@ def in_store(safe: Safe, job: Callable[[SqliteStore], Awaitable[T]]) -> T:
 
     async def work() -> T:
         """Open the store, run the job and close the store."""
-        store = SqliteStore.open(safe.database)
+        store = DataDirectory(safe.path).open_store()
         try:
             return await job(store)
         finally:

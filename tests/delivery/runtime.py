@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 from msgspec.structs import replace
+from tests.proofs import proven_record, stated
 
 from nightsafe.bindings.model import PlainBinding, Secret, SecretText
 from nightsafe.bindings.parse import parse_binding
@@ -165,7 +166,8 @@ class Runtime:
         """Return a binding as the store keeps it."""
         if isinstance(parsed, PlainBinding):
             return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.public_json()))
-        return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.public_json()), self.seal(script, parsed))
+        record = self.seal(script, parsed)
+        return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.public_json()), record, since=1)
 
     def seal(self, script: str, secret: Secret) -> bytes:
         """Return a secret's stored record."""
@@ -178,7 +180,11 @@ class Runtime:
             public=secret.public_metadata(),
         )
         assert isinstance(secret.value, SecretValue)
-        return self.sealer.seal(context, secret.value)
+        return self.record(context, self.sealer.seal(context, secret.value))
+
+    def record(self, context: Context, sealed: bytes) -> bytes:
+        """Return the stored record of a sealed value."""
+        return proven_record(self.signing_key, context, sealed)
 
     def stored_in(self, binding: Binding) -> StoredSecret | None:
         """Return the Secrets Store secret that a binding refers to, or None."""
@@ -191,8 +197,8 @@ class Runtime:
         context = Context(
             account_id=ACCOUNT, namespace=STORE_NAMESPACE, script=STORE, name=secret, kind="secret_text"
         )
-        sealed = self.sealer.seal(context, SecretValue(value.encode()))
-        return StoredSecret(store_id=STORE, name=secret, sealed_name=secret, sealed=sealed)
+        record = self.record(context, self.sealer.seal(context, SecretValue(value.encode())))
+        return StoredSecret(store_id=STORE, name=secret, sealed_name=secret, record=record)
 
     def seal_text(self, script: str, name: str, value: str) -> BundleBinding:
         """Return a `secret_text` binding as the store keeps it."""
@@ -204,7 +210,8 @@ class Runtime:
 
     async def put(self, script: str, *versions: BundleVersion) -> int:
         """Deploy versions of a script; return the serial of that change."""
-        return await self.source.put(Bundle(account_id=ACCOUNT, script=script, serial=0, versions=versions))
+        bundle = Bundle(account_id=ACCOUNT, script=script, serial=0, versions=versions)
+        return await self.source.put(stated(bundle, self.signing_key))
 
     async def upload(self, script: str, code: Any, bindings: Sequence[Binding] = (), **members: Any) -> None:
         """Deploy one version of a script, and wait until it is served."""

@@ -1,8 +1,10 @@
 """Sealed values: reading them by key, replacing their records, and retiring keys."""
 
 import os
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.engines.tools.changes import (
@@ -23,8 +25,11 @@ from tests.engines.tools.changes import (
 from tests.engines.tools.collections import held, holding, making, new_collection, open_value, putting, value
 from tests.engines.tools.engine import Engine
 from tests.engines.tools.refusals import refusal, state
+from tests.stores import SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.proven_record import ProvenRecord, put_digest
+from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.store.changes import Change
 from nightsafe.store.collections import Kind
 from nightsafe.store.identities import Account
@@ -42,8 +47,8 @@ def resealing(*values: Resealed, account_id: str = ACCOUNT) -> Change:
 
 
 def another_record(one: StoredValue, key_id: str = NEW) -> Resealed:
-    """Return another record for a value that was read."""
-    return Resealed(mark=one.mark, before=one.sealed, sealed=os.urandom(200), key_id=key_id)
+    """Return another sealed value for a value that was read."""
+    return Resealed(mark=one.mark, before=one.sealed, sealed=os.urandom(200), key_id=key_id, digest=os.urandom(32))
 
 
 def retiring(key_id: str, *, in_use: bool = False) -> Change:
@@ -158,7 +163,10 @@ async def test_a_page_is_limited_by_values_and_bytes(store: Store) -> None:
 
 
 async def test_resealing_changes_only_record_and_key(store: Store) -> None:
-    """Resealing changes only the record and the key, not a version, a time or `shown`; it writes one log entry."""
+    """Resealing changes only the record and the key, not a version, a time or `shown`; it writes one log entry.
+
+    The new records keep their version or time, and their proofs are of what the entry states.
+    """
     await fill_store(store)
     before, log = await read_everything(store), await store.audit_entries(ACCOUNT, limit=1000)
     found = await values_of_key(store)
@@ -170,13 +178,26 @@ async def test_resealing_changes_only_record_and_key(store: Store) -> None:
     assert (0, None, "") == (outcome.version, outcome.script, outcome.script_id)
     assert [] == await values_of_key(store)
     records = {resealed.before: resealed.sealed for resealed in new}
-    assert [replace(stored, sealed=records[stored.sealed], key_id=NEW) for stored in found] == await values_of_key(
-        store, NEW
-    )
-    assert with_other_records(before, records) == await read_everything(store)
-    assert [b"resealed"] == [
-        leaf_entry.entry for _, leaf_entry in (await store.audit_entries(ACCOUNT, limit=1000))[len(log) :]
+    now = await values_of_key(store, NEW)
+    assert [
+        replace(stored, sealed=records[stored.sealed], record=stored_now.record, key_id=NEW)
+        for stored, stored_now in zip(found, now, strict=True)
+    ] == now
+    stated = [
+        put_digest(resealed.digest, ProvenRecord.parse(stored.record).since)
+        for resealed, stored in zip(new, found, strict=True)
     ]
+    for digest, stored in zip(stated, now, strict=True):
+        record = ProvenRecord.parse(stored.record)
+        assert record.sealed == stored.sealed
+        assert VerifyKeys([SIGNING_KEY.verify_key]).verify_statement(digest, record.proof)
+    assert with_other_records(before, records) == await read_everything(store)
+    (written,) = (await store.audit_entries(ACCOUNT, limit=1000))[len(log) :]
+    entry_fields = msgspec.json.decode(written[1].entry)
+    statements = entry_fields.pop("written")["statements"]
+    assert [["resealed", b64encode(digest).decode()] for digest in stated] == [named[:2] for named in statements]
+    assert len(stated) == len({place for *_, place in statements})
+    assert msgspec.json.decode(resealing(*new).audit.entry) == entry_fields
     assert 1 == await store.count_values(OTHER_ACCOUNT, OLD)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 from tests.effort import last_first
+from tests.engines.tools.log import check_log
 from tests.faults.failing_sqlite import FAILURES, Breaker, Moment
 from tests.stores import open_store
 
@@ -50,7 +51,7 @@ async def filled(path: Path, changes: Sequence[Change]) -> SqliteStore:
 def copied(base: Path, path: Path) -> SqliteStore:
     """Copy a closed store, and open the copy."""
     shutil.copy(base, path)
-    return SqliteStore.open(path)
+    return open_store(path)
 
 
 async def answer(store: SqliteStore, new: Change) -> Outcome | None:
@@ -64,10 +65,11 @@ async def answer(store: SqliteStore, new: Change) -> Outcome | None:
 
 
 async def reopened(path: Path, seen: Seen) -> object:
-    """Check that the file is sound; return its contents, read by a new store."""
+    """Check that the file and its log are sound; return its contents, read by a new store."""
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    store = SqliteStore.open(path)
+    assert check_log(path)
+    store = open_store(path)
     found = await seen(store)
     await store.close()
     return found

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.engines.tools.changes import REF, secret, setting, upload
 from tests.faults.disk import Disk, crash_image
+from tests.stores import SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
@@ -25,7 +26,7 @@ def disk() -> Iterator[Disk]:
 @pytest.fixture
 async def store(disk: Disk, path: Path) -> AsyncIterator[SqliteStore]:
     """Yield a store with one script."""
-    opened = SqliteStore.open(path, create=True)
+    opened = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
     await opened.commit(upload())
     yield opened
     disk.heal()
@@ -53,7 +54,7 @@ async def names(store: SqliteStore) -> set[str]:
 
 async def names_after_crash(path: Path, folder: Path) -> set[str]:
     """Return the names that a new process finds after this one is killed at this moment."""
-    store = SqliteStore.open(crash_image(path, folder))
+    store = SqliteStore.open(crash_image(path, folder), signer=SIGNING_KEY)
     found = await names(store)
     await store.close()
     return found

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.engines.tools.changes import REF, secret, setting, upload
 from tests.faults.disk import crash_image
-from tests.stores import open_store
+from tests.stores import SIGNING_KEY, open_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
@@ -132,7 +132,7 @@ async def test_nothing_is_written_to_files_that_are_gone(
     told = [(line["event"], line["kind"]) for line in log]
     assert [("store.trouble", "file_gone"), ("store.well_again", "file_gone")] == told
     await store.close()
-    again = SqliteStore.open(path)
+    again = SqliteStore.open(path, signer=SIGNING_KEY)
     assert kept | {"AFTER"} == await names(again)
     await again.close()
 
@@ -160,7 +160,7 @@ async def test_the_contents_of_a_removed_log_are_kept(store: SqliteStore, path: 
 
     assert await code_of(store, "S") is not None
 
-    again = SqliteStore.open(crash_image(path, tmp_path / "crashed"))
+    again = SqliteStore.open(crash_image(path, tmp_path / "crashed"), signer=SIGNING_KEY)
     assert kept == await names(again)
     await again.close()
 

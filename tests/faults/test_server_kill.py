@@ -11,12 +11,15 @@ from http.client import HTTPException
 from msgspec import Struct
 from tests.clients.wire.talk import SCRIPTS, Answer, Wire, text
 from tests.effort import chosen
+from tests.engines.tools.log import check_log
 from tests.server import ACCOUNT, Safe, Server
 
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.store.sqlite.reads.stated import Proofs
 
 KILLS = chosen(thorough=50, quick=15)
 NAMES = 8
@@ -32,7 +35,7 @@ class Writer:
     Attributes:
         held: the acknowledged values, by name.
         asked: the values if the request that was under way was carried out.
-        acknowledged: how many writes were acknowledged.
+        acknowledged: how many writes were acknowledged that changed anything; others make no version.
     """
 
     def __init__(self, number: int) -> None:
@@ -45,10 +48,10 @@ class Writer:
         self._names = [f"W{number}_{index}" for index in range(NAMES)]
         self._count = 0
 
-    def storm(self, server: Server, tally: "Tally") -> None:
-        """Write until the server is gone."""
+    def storm(self, server: Server, *tallies: "Tally") -> None:
+        """Write until the server is gone, or a tally is over."""
         with Wire.to(server) as wire:
-            while True:
+            while not any(tally.over.is_set() for tally in tallies):
                 self.asked, send = self._next()
                 try:
                     answer = send(wire)
@@ -56,9 +59,10 @@ class Writer:
                     self.unanswered += 1
                     return
                 assert answer.status == 200, answer.body
+                self.acknowledged += self.asked != self.held
                 self.held = self.asked
-                self.acknowledged += 1
-                tally.add()
+                for tally in tallies:
+                    tally.add()
 
     def _next(self) -> "tuple[Held, Request]":
         """Return the values after the next write, and that write."""
@@ -117,10 +121,11 @@ Request = Put | Delete | Patch
 
 
 class Tally:
-    """Counts acknowledged writes, and signals when there are enough."""
+    """Counts acknowledged writes, and signals when there are enough. The test sets `over` to end the writes."""
 
     def __init__(self, enough: int) -> None:
         self.reached = threading.Event()
+        self.over = threading.Event()
         self._left = enough
         self._lock = threading.Lock()
 
@@ -132,14 +137,25 @@ class Tally:
                 self.reached.set()
 
 
+def opener_of(safe: Safe) -> RecordOpener:
+    """Return the opener of a safe's values."""
+    return RecordOpener(VerifyKeys.load(safe.path / "keys" / "verify-keys.json"), PrivateRing.load(safe.private_ring))
+
+
 def values(safe: Safe, opener: RecordOpener) -> Held:
     """Return every secret in the database with its value, opened as delivery would."""
     with closing(sqlite3.connect(f"file:{safe.database}?mode=ro", uri=True)) as db:
-        rows = db.execute("SELECT script, name, kind, sealed FROM bindings").fetchall()
+        cursor = db.cursor()
+        cursor.execute("BEGIN")
+        rows = cursor.execute(
+            "SELECT script, name, kind, sealed, since, stated_in, position FROM bindings"
+        ).fetchall()
+        proofs = Proofs(cursor)
+        records = [(script, name, kind, proofs.record(*stated)) for script, name, kind, *stated in rows]
     opened = {}
-    for script, name, kind, sealed in rows:
+    for script, name, kind, record in records:
         context = Context(account_id=ACCOUNT, namespace="", script=script, name=name, kind=kind, public=b"")
-        opened[name] = opener.open(context, sealed).reveal().decode()
+        opened[name] = opener.open(context, record).reveal().decode()
     return opened
 
 
@@ -151,8 +167,18 @@ def settle(writers: list[Writer], there: Held) -> None:
         writer.held = writer.asked = own
 
 
-def check_database(safe: Safe, writers: list[Writer]) -> None:
-    """Check that the file is sound, and that every write has one version, the next number and one audit entry."""
+def check_database(safe: Safe, writers: list[Writer], kills: int = KILLS, more: int = 0) -> None:
+    """Check that the file is sound, and that every write has one version, the next number and one audit entry.
+
+    The log is one tree over all entries, and its head is signed.
+
+    Args:
+        safe: the safe.
+        writers: all writers.
+        kills: the least number of writes that were not answered.
+        more: the number of acknowledged writes besides the uploads of the scripts and the writers' writes.
+    """
+    assert check_log(safe.database, SigningKey.load(safe.path / "keys" / "signing-key.json"))
     with closing(sqlite3.connect(safe.database)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         versions = db.execute("SELECT script_id, number, lower(hex(id)) FROM versions ORDER BY 1, 2").fetchall()
@@ -162,17 +188,15 @@ def check_database(safe: Safe, writers: list[Writer]) -> None:
     assert numbers == [(script, number) for script in sorted(newest) for number in range(1, newest[script] + 1)]
     logged = [entry["version_id"].replace("-", "") for entry in entries if entry.get("version_id")]
     assert sorted(logged) == sorted(version for _, _, version in versions)
-    acknowledged = sum(writer.acknowledged for writer in writers) + len(newest)
+    acknowledged = sum(writer.acknowledged for writer in writers) + len(newest) + more
     unanswered = sum(writer.unanswered for writer in writers)
-    assert unanswered >= KILLS
+    assert unanswered >= kills
     assert acknowledged <= len(versions) <= acknowledged + unanswered
 
 
 def test_a_kill_loses_no_acknowledged_write(safe: Safe) -> None:
     """After each of many kills the server has every acknowledged write, and any other as a whole or not at all."""
-    opener = RecordOpener(
-        VerifyKeys.load(safe.path / "keys" / "verify-keys.json"), PrivateRing.load(safe.private_ring)
-    )
+    opener = opener_of(safe)
     writers = [Writer(number) for number in range(WRITERS)]
     server = Server(safe)
     for turn in range(KILLS):

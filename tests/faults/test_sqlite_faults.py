@@ -25,6 +25,7 @@ from tests.engines.tools.refusals import state
 from tests.engines.tools.stored import modules_of
 from tests.faults.every_call import MOMENTS, Case, answer, check_every_call, filled, reopened
 from tests.faults.failing_sqlite import Breaker, Moment
+from tests.stores import SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.identities import Account
@@ -147,12 +148,12 @@ async def test_a_failed_opening_leaves_nothing_open(tmp_path: Path, breaker: Bre
         before = open_resources()
         breaker.arm(calls, moment)
         try:
-            store = SqliteStore.open(path, create=True)
+            store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
         except NightsafeError as error:
             assert Code.STORE is error.code  # noqa: PT017  # the last round succeeds
             assert before == open_resources()
             breaker.heal()
-            store = SqliteStore.open(path, create=True)
+            store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
         breaker.heal()
         await store.commit(BASE[0])
         await store.close()

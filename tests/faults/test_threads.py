@@ -7,6 +7,7 @@ import pytest
 from tests.engines.tools.changes import secret, setting, upload
 from tests.faults.test_sqlite_faults import open_resources
 from tests.server import Safe, Server, run
+from tests.stores import SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
@@ -31,10 +32,10 @@ async def test_a_store_without_threads_is_not_opened(
             threading.Thread, "start", lambda thread: refuse(thread) if next(left, None) is None else START(thread)
         )
         with pytest.raises(NightsafeError, match="TasksMax") as caught:
-            SqliteStore.open(tmp_path / "store.db", create=True)
+            SqliteStore.open(tmp_path / "store.db", create=True, signer=SIGNING_KEY)
 
     assert Code.STORE is caught.value.code
-    store = SqliteStore.open(tmp_path / "store.db")
+    store = SqliteStore.open(tmp_path / "store.db", signer=SIGNING_KEY)
     await store.commit(upload())
     await store.close()
     assert before == open_resources()
@@ -42,7 +43,7 @@ async def test_a_store_without_threads_is_not_opened(
 
 async def test_no_write_needs_another_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An open store writes, is checked and closed without starting a thread."""
-    store = SqliteStore.open(tmp_path / "store.db", create=True)
+    store = SqliteStore.open(tmp_path / "store.db", create=True, signer=SIGNING_KEY)
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     await store.commit(upload())

@@ -43,22 +43,29 @@ def test_a_restored_database_is_not_served(safe: Safe, tmp_path: Path) -> None:
         delivery.stop()
         delivery.start()
         until(lambda: delivery.workers.get("worker").status_code == 503)
-        assert [reason for reason in delivery.problems() if reason.startswith("the bundle has serial")]
+        assert [reason for reason in delivery.problems() if "does not continue the log" in reason]
 
+        for number in range(3):  # past the highest serial that was seen
+            with Wire.to(server) as wire:
+                upload(wire, f"another-{number}", HELLO)
+        assert 503 == delivery.workers.get("worker").status_code
+        assert 503 == delivery.workers.get("another-0").status_code
+
+        assert "stop it first" in delivery.accept_restore()
         delivery.stop()
-        (delivery.folder / "delivery-marks.json").unlink()  # the operator confirms the restore
+        assert "Accepted." in delivery.accept_restore()
         delivery.start()
         until(lambda: delivery.workers.get("worker").text == "old")
 
 
 def test_bundles_of_another_signer_are_refused(safe: Safe, tmp_path: Path) -> None:
-    """They are refused, whether somebody took the API's address or replaced its signing key."""
+    """The bundles are refused, whether somebody took the API's address or replaced its signing key."""
     with served(safe) as (server, wire):
         upload(wire, "worker", HELLO, secret("TOKEN", "x"))
         delivery = Deliver(safe, server.base_url, tmp_path / "delivery")
         keys = delivery.folder / "verify-keys.json"
         VerifyKeys([SigningKey.generate().verify_key]).save(keys, replace=True)
         with delivery:
-            words = "no trusted key has signed this bundle"
+            words = "no trusted key has signed the checkpoint"
             until(lambda: [reason for reason in delivery.problems() if words in reason])
             assert 503 == delivery.workers.get("worker").status_code

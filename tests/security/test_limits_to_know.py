@@ -3,8 +3,10 @@
 If a fix makes a test fail, delete the test together with the sentence in SECURITY.md.
 """
 
+import os
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -12,17 +14,27 @@ from tests.security.tools.planted_server import Planted
 from tests.unit.api.delivery.test_admission import settings
 from tests.unit.api.delivery.test_bundles import get
 from tests.unit.api.tools.collections import events
-from tests.unit.api.tools.driver import ACCOUNT, Api, script_at, secret_at, secrets_of
+from tests.unit.api.tools.driver import ACCOUNT, Api, keys, script_at, secret_at, secrets_of, verifier
 from tests.unit.api.tools.rotation import Rotation, text
 from tests.unit.api.tools.tokens import keep, row
 from tests.unit.api.tools.uploads import add, items
+from tests.unit.delivery.tools.witnessed_log import WitnessedLog
 
 from nightsafe.api.http.entrance import with_rate_limits
 from nightsafe.bundle.model import BundleBinding
 from nightsafe.bundle.signed import open_bundle
+from nightsafe.delivery.cache.serials import Serials
+from nightsafe.delivery.source.log_check import LogCheck
+from nightsafe.delivery.source.witnesses import RequiredWitnesses
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.identity.policy import policies_for
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.groups.derivation import NONCE, value_cipher
+from nightsafe.sealing.groups.sealer import GroupSealer
+from nightsafe.sealing.record import SealedValue
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.secret_value import SecretValue
 from nightsafe.services.limits import Limits
 from nightsafe.store.identities import Membership, User
 
@@ -74,6 +86,31 @@ def test_older_versions_keep_their_values(rotation: Rotation) -> None:
     assert not {"first", "second"} & rotation.contents().keys()
 
 
+def test_recent_values_open_with_the_memory_of_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attacker who reads the memory of the API process can open the values that it sealed in the last 5
+    milliseconds. A copy of their key that Python has freed may stay longer, until Python needs the memory again.
+    """
+    ring, copies = PrivateRing.generate().public(), list[bytes]()
+
+    def kept(size: int) -> bytes:
+        """Return random bytes, and keep them as memory that is not needed yet keeps a freed copy."""
+        copies.append(os.urandom(size))
+        return copies[-1]
+
+    monkeypatch.setattr("nightsafe.sealing.groups.sealer.secrets.token_bytes", kept)
+    place = Context(account_id=ACCOUNT, namespace="", script="s", name="N", kind="secret_text")
+    sealer = GroupSealer(ring, lambda *_: None)
+    sealed = SealedValue.parse(sealer.seal(place, SecretValue(b"recent")))
+    info = place.grouped_info(sealed.value_id, sealed.key_id, sealed.group_id)
+    in_use = sealer._group.key if sealer._group else SecretValue(b"")
+    [copy] = [one for one in copies if len(one) == 32]
+
+    for key in (in_use, SecretValue(copy)):
+        assert value_cipher(key, info).decrypt(NONCE, sealed.body, None).startswith(b"recent")
+    sealer.forget()
+    assert (0, 32) == (len(in_use), len(copy))
+
+
 def bindings_served(rotation: Rotation) -> tuple[BundleBinding, ...]:
     """Return the script's bindings in the bundle that the delivery process gets."""
     bundle = open_bundle(get(rotation.api, "bundles/worker").body, rotation.verifier)
@@ -94,6 +131,21 @@ def test_rights_outlast_a_membership(own_api: Api) -> None:
     assert 200 == own_api.send("GET", secrets_of("worker"), b"", bearer, anonymous=True).status
     keep(own_api, replace(token, status="disabled"))
     assert 403 == own_api.send("GET", secrets_of("worker"), b"", bearer, anonymous=True).status
+
+
+async def test_new_entries_are_taken_before_they_are_cosigned(tmp_path: Path) -> None:
+    """With `--require-witness`, the delivery process takes new entries of the log for a minute before a witness has
+    cosigned them.
+    """
+    source = WitnessedLog(keys()[1], tmp_path)
+    source.grow("cosigned", 2)
+    await source.ask()
+    source.grow("new", 1)
+    serials = Serials(tmp_path / "marks.json")
+    check = LogCheck("a", source, verifier(), serials, RequiredWitnesses(1, source.keys))
+    await check.check()
+
+    assert 3 == check.size
 
 
 def test_guessing_goes_on(own_api: Api) -> None:

@@ -1,10 +1,11 @@
 """The ASGI application: a fast path for the most frequent read, and the router for all other requests."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from nightsafe.api import health
-from nightsafe.api.delivery import bundles, change_feed, code_checks, processes
+from nightsafe.api.audit import logs, logs_v1, transparency_log
+from nightsafe.api.delivery import approvals, bundles, change_feed, code_checks, processes
 from nightsafe.api.dispatch import namespaces
 from nightsafe.api.http.envelope import FIXED_HEADERS, in_envelope
 from nightsafe.api.http.path import decode_segment
@@ -18,11 +19,15 @@ from nightsafe.api.secrets_store import stores
 from nightsafe.api.unsupported import routes
 from nightsafe.api.versions import deployments, deployments_by_script, versions
 from nightsafe.api.workers import previews, workers
+from nightsafe.audit.sinks.shipper import Shipper
 from nightsafe.errors import NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.identity.policy import Resource
-from nightsafe.identity.service import Authenticator
+from nightsafe.identity.service import Authenticator, Principal
+from nightsafe.services.audit.recorder import Recorder
+from nightsafe.services.caller import Caller
 from nightsafe.services.delivery.admission import DeliveryOptions
+from nightsafe.services.delivery.siblings import Siblings
 from nightsafe.services.limits import Limits
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.services import Services
@@ -47,10 +52,14 @@ _PAGES = (
     stores.resources,
     routes.resources,
     change_feed.resources,
+    approvals.resources,
     bundles.resources,
     resealing.resources,
     processes.resources,
     code_checks.resources,
+    logs.resources,
+    logs_v1.resources,
+    transparency_log.resources,
 )
 _BASE = b"/client/v4/"
 _DOUBLE_SLASH_BASE = b"/client/v4//"
@@ -69,14 +78,26 @@ class App:
         safe: seals values; it cannot open them.
         limits: the limits of requests.
         delivery_options: the operator's settings of delivery.
+        audit_reads: whether the audit log has reads too.
+        shippers: ship the audit log; the health probe shows how far they are.
+        siblings: the other API processes of this server.
     """
 
-    def __init__(
-        self, store: Store, safe: Safe, limits: Limits, delivery_options: DeliveryOptions | None = None
+    def __init__(  # noqa: PLR0913 - the parts of the API
+        self,
+        store: Store,
+        safe: Safe,
+        limits: Limits,
+        delivery_options: DeliveryOptions | None = None,
+        shippers: Sequence[Shipper] = (),
+        *,
+        siblings: Siblings | None = None,
+        audit_reads: bool = False,
     ) -> None:
         self._store = store
         self._authenticator = Authenticator(store)
-        services = Services(store, safe, limits, delivery_options or DeliveryOptions())
+        self._recorder = Recorder(store, reads=audit_reads)
+        services = Services(store, safe, limits, delivery_options or DeliveryOptions(), siblings or Siblings())
         resources = [
             *secrets.resources(services),
             *scripts.resources(services),
@@ -87,12 +108,19 @@ class App:
             *(resource for page in _PAGES for resource in page(services)),
             *secret_versions.resources(services.secret_versions),
         ]
+        self.transparency_log = services.transparency_log
+        """The log, whose checkpoints witnesses cosign."""
         self._change_feed = services.change_feed
         self._code_checks = services.code_checks
         self._router = router(
-            resources, self._authenticator, limits, services.change_feed.acted_on, services.processes.notices
+            resources,
+            self._authenticator,
+            limits,
+            services.change_feed.acted_on,
+            services.processes.notices,
+            self._recorder,
         )
-        self._health = health.Health(store)
+        self._health = health.Health(store, shippers)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
         """Answer one ASGI request."""
@@ -120,6 +148,10 @@ class App:
         self._change_feed.end()
         self._code_checks.end()
 
+    async def close(self) -> None:
+        """Write the audit entries that wait in memory, after the last answer and before the store closes."""
+        await self._recorder.close()
+
     async def _cached_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
         """Return the public view of the secret that a GET asks for, if the fast path can answer.
 
@@ -145,7 +177,25 @@ class App:
         script, secret = (decode_segment(part.decode("latin-1"), raw_path) for part in (parts[7], parts[9]))
         if not principal.grants.allow(Action.READ_SECRETS, Resource(account, script)):
             return None
-        return await self._store.secret(ScriptRef(account, script), secret)
+        ref = ScriptRef(account, script)
+        secret_json = await self._store.secret(ref, secret)
+        if secret_json is not None and self._recorder.reads:
+            await self._recorder.viewed(_reader(principal, scope, ref), ref, secret)
+        return secret_json
+
+
+def _reader(principal: Principal, scope: dict[str, Any], ref: ScriptRef) -> Caller:
+    """Return the caller that reads a secret by the fast path."""
+    action = Action.READ_SECRETS
+    return Caller(
+        principal,
+        address=address_of(scope),
+        permission=action,
+        policy=principal.grants.allowed_by(action, Resource(ref.account_id, ref.name)) or "",
+        method="GET",
+        path=scope["raw_path"].decode("latin-1"),
+        user_agent=dict(scope["headers"]).get(b"user-agent", b""),
+    )
 
 
 async def _send_secret(send: Send, secret_json: bytes) -> None:

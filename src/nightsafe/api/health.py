@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from nightsafe.api.http.envelope import Reply, failure, success
 from nightsafe.api.http.routing import Scope, answer
+from nightsafe.audit.sinks.shipper import Shipper
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interface import Store
 
@@ -23,8 +25,9 @@ _EXPLAINED: Final = frozenset({Code.DISK_FULL, Code.FILE_GONE, Code.LOG_FULL, Co
 class Health:
     """The two probes. They need no credentials and reveal only figures."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, shippers: Sequence[Shipper]) -> None:
         self._store = store
+        self._shippers = shippers
         self._checked = float("-inf")
         self._failures = 0
         self._timeout = _TIMEOUT_SECONDS
@@ -39,7 +42,9 @@ class Health:
             return failure(NightsafeError(Code.METHOD_NOT_ALLOWED), [(b"allow", b"GET, HEAD")])
         if scope["raw_path"] == READY:
             await self._check()
-            return success({"status": "ok", "store": msgspec.structs.asdict(self._store.figures())})
+            lags = [msgspec.structs.asdict(await shipper.lag()) for shipper in self._shippers]
+            figures = msgspec.structs.asdict(self._store.figures())
+            return success({"status": "ok", "store": figures, "audit_sinks": lags})
         return success({"status": "ok"})
 
     async def _check(self) -> None:

@@ -145,7 +145,7 @@ def _binding_problems(binding: BundleBinding, names: Collection[str], *, classic
         return
     if binding.name.startswith(RESERVED):
         yield f"the binding {binding.name!r} has a name that begins with {RESERVED}, which is reserved"
-    if binding.kind in {"secret_key", "secret_text"} and binding.sealed is None:
+    if binding.kind in {"secret_key", "secret_text"} and binding.record is None:
         yield f"the binding {binding.name!r} has no sealed value"
     fields = fields_of(binding)
     if binding.kind in PARTS and fields.get("part") not in names:

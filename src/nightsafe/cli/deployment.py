@@ -5,6 +5,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from nightsafe.cli.approval.waiting import notify_waiting
 from nightsafe.cli.settings.options import json_option
 from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import script_options
@@ -86,7 +87,10 @@ def fields(deployment: Deployment) -> dict[str, Any]:
 @script_options
 @json_option
 def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
-    """List the deployments of a script, newest first. The newest one is served."""
+    """List the deployments of a script, newest first.
+
+    The newest one is served. If it waits for an approval, the command says so and names the version that is served.
+    """
     deployments = newest(remote.client.workers.scripts.deployments.list, remote, limit)
     if as_json:
         show_json(
@@ -94,6 +98,7 @@ def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
         )
     else:
         show_table(HEAD, [row(deployment) for deployment in deployments], elastic=ELASTIC)
+        notify_waiting(remote)
 
 
 @click.command("show")

@@ -17,7 +17,7 @@ from nightsafe.cli.tree import TREE
 from nightsafe.confinement.process import hide
 
 if TYPE_CHECKING:
-    import socket
+    from nightsafe.cli.server.workers.inherited import Inherited
 
 
 @click.group(
@@ -44,11 +44,11 @@ def cli(ctx: click.Context, config: Path | None) -> None:
     hide()  # nearly every command holds a key, a token or a value in memory
 
 
-def main(listener: "socket.socket | None" = None) -> None:
+def main(inherited: "Inherited | None" = None) -> None:
     """Run the command line. A refusal prints lines to stderr and sets an exit code for its kind.
 
     Args:
-        listener: the socket for `serve` to listen on; None makes a new one.
+        inherited: what the parent of an API process gave to `serve`; None for any other process.
     """
     # A wrong command line is refused before its options are parsed.
     JSON_WANTED.set("--json" in takewhile(lambda word: word != "--", sys.argv))
@@ -57,7 +57,7 @@ def main(listener: "socket.socket | None" = None) -> None:
 
         completing.prepare()
     try:
-        code = cli.main(prog_name="nightsafe", obj=listener, standalone_mode=False)
+        code = cli.main(prog_name="nightsafe", obj=inherited, standalone_mode=False)
     except refusal_types() as error:
         code = report_refusal(error)
     sys.exit(code)

@@ -1,4 +1,6 @@
-"""`nightsafe status`: shows an account's delivery processes and the scripts that they hold apart."""
+"""`nightsafe status`: shows an account's delivery processes, and the scripts not served as they were deployed."""
+
+from typing import Any
 
 import click
 
@@ -14,10 +16,11 @@ _RESEALS = {True: "yes", False: "no", None: "-"}
 @remote_options
 @json_option
 def command(*, remote: Remote, as_json: bool) -> None:
-    """Show an account's delivery processes, whether they reseal values, and the scripts that they hold apart.
+    """Show an account's delivery processes, and the scripts that they do not serve as deployed.
 
     A delivery process holds a script apart after the script took a process down. Requests to the script then get 503
-    until the time shown, or until its next version.
+    until the time shown, or until its next version. A process with an approvers file serves the last approved version
+    of a script until an approver has approved the newest one.
     """
     processes = remote.client.request("GET", f"/accounts/{remote.account_id}/nightsafe/processes")
     if as_json:
@@ -44,6 +47,19 @@ def command(*, remote: Remote, as_json: bool) -> None:
             "no process may reseal values after a rotation of keys, because their tokens lack the permission "
             "Nightsafe Resealing. Run: nightsafe keys reseal"
         )
+    _show_waiting(processes)
     if held_scripts:
         click.echo()
         show_table(("held apart", "until", "reason"), held_scripts)
+
+
+def _show_waiting(processes: list[dict[str, Any]]) -> None:
+    """Print the scripts that wait for an approval, each once."""
+    rows = {
+        (waiting["script"], ", ".join(waiting["versions"]), ", ".join(waiting["serving"]) or "nothing (503)"): None
+        for process in processes
+        for waiting in process.get("waiting", ())
+    }
+    if rows:
+        click.echo()
+        show_table(("waiting for approval", "version", "serving"), [list(row) for row in rows])

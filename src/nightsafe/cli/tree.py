@@ -43,6 +43,14 @@ TREE: Mapping[str, Node] = {
     "serve": Leaf("server.serve", "Serve the API of a safe.", _SERVER),
     "deliver": Leaf("server.deliver", "Deliver secrets to Workers scripts.", _SERVER),
     "run": Leaf("server.run", "Serve the API and deliver secrets on one machine.", _SERVER),
+    "delivery": Branch(
+        "Manage the state of a delivery process.",
+        {
+            "accept-restore": Leaf(
+                "delivery.accept_restore", "Accept the API's log after an intended restore.", _SERVER
+            )
+        },
+    ),
     "keys": Leaf(
         "keys.commands",
         "Rotate the keys that values are sealed to.",
@@ -50,7 +58,10 @@ TREE: Mapping[str, Node] = {
         ("reseal", "status", "rotate", "sign", "install", "retire", "remove"),
     ),
     "token": Leaf(
-        "token.commands", "Create, list, roll and revoke API tokens.", _SERVER, ("create", "list", "roll", "revoke")
+        "token.commands",
+        "Create, list, roll and revoke API tokens.",
+        _SERVER,
+        ("create", "list", "roll", "revoke", "refused-rows"),
     ),
     "account": Leaf("account", "Create and list accounts.", _SERVER, ("create", "list")),
     "user": Leaf("user", "Create users.", _SERVER, ("create",)),
@@ -100,12 +111,37 @@ TREE: Mapping[str, Node] = {
     "ring": Leaf(
         "ring", "Show or trust the server's key ring, which values are sealed to.", _CLI, ("show", "trust", "forget")
     ),
+    "approve": Leaf("approval.approve", "Approve a version of a script for delivery.", _CLI),
+    "approver": Leaf("approval.approver", "Create a key that approves versions.", _CLI, ("create",)),
     "rollback": Leaf("rollback", "Deploy an earlier version again.", _CLI),
     "status": Leaf("status", "Show the delivery processes and the scripts they hold apart.", _CLI),
     "whoami": Leaf("whoami", "Show the owner of the credentials.", _CLI),
+    "migrate": Leaf("migrate", "State in the log what an older version wrote.", _SERVER),
     "doctor": Leaf("doctor.command", "Check a safe for problems and suggest fixes.", _SERVER),
     "backup": Leaf("safe.backup", "Copy a safe to one file, even while it is being served.", _SERVER),
     "restore": Leaf("safe.restore", "Restore a safe from a backup.", _SERVER),
+    "audit": Branch(
+        "Verify, export, read and witness the audit log.",
+        {
+            "verify": Leaf("audit.verify", "Verify the log and the database, without the server.", _SERVER),
+            "export": Leaf("audit.export", "Write the whole log to a file.", _SERVER),
+            "list": Leaf("audit.list_", "List entries, the newest first.", _SERVER),
+            "show": Leaf("audit.show", "Show one entry and the digests that it names.", _SERVER),
+            "watch": Leaf("audit.watch", "Print each new entry.", _SERVER),
+            "key": Leaf("audit.public_parts", "Print the public keys of the log.", _SERVER, command="key"),
+            "checkpoint": Leaf(
+                "audit.public_parts", "Print the newest checkpoint of the log.", _SERVER, command="checkpoint"
+            ),
+            "witness": Branch(
+                "Cosign the checkpoints of logs that have only grown.",
+                {
+                    "init": Leaf("witness.init", "Create a witness with a key of its own.", _SERVER),
+                    "serve": Leaf("witness.serve", "Serve a witness.", _SERVER),
+                    "forget": Leaf("witness.forget", "Forget the last checkpoint of a log.", _SERVER),
+                },
+            ),
+        },
+    ),
     "completion": Leaf("completion", "Print a shell completion script.", _CLI),
 }
 

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from nightsafe.delivery.approval.gate import Gate
 from nightsafe.delivery.cache.bundle_cache import NOT_SERVED, BundleCache, Load, ServedScript
 from nightsafe.delivery.cache.module_cache import ModuleCache
 from nightsafe.delivery.cache.serials import Serials
@@ -19,6 +20,7 @@ from nightsafe.delivery.reports.reports import Reports
 from nightsafe.delivery.settings import DeliverySettings, encode_network
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.delivery.source.follower import Follower
+from nightsafe.delivery.source.log_check import LogCheck
 from nightsafe.delivery.workerd.control import Answer, ControlServer
 from nightsafe.delivery.workerd.folder import REACH_FOLDER, SocketFolder
 from nightsafe.delivery.workerd.supervisor import Supervisor
@@ -55,7 +57,9 @@ class Delivery:
         self._opener: Final = opener
         self._listener: Final = listener
         self._serials: Final = Serials(settings.serials)
-        self._bundle_cache: Final = BundleCache(settings.account_id, verifier, self._serials)
+        approvers = settings.approvers
+        gate = None if approvers is None else Gate(approvers, settings.account_id, self._serials)
+        self._bundle_cache: Final = BundleCache(settings.account_id, verifier, self._serials, gate)
         self._module_cache: Final = ModuleCache(source)
         self._reports: Final = Reports(output=settings.worker_output)
         self._folder: Final = SocketFolder(settings.folder)
@@ -75,8 +79,10 @@ class Delivery:
             behind_proxies=bool(settings.trusted_proxies),
         )
         self._control: Final = ControlServer(control, self._answer, self.supervisor.pids)
-        self.follower: Final = Follower(source, self._bundle_cache, self._module_cache, self._send_route)
-        self._reporter: Final = Reporter(source, self.supervisor)
+        log_check = LogCheck(settings.account_id, source, verifier, self._serials, settings.witnesses)
+        self.follower: Final = Follower(source, self._bundle_cache, self._module_cache, self._send_route, log_check)
+        self.follower.tell_waiting = self.supervisor.changed.set
+        self._reporter: Final = Reporter(source, self.supervisor, self.follower.waiting)
         self._stopping = False
 
     async def start(self) -> None:
@@ -226,6 +232,7 @@ class Delivery:
         if load is None:
             return _GONE, b""
         try:
+            self._bundle_cache.check_approved(load.bundle)
             contents = await self._module_cache.contents_of(load.version)
             self._reports.remember_load(load)
             return 200, build_load(load.bundle, load.version, contents, self._opener)

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from nightsafe.delivery.source.witnesses import RequiredWitnesses
 from nightsafe.delivery.workerd.limits import Limits
 
 _BYTES: Final = 16
@@ -28,8 +29,10 @@ class DeliverySettings(Struct, frozen=True, kw_only=True):
         reach_never: networks that scripts may not connect to, public or not.
         reach_private: whether scripts may fetch from this machine, at all of its addresses, and from private
             networks; for development.
+        approvers: path of the approvers file; None if no version needs an approval.
         max_loaded: the most scripts that one process keeps loaded; the one that was idle longest makes room.
         limits: limits of the runtime's processes.
+        witnesses: the witnesses that must cosign the API's log; None for none.
     """
 
     account_id: str
@@ -43,8 +46,10 @@ class DeliverySettings(Struct, frozen=True, kw_only=True):
     reach: tuple[IPv4Network | IPv6Network, ...] = ()
     reach_never: tuple[IPv4Network | IPv6Network, ...] = ()
     reach_private: bool = False
+    approvers: Path | None = None
     max_loaded: int = 1000
     limits: Limits = Limits()
+    witnesses: RequiredWitnesses | None = None
 
 
 def encode_network(network: IPv4Network | IPv6Network) -> tuple[list[int], int]:

@@ -18,11 +18,13 @@ class Action(StrEnum):
     WRITE_SECRETS = "secrets.write"
     DELIVER = "secrets.deliver"
     RESEAL = "secrets.reseal"
+    APPROVE = "approvals.write"
     READ_PAGES = "pages.read"
     WRITE_PAGES = "pages.write"
     READ_STORES = "stores.read"
     WRITE_STORES = "stores.write"
     READ_ACCOUNT = "account.read"
+    READ_AUDIT = "audit.read"
     READ_TOKENS = "tokens.read"
     WRITE_TOKENS = "tokens.write"
     READ_USER = "user.read"
@@ -49,11 +51,15 @@ _ACCOUNT = ("com.cloudflare.api.account",)
 _USER = ("com.cloudflare.api.user",)
 _SCRIPT_ACTIONS = frozenset({Action.READ_SCRIPTS, Action.WRITE_SCRIPTS, Action.READ_SECRETS, Action.WRITE_SECRETS})
 _TOKEN_ACTIONS = frozenset({Action.READ_TOKENS, Action.WRITE_TOKENS})
+_ACCOUNT_SETTINGS_ACTIONS = frozenset({Action.READ_ACCOUNT, Action.READ_AUDIT})
+"""The actions of both Account Settings groups: no call changes an account. Cloudflare lets both read audit logs."""
+
 _DELIVERY_ACTIONS = frozenset({Action.DELIVER, Action.RESEAL})
 """The actions that only delivery processes perform."""
 
 ALL_ACCESS = "6e696768747361666520616c6c20616c"
 DELIVERY = "6e6967687473616665206465c16976e1"
+APPROVAL = "6e696768747361666520617070726f76"
 RESEALING = "6e69676874736166652072657365616c"
 """IDs of permission groups."""
 
@@ -87,7 +93,10 @@ PERMISSION_GROUPS = {
             _ACCOUNT,
         ),
         PermissionGroup(
-            "c1fde68c7bcc44588cbb6ddbc16d6480", "Account Settings Read", frozenset({Action.READ_ACCOUNT}), _ACCOUNT
+            "c1fde68c7bcc44588cbb6ddbc16d6480", "Account Settings Read", _ACCOUNT_SETTINGS_ACTIONS, _ACCOUNT
+        ),
+        PermissionGroup(
+            "1af1fa2adc104452b74a9a3364202f20", "Account Settings Write", _ACCOUNT_SETTINGS_ACTIONS, _ACCOUNT
         ),
         PermissionGroup(
             "0cc3a61731504c89b99ec1be78b77aa0", "API Tokens Read", frozenset({Action.READ_TOKENS}), _USER
@@ -108,6 +117,7 @@ PERMISSION_GROUPS = {
         ),
         PermissionGroup(DELIVERY, "Nightsafe Delivery", frozenset({Action.DELIVER}), _ACCOUNT),
         PermissionGroup(RESEALING, "Nightsafe Resealing", frozenset({Action.RESEAL}), _ACCOUNT),
+        PermissionGroup(APPROVAL, "Nightsafe Approval", frozenset({Action.READ_SCRIPTS, Action.APPROVE}), _ACCOUNT),
         PermissionGroup(ALL_ACCESS, "Nightsafe All Access", frozenset(Action) - _DELIVERY_ACTIONS, _ACCOUNT + _USER),
     )
 }

@@ -28,6 +28,7 @@ class Principal(Struct, frozen=True, kw_only=True):
         id: the token's ID, or for a key the user's ID.
         user_id: the user who owns the credential.
         email: that user's e-mail address.
+        name: the token's name, or "" for a key.
         grants: its permissions.
         account_id: the account that owns an account token, or "".
         networks: the addresses that it may be used from, or None for every address.
@@ -40,6 +41,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     user_id: str
     email: str
     grants: Grants
+    name: str = ""
     account_id: str = ""
     networks: Networks | None = None
     not_before: int = 0
@@ -148,6 +150,7 @@ class Authenticator:
             user_id=token.user_id,
             email=user.email if user else "",
             grants=compiled.grants,
+            name=token.name,
             account_id=token.account_id,
             networks=compiled.networks,
             not_before=token.not_before or 0,

@@ -10,6 +10,8 @@ from nightsafe.sealing.encoding import encode
 
 INFO_TAG = b"nightsafe sealed value v1"
 SIGNATURE_TAG = b"nightsafe record signature v1"
+_RECORD_TAG = encode(b"nightsafe record v2")
+_GROUPED_TAG = encode(b"nightsafe sealed value v2")
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         """
         return encode(INFO_TAG) + _place(self) + encode(value_id, bytes.fromhex(key_id))
 
+    def grouped_info(self, value_id: bytes, key_id: str, group_id: bytes) -> bytes:
+        """Return the `info` from which the key of one value of a group is derived.
+
+        Raises:
+            NightsafeError: INVALID, when UTF-8 cannot encode a field.
+        """
+        return _GROUPED_TAG + _place(self) + encode(value_id, bytes.fromhex(key_id), group_id)
+
     def signed_message(self, sealed: bytes, signer_id: str) -> bytes:
         """Return the message that the API process signs for a sealed value in this context.
 
@@ -47,6 +57,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             NightsafeError: INVALID, when UTF-8 cannot encode a field.
         """
         return encode(SIGNATURE_TAG) + _place(self) + encode(sha256(sealed).digest(), bytes.fromhex(signer_id))
+
+    def record_digest(self, sealed: bytes) -> bytes:
+        """Return the SHA-256 that the log states for a sealed value in this context.
+
+        Raises:
+            NightsafeError: INVALID, when UTF-8 cannot encode a field.
+        """
+        return sha256(_RECORD_TAG + _place(self) + encode(sha256(sealed).digest())).digest()
 
 
 @lru_cache(maxsize=2)

@@ -1,6 +1,6 @@
 """The roles in this package, one interface each: a sealer cannot open values, and only an opener can.
 
-The API process has a `Sealer`, a `Signer` and a `Verifier`. The delivery process has an `Opener` and a `Verifier`.
+The API process has a `Sealer` and a `Verifier`. The delivery process has an `Opener` and a `Verifier`.
 """
 
 from typing import TYPE_CHECKING, Protocol
@@ -9,6 +9,8 @@ from nightsafe.sealing.context import Context
 from nightsafe.secret_value import SecretValue
 
 if TYPE_CHECKING:  # loads cryptography, which a client needs only when it seals
+    from nightsafe.merkle.checkpoint import Checkpoint
+    from nightsafe.merkle.statements import StatementProof
     from nightsafe.sealing.rings.public_ring import PublicRing
 
 
@@ -33,15 +35,12 @@ class MessageSigner(Protocol):
         ...  # pragma: no cover
 
 
-class Signer(MessageSigner, Protocol):
-    """Signs sealed values, and messages to the delivery process."""
+class NoteSigner(MessageSigner, Protocol):
+    """Signs the checkpoints of the log, whose text begins with the log's origin."""
 
-    def sign(self, context: Context, sealed: bytes) -> bytes:
-        """Make the stored record: the sealed value, signed for this context.
-
-        Raises:
-            NightsafeError: INVALID, when the context is not text. Raises no other error.
-        """
+    @property
+    def public(self) -> bytes:
+        """The Ed25519 public key, 32 bytes."""
         ...  # pragma: no cover
 
 
@@ -56,13 +55,25 @@ class Verifier(Protocol):
         """
         ...  # pragma: no cover
 
+    def verify_statement(self, digest: bytes, proof: "StatementProof") -> bool:
+        """Return True if a trusted key signed the group commit that makes this statement."""
+        ...  # pragma: no cover
+
+    def open_checkpoint(self, note: bytes) -> "Checkpoint":
+        """Return the checkpoint of a note that a trusted key has signed for the log that the checkpoint names.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN or INVALID, with what is wrong.
+        """
+        ...  # pragma: no cover
+
     def verify_message(self, signer_id: str, message: bytes, signature: bytes) -> bool:
         """Return True if the trusted key with this id signed this message; False if that key is unknown."""
         ...  # pragma: no cover
 
 
 class Sealer(MessageSigner, Protocol):
-    """Makes stored records: seals values and signs them, and signs values that clients sealed. Cannot open values."""
+    """Seals values, and accepts values that clients sealed. Cannot open values."""
 
     @property
     def ring(self) -> "PublicRing":
@@ -70,7 +81,7 @@ class Sealer(MessageSigner, Protocol):
         ...  # pragma: no cover
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
-        """Make a stored record of a value, which opens in this context only.
+        """Seal a value so that it opens in this context only.
 
         Args:
             context: the place that the value belongs to.
@@ -81,11 +92,10 @@ class Sealer(MessageSigner, Protocol):
         """
         ...  # pragma: no cover
 
-    def countersign(self, context: Context, sealed: bytes) -> bytes:
-        """Make a stored record of a sealed value. This method cannot check that the value opens.
+    def check(self, sealed: bytes) -> None:
+        """Refuse a sealed value that certainly does not open, now or before long.
 
         Args:
-            context: the place that the record is for.
             sealed: any bytes at all.
 
         Raises:

@@ -9,8 +9,11 @@ from nightsafe.sealing.padding import MAX_PADDED, STEP
 from nightsafe.sealing.suite import SUITE_OF_NUMBER, TAG_SIZE, Suite
 
 SEALED_MAGIC: Final = b"NSV\x01"
+GROUPED_MAGIC: Final = b"NSV\x02"
 RECORD_MAGIC: Final = b"NSR\x01"
 VALUE_ID_SIZE: Final = 16
+GROUP_ID_SIZE: Final = 16
+GROUP_KEY_SIZE: Final = 32
 _ED25519: Final = b"\x01"
 _SEALED_HEAD: Final = 29
 _RECORD_HEAD: Final = 77
@@ -22,24 +25,38 @@ def cannot_open() -> NightsafeError:
 
 
 class SealedValue(msgspec.Struct, frozen=True):
-    """The parsed fields of a sealed value.
+    """The parsed fields of a sealed value: of version 1 without a group, of version 2 with one.
 
     Attributes:
         suite: the suite that sealed it.
         key_id: the id, in hex, of the key that it was sealed to.
         value_id: 16 random bytes.
-        body: the encapsulated key, then the ciphertext with its tag.
+        body: the ciphertext with its tag; in version 1, the encapsulated key precedes it.
+        group: of version 2, the group id, the encapsulated key, and the group key's ciphertext with its tag; b"" in
+            version 1.
     """
 
     suite: Suite
     key_id: str
     value_id: bytes
     body: bytes
+    group: bytes = b""
+
+    @property
+    def group_id(self) -> bytes:
+        """The 16 bytes that name its group; b"" in version 1."""
+        return self.group[:GROUP_ID_SIZE]
+
+    @property
+    def padded_size(self) -> int:
+        """The length in bytes of the padded value."""
+        return len(self.body) - TAG_SIZE - (0 if self.group else self.suite.enc_size)
 
     def pack(self) -> bytes:
         """Return the bytes that `parse` reads."""
-        head = SEALED_MAGIC + bytes((self.suite.number,)) + bytes.fromhex(self.key_id)
-        return head + self.value_id + self.body
+        magic = GROUPED_MAGIC if self.group else SEALED_MAGIC
+        head = magic + bytes((self.suite.number,)) + bytes.fromhex(self.key_id)
+        return head + self.value_id + self.group + self.body
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -49,12 +66,15 @@ class SealedValue(msgspec.Struct, frozen=True):
             NightsafeError: CANNOT_OPEN, when the layout is wrong.
         """
         suite = SUITE_OF_NUMBER.get(data[4]) if len(data) > _SEALED_HEAD else None
-        if suite is None or not data.startswith(SEALED_MAGIC):
+        if suite is None or not data.startswith((SEALED_MAGIC, GROUPED_MAGIC)):
             raise cannot_open()
-        padded = len(data) - _SEALED_HEAD - suite.enc_size - TAG_SIZE
-        if not STEP <= padded <= MAX_PADDED:
+        body = _SEALED_HEAD
+        if data.startswith(GROUPED_MAGIC):
+            body += GROUP_ID_SIZE + suite.enc_size + GROUP_KEY_SIZE + TAG_SIZE
+        value = cls(suite, data[5:13].hex(), data[13:_SEALED_HEAD], data[body:], data[_SEALED_HEAD:body])
+        if not STEP <= value.padded_size <= MAX_PADDED:
             raise cannot_open()
-        return cls(suite, data[5:13].hex(), data[13:_SEALED_HEAD], data[_SEALED_HEAD:])
+        return value
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -86,10 +106,10 @@ class Record(msgspec.Struct, frozen=True):
         return cls(data[5:13].hex(), data[13:_RECORD_HEAD], data[_RECORD_HEAD:])
 
 
-def key_id_of(record: bytes) -> str:
-    """Return the id of the key that a stored record is sealed to, without opening or verifying the record.
+def key_id_of(sealed: bytes) -> str:
+    """Return the id of the key that a value is sealed to, without opening the value.
 
     Raises:
-        NightsafeError: CANNOT_OPEN, when the bytes are not a record.
+        NightsafeError: CANNOT_OPEN, when the bytes are not a sealed value.
     """
-    return SealedValue.parse(Record.parse(record).sealed).key_id
+    return SealedValue.parse(sealed).key_id

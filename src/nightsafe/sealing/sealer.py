@@ -5,16 +5,17 @@ from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import Signer
+from nightsafe.sealing.groups.sealer import GroupSealer, Later
+from nightsafe.sealing.interfaces import MessageSigner
 from nightsafe.sealing.padding import pad
 from nightsafe.sealing.record import VALUE_ID_SIZE, SealedValue
 from nightsafe.sealing.rings.public_ring import HPKE, PublicRing
 from nightsafe.sealing.rings.ring_file import State
-from nightsafe.secret_value import SecretValue
+from nightsafe.secret_value import SecretValue, wipe
 
 
 class RingSealer:
-    """Seals values to a ring's primary key, for clients: it returns unsigned sealed values.
+    """Seals values to a ring's primary key, for clients: it returns unsigned sealed values of version 1.
 
     Args:
         ring: the public ring.
@@ -37,23 +38,24 @@ class RingSealer:
         with value.view() as plaintext:
             padded = pad(plaintext)
         body = HPKE[key.suite].encrypt(padded, key.loaded, info)
-        padded[:] = bytes(len(padded))
+        wipe(padded)
         return SealedValue(key.suite, key.id, value_id, body).pack()
 
 
 class SigningSealer:
-    """The `Sealer` of the API process: it returns stored records.
+    """The `Sealer` of the API process, which also signs messages.
 
     Args:
         ring: the public ring.
-        signer: signs the stored records, and messages to the delivery process.
+        signer: signs messages to the delivery process.
+        later: see `GroupSealer`. Without it, each value is a group of its own.
     """
 
     __slots__ = ("_sealer", "_signer", "ring")
 
-    def __init__(self, ring: PublicRing, signer: Signer) -> None:
+    def __init__(self, ring: PublicRing, signer: MessageSigner, later: Later | None = None) -> None:
         self.ring: Final = ring
-        self._sealer: Final = RingSealer(ring)
+        self._sealer: Final = GroupSealer(ring, later)
         self._signer: Final = signer
 
     @property
@@ -66,28 +68,26 @@ class SigningSealer:
         return self._signer.sign_message(message)
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
-        """Seal a value so that it opens in this context only, and sign it.
+        """Seal a value so that it opens in this context only.
 
         Raises:
             NightsafeError: INVALID, when the value is too long or the context is not text.
         """
-        return self._signer.sign(context, self._sealer.seal(context, value))
+        return self._sealer.seal(context, value)
 
-    def countersign(self, context: Context, sealed: bytes) -> bytes:
-        """Make a stored record of a value that a client sealed. This method cannot check that the value opens.
+    def forget(self) -> None:
+        """Overwrite the key of the present group of values."""
+        self._sealer.forget()
+
+    def check(self, sealed: bytes) -> None:
+        """Refuse a value that the delivery process certainly could not open, now or before long.
 
         Args:
-            context: the place that the client named.
             sealed: any bytes at all.
 
         Raises:
             NightsafeError: INVALID, when the bytes are not a sealed value, or its key does not accept new values.
         """
-        self._refuse_unusable(sealed)
-        return self._signer.sign(context, sealed)
-
-    def _refuse_unusable(self, sealed: bytes) -> None:
-        """Refuse a value that the delivery process certainly could not open, now or before long."""
         try:
             parsed = SealedValue.parse(sealed)
         except NightsafeError:

@@ -1,13 +1,11 @@
-"""The API process's signing key, which signs every stored record."""
+"""The API process's signing key, which signs the log and the bundles."""
 
 from typing import Final, Literal, Self
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nightsafe.sealing.context import Context
 from nightsafe.sealing.key_file import KeyFile
-from nightsafe.sealing.record import Record
 from nightsafe.sealing.rings import ring_file
 from nightsafe.sealing.rings.ring_file import problem
 from nightsafe.sealing.verify_keys import VerifyKey
@@ -26,7 +24,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SigningKey(KeyFile):
-    """An Ed25519 key as a `Signer`.
+    """An Ed25519 key as a `NoteSigner`.
 
     Args:
         key: the private key, kept loaded.
@@ -49,14 +47,10 @@ class SigningKey(KeyFile):
         """The id that its signed records carry."""
         return self.verify_key.id
 
-    def sign(self, context: Context, sealed: bytes) -> bytes:
-        """Make the stored record: the sealed value, signed for this context.
-
-        Raises:
-            NightsafeError: INVALID, when the context is not text.
-        """
-        signature = self.sign_message(context.signed_message(sealed, self.id))
-        return Record(self.id, signature, sealed).pack()
+    @property
+    def public(self) -> bytes:
+        """The public key, 32 bytes."""
+        return self.verify_key.public
 
     def sign_message(self, message: bytes) -> bytes:
         """Sign a message that begins with its own tag; return the 64 bytes of the signature."""

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -15,6 +15,10 @@ from nightsafe.store.identities import Identity
 from nightsafe.store.script_edit import ScriptEdit, Stamp
 from nightsafe.store.scripts import ScriptRef
 
+_PREFIX: Final = "/client/v4"
+_MAX_URI: Final = 512
+_MAX_USER_AGENT: Final = 128
+
 
 class Caller(Struct, frozen=True):
     """The caller of a use case.
@@ -25,6 +29,9 @@ class Caller(Struct, frozen=True):
         address: the address that the request came from.
         permission: the action that the request needs, or "".
         policy: ID of the policy that allowed the action, or "".
+        method: the method of the request, or "".
+        path: the path of the request as it arrived, or "".
+        user_agent: the value of the request's `User-Agent` header.
     """
 
     principal: Principal
@@ -32,6 +39,9 @@ class Caller(Struct, frozen=True):
     address: str = ""
     permission: str = ""
     policy: str = ""
+    method: str = ""
+    path: str = ""
+    user_agent: bytes = b""
 
 
 def now() -> int:
@@ -67,6 +77,22 @@ def script_change(caller: Caller, action: str, edit: ScriptEdit) -> Change:
     at = now()
     names = tuple(binding.name for binding in edit.set)
     return Change(at=at, audit=_audit(caller, action, edit, at, names), edit=edit)
+
+
+def older_rows_change(ref: ScriptRef, deployment_id: bytes) -> Change:
+    """Return a change that states a deployment which is older than the log. Nobody asked for it."""
+    at = now()
+    event = AuditEvent(
+        at=at,
+        action="log.state",
+        actor="nightsafe",
+        actor_kind="system",
+        account_id=ref.account_id,
+        namespace=ref.namespace,
+        script=ref.name,
+        resource=deployment_id.hex(),
+    )
+    return Change(at=at, audit=entry_for(event), edit=ScriptEdit(ref=ref, state=deployment_id))
 
 
 def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterable[str]) -> AuditEntry:
@@ -150,12 +176,29 @@ def _item_name(environment: str, name: str) -> str:
 
 
 def caller_fields(caller: Caller) -> dict[str, Any]:
-    """Return the fields of an audit entry that name the caller and the policy that allowed the action."""
+    """Return the fields of an audit entry that name the caller, the request, and the policy that allowed the action.
+
+    The query of the request is left out, and so is everything in it that a client should not have put there.
+    """
+    principal = caller.principal
     return {
-        "actor": caller.principal.id,
-        "actor_kind": caller.principal.kind,
-        "email": caller.principal.email,
+        "actor": principal.id,
+        "actor_kind": principal.kind,
+        "email": principal.email,
+        "user_id": "" if principal.account_id else principal.user_id,
+        "token_name": principal.name,
         "address": caller.address,
         "permission": caller.permission,
         "policy": caller.policy,
+        "method": caller.method,
+        "uri": _uri(caller.path),
+        "user_agent": caller.user_agent[:_MAX_USER_AGENT].decode("latin-1"),
     }
+
+
+def _uri(path: str) -> str:
+    """Return a path as an audit entry has it; the account is a field of its own."""
+    below = path.removeprefix(_PREFIX)
+    parts = below.split("/", 3)
+    in_account = len(parts) == 4 and parts[1] == "accounts"  # noqa: PLR2004 - "", accounts, ID and the rest
+    return (parts[3] if in_account else below)[:_MAX_URI]

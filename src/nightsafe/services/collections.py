@@ -52,6 +52,7 @@ def item_of(binding: Binding, environment: str, at: int) -> Item:
         modified_on=at,
         sealed=binding.sealed,
         key_id=binding.key_id,
+        digest=binding.digest,
     )
 
 

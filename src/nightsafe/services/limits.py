@@ -1,6 +1,9 @@
 """Limits on requests and resources. The defaults are those of the Workers platform."""
 
+from typing import Self
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -44,3 +47,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     rate_limit: int = 0
     rate_seconds: float = 300.0
     auth_failures: int = 1000
+
+    def share(self, processes: int) -> Self:
+        """Return one process's share of the limits on requests and memory, rounded up. No limit stays no limit."""
+        return replace(
+            self,
+            upload_memory=-(-self.upload_memory // processes),
+            rate_limit=-(-self.rate_limit // processes),
+            auth_failures=-(-self.auth_failures // processes),
+        )

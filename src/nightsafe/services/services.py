@@ -1,10 +1,14 @@
 """All use cases together, on one store, one safe and one set of limits."""
 
+from nightsafe.services.audit.logs import AuditLogs
+from nightsafe.services.audit.transparency_log import TransparencyLog
 from nightsafe.services.delivery.admission import Admission, DeliveryOptions
+from nightsafe.services.delivery.approvals import Approvals
 from nightsafe.services.delivery.bundles import Bundles
 from nightsafe.services.delivery.change_feed import ChangeFeed
 from nightsafe.services.delivery.code_checks import CodeChecks
 from nightsafe.services.delivery.processes import Processes
+from nightsafe.services.delivery.siblings import Siblings
 from nightsafe.services.dispatch.namespaces import Namespaces
 from nightsafe.services.identity.accounts import Accounts
 from nightsafe.services.identity.tokens import Tokens
@@ -36,13 +40,17 @@ class Services:
         safe: seals values and signs bundles.
         limits: the limits on requests.
         delivery_options: the operator's delivery options.
+        siblings: the other API processes of this server.
     """
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits, delivery_options: DeliveryOptions) -> None:
+    def __init__(
+        self, store: Store, safe: Safe, limits: Limits, delivery_options: DeliveryOptions, siblings: Siblings
+    ) -> None:
+        self.approvals = Approvals(store)
         self.bundles = Bundles(store, safe)
-        self.change_feed = ChangeFeed(store, self.bundles)
+        self.change_feed = ChangeFeed(store, self.bundles, siblings=siblings)
         self.delivery_options = delivery_options
-        self.code_checks = CodeChecks()
+        self.code_checks = CodeChecks(siblings=siblings)
         self.admission = admission = Admission(store, self.change_feed, self.code_checks, delivery_options)
         self.secrets = Secrets(store, safe, limits)
         self.secret_versions = SecretVersions(store)
@@ -59,7 +67,9 @@ class Services:
         self.workers = Workers(store, safe, limits)
         self.previews = Previews(store, safe, limits)
         self.resealing = Resealing(store, safe)
-        self.processes = Processes(self.change_feed)
+        self.processes = Processes(self.change_feed, siblings=siblings)
+        self.transparency_log = TransparencyLog(store, siblings)
         self.tokens = Tokens(store)
         self.users = Users(store)
         self.accounts = Accounts(store)
+        self.audit_logs = AuditLogs(store)

@@ -5,19 +5,26 @@
 
 from msgspec import Struct
 
+from nightsafe.store.bundles import StoredApproval
 from nightsafe.store.collections import Collection, CollectionEdit, Item
-from nightsafe.store.identities import Identity, Token
+from nightsafe.store.identities import Identity, RefusedRow, Token
 from nightsafe.store.script_edit import ScriptEdit
 from nightsafe.store.scripts import Deployment, Script, Version
 from nightsafe.store.sealed_values import Resealed, Retirement
 
 
 class AuditEntry(Struct, frozen=True):
-    """One audit log entry: who did what to which resource. `leaf` is the Merkle leaf hash of `entry`."""
+    """One audit log entry: who did what to which resource.
+
+    Attributes:
+        account_id: the account, or "" if only a user is concerned.
+        entry: a JSON object. The store adds a member `written` with the digests of what the change wrote.
+        leaf: the Merkle leaf hash of the entry, which the store computes.
+    """
 
     account_id: str
     entry: bytes
-    leaf: bytes
+    leaf: bytes = b""
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -29,11 +36,14 @@ class Change(Struct, frozen=True, kw_only=True):
         edit: the edit of a script.
         collection_edit: the edit of a collection and its items.
         put: accounts, users, memberships and tokens to create or replace by their id.
+        macs: a MAC for each row of `put`, in the same order; the store makes them, and callers leave them out.
         drop_tokens: ids of tokens to delete; ids without a token are ignored.
+        drop_refused: rows to delete that do not count as identities; rows that have got a MAC since are skipped.
         unchanged: tokens that must still be as they were read; otherwise the store refuses the change.
         reseal: values of the audit entry's account that get another record; values that are no longer as they were
             read are skipped.
         retire: a recipient key that accepts no new values from now on.
+        approval: an approval to keep; the script must still exist.
         ring_number: the number of a public ring that is in use; the store keeps it only if it is the greatest so far.
     """
 
@@ -42,10 +52,13 @@ class Change(Struct, frozen=True, kw_only=True):
     edit: ScriptEdit | None = None
     collection_edit: CollectionEdit | None = None
     put: tuple[Identity, ...] = ()
+    macs: tuple[bytes, ...] = ()
     drop_tokens: tuple[str, ...] = ()
+    drop_refused: tuple[RefusedRow, ...] = ()
     unchanged: tuple[Token, ...] = ()
     reseal: tuple[Resealed, ...] = ()
     retire: Retirement | None = None
+    approval: StoredApproval | None = None
     ring_number: int = 0
 
 
@@ -64,6 +77,8 @@ class Outcome(Struct, frozen=True):
         collection: the collection after an edit that does not remove it, else None.
         items: every item of that collection, ordered by environment and name.
         resealed: the marks of the values that got another record.
+        stated: how many statements `ScriptEdit.state` made about rows that are older than the log.
+        stated: how many statements `ScriptEdit.state` made about rows that are older than the log.
     """
 
     version: int = 0
@@ -75,3 +90,4 @@ class Outcome(Struct, frozen=True):
     collection: Collection | None = None
     items: tuple[Item, ...] = ()
     resealed: tuple[str, ...] = ()
+    stated: int = 0

@@ -151,7 +151,7 @@ def _stored_item(new: Item, existing: Item | None, *, amend: bool) -> Item:
     if not amend:
         return put
     put = replace(put, shown=merge_json(existing.shown, new.shown))
-    return put if new.sealed is not None else replace(put, sealed=existing.sealed, key_id=existing.key_id)
+    return put if new.sealed is not None else replace(put, sealed=existing.sealed, key_id=existing.key_id, digest=b"")
 
 
 def _duplicate_id_problems(edit: CollectionEdit, after: Mapping[ItemKey, Item]) -> list[Problem]:

@@ -52,8 +52,9 @@ class Item(Struct, frozen=True, kw_only=True):
         shown: the JSON object that reads return. It contains no secret value.
         created_on: the time when its name was first put.
         modified_on: the time when it was last put.
-        sealed: the signed, sealed record; None for a value that is not a secret.
-        key_id: the id of the recipient key that the record is sealed to; None without a record.
+        sealed: the sealed value, or a signed record of the first form; None for a value that is not a secret.
+        key_id: the id of the recipient key that the value is sealed to; None without a sealed value.
+        digest: with a sealed value that is written, `Context.record_digest` of it; reads leave it empty.
     """
 
     environment: str = ""
@@ -65,6 +66,7 @@ class Item(Struct, frozen=True, kw_only=True):
     modified_on: int
     sealed: bytes | None = None
     key_id: str | None = None
+    digest: bytes = b""
 
 
 class PutMode(StrEnum):

@@ -71,3 +71,21 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 Identity = Account | User | Membership | Token
+
+
+class RefusedRow(Struct, frozen=True, kw_only=True):
+    """A row of an identity that does not count, because its MAC is missing or wrong.
+
+    Attributes:
+        table: its table.
+        name: what identifies it there: an id, or the ids of an account and a user; safe to print.
+        row_id: its number in the table.
+        contents: the types and bytes of all its columns, as SQLite shows them.
+        identity: the row itself, or None if a column has a foreign type.
+    """
+
+    table: str
+    name: str
+    row_id: int
+    contents: str
+    identity: Identity | None

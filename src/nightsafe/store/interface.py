@@ -1,15 +1,15 @@
 """The interface of a store engine. `tests/engines/` checks every promise made here, for each engine."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from nightsafe.store.bundles import AuditHead, Served, ServedVersion, StoredFile
+from nightsafe.store.bundles import AuditHead, Served, ServedVersion, StoredApproval, StoredFile
 from nightsafe.store.changes import AuditEntry, Change, Outcome
 from nightsafe.store.collections import Collection, Item, Kind
 from nightsafe.store.figures import Figures
 from nightsafe.store.identities import Account, Membership, Token, User
-from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.references import CandidateBinding, SecretVersion
-from nightsafe.store.scripts import Binding, Deployment, Script, ScriptRef, Version
+from nightsafe.store.scripts import ALWAYS, Binding, Deployment, Period, Script, ScriptRef, Version
 from nightsafe.store.sealed_values import StoredValue
 
 
@@ -18,6 +18,9 @@ class Store(Protocol):
 
     Reads: every read sees every change that `commit` has answered, in this process or in another. A read of an absent
     object returns None or an empty list.
+
+    Identities: an account, user, membership or token counts only if `commit` has stored it as it is. A row that
+    anything else has written or altered reads as absent.
 
     Failures: after a failure of the engine itself, the store is usable again as soon as the cause is gone. Such a
     failure is a NightsafeError with one of these codes, and nothing was changed:
@@ -52,7 +55,8 @@ class Store(Protocol):
                 `BindingsUpdate.strict` or their own `Inherit.required` is set;
                 INHERIT_RENAMED (detail: the name; one problem for each), when secrets are inherited under another
                 name;
-                VERSION_NOT_FOUND (detail: the UUID), when `deploy` names a version that the script does not have;
+                VERSION_NOT_FOUND (detail: the UUID), when `deploy` or `approval` names a version that the script does
+                not have;
                 SECRETS_CHANGED (detail: the secrets' names, separated by comma and space), when `deploy` without
                 `force` contains only versions older than the newest version served now, and the secrets of the
                 newest of them differ from those served now in a value, by an additional secret or by a missing one;
@@ -154,6 +158,10 @@ class Store(Protocol):
 
     async def collections(self, account_id: str, kind: Kind) -> list[Collection]:
         """Return every collection of a kind, ordered by name; an empty list for kind SCRIPT."""
+        ...
+
+    async def item_records(self, account_id: str, collection_id: str) -> dict[tuple[str, str], bytes]:
+        """Return the stored record of every sealed item of a collection, by environment and name."""
         ...
 
     async def items(self, account_id: str, collection_id: str) -> list[Item]:
@@ -272,16 +280,79 @@ class Store(Protocol):
         """Return an account's audit log entries after the sequence number `after`, with their sequence numbers."""
         ...
 
+    async def audit_between(self, account_id: str, first: int, last: int) -> list[tuple[int, AuditEntry]]:
+        """Return an account's audit log entries with sequence numbers from `first` to `last` inclusive, in order."""
+        ...
+
+    async def audit_number_after(self, account_id: str, number: int) -> int | None:
+        """Return the sequence number of an account's first audit log entry after a number, or None."""
+        ...
+
+    async def audit_number_before(self, account_id: str, number: int) -> int | None:
+        """Return the sequence number of an account's last audit log entry before a number, or None."""
+        ...
+
+    async def audit_entries_of_all_accounts(
+        self, after: int = 0, limit: int = 100, max_bytes: int = 1 << 20
+    ) -> list[tuple[int, AuditEntry]]:
+        """Return the audit log entries of all accounts after the sequence number `after`, with their numbers.
+
+        The numbers begin at 1 and have no gaps, and an entry with a lower number never appears later.
+
+        Args:
+            after: the sequence number after which to continue; 0 to start.
+            limit: the maximum number of entries.
+            max_bytes: the maximum total size of the entries in bytes; one entry is returned even if it is larger.
+        """
+        ...
+
+    async def last_audit_number(self) -> int:
+        """Return the sequence number of the latest audit log entry of any account; 0 for an empty log."""
+        ...
+
     async def audit_head(self, account_id: str) -> AuditHead:
         """Return an account's latest audit log entry."""
         ...
 
-    async def served(self, ref: ScriptRef) -> Served:
-        """Return a script's served versions and its account's latest log entry, both as of the same moment."""
+    async def checkpoint(self) -> bytes:
+        """Return the signed note of the log's newest checkpoint; b"" before the first commit."""
+        ...
+
+    async def log_hashes(self, level: int, start: int, count: int) -> list[bytes]:
+        """Return consecutive hashes of one level of the log's tiles: C2SP tlog-tiles.
+
+        Args:
+            level: 0 for the leaves; a hash of a higher level is the root of a full tile below it.
+            start: the index of the first hash in its level.
+            count: how many; fewer are returned at the end of the log.
+        """
+        ...
+
+    async def log_entries(self, start: int, count: int) -> list[AuditEntry]:
+        """Return consecutive entries of the log, of all accounts, from the index `start` on."""
+        ...
+
+    async def served(self, ref: ScriptRef, deployment_id: bytes | None = None) -> Served:
+        """Return a script's served versions and its account's latest log entry, both as of the same moment.
+
+        Args:
+            ref: the script.
+            deployment_id: the UUID of an earlier deployment, to return its versions instead.
+        """
         ...
 
     async def full_version(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
         """Return a whole version (default: the newest) without its files' contents, with the percentage 0."""
+        ...
+
+    async def approvals(self, ref: ScriptRef, limit: int = 100) -> list[StoredApproval]:
+        """Return a script's approvals, newest first."""
+        ...
+
+    async def approvals_of(
+        self, ref: ScriptRef, code: bytes, keys: Sequence[str], limit: int = 100
+    ) -> list[StoredApproval]:
+        """Return a script's approvals of a `code_digest` by some keys, newest first."""
         ...
 
     async def content_size(self, account_id: str, digest: bytes) -> int | None:

@@ -109,6 +109,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
             state.
         always: make a version even if the edit alters nothing.
         deploy: a deployment of existing versions to make.
+        state: the UUID of a deployment, or b"": state it and a part of everything else that is older than the log.
         remove: delete the script with everything that belongs to it.
         reference_candidates: with `remove`, the bindings and settings that may lead to the script must still be
             these; None for any.
@@ -131,6 +132,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
     must_be_live: Code | None = None
     always: bool = False
     deploy: NewDeployment | None = None
+    state: bytes | None = None
     remove: bool = False
     reference_candidates: ReferenceCandidates | None = None
     needs: "tuple[RequiredScript, ...]" = ()

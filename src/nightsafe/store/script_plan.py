@@ -1,11 +1,11 @@
 """Plans an edit of a script's bindings without a database, so that every engine carries out the same plan."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
+from nightsafe.bundle.statements import code_digest
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit
 from nightsafe.store.scripts import Binding, Upload
@@ -21,11 +21,13 @@ class CurrentBinding(NamedTuple):
         kind: the binding's `type`.
         shown: the JSON object that reads return.
         secret: whether it has a sealed value.
+        digest: `binding_digest` of it.
     """
 
     kind: str
     shown: bytes
     secret: bool
+    digest: bytes = b""
 
 
 class ScriptPlan(NamedTuple):
@@ -73,13 +75,9 @@ def plan_edit(edit: ScriptEdit, current: Mapping[str, CurrentBinding], variables
 
 def etag(upload: Upload) -> str:
     """Return the hex SHA-256 over the main module's name and each module's name, content type and digest."""
-    digest = hashlib.sha256()
-    parts = [upload.main_module.encode()]
-    for module in upload.modules:
-        parts += (module.name.encode(), module.content_type.encode(), module.digest)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
+    return code_digest(
+        upload.main_module, ((module.name, module.content_type, module.digest) for module in upload.modules)
+    )
 
 
 def refuse(code: Code, names: Iterable[str]) -> None:

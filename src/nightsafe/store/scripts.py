@@ -27,8 +27,9 @@ class Binding(Struct, frozen=True):
         name: the binding's name, unique in its script.
         kind: the binding's `type`: `secret_text`, `secret_key`, `plain_text` and so on.
         shown: the JSON object that reads return. It contains no secret value.
-        sealed: the signed, sealed record; None for a binding that is not a secret.
-        key_id: the id of the recipient key that the record is sealed to; None without a record.
+        sealed: the sealed value, or a signed record of the first form; None for a binding that is not a secret.
+        key_id: the id of the recipient key that the value is sealed to; None without a value.
+        digest: with a value that is written, `Context.record_digest` of it; reads leave it empty.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Binding(Struct, frozen=True):
     shown: bytes
     sealed: bytes | None = None
     key_id: str | None = None
+    digest: bytes = b""
 
 
 class Module(Struct, frozen=True):
@@ -128,3 +130,14 @@ class Deployment(Struct, frozen=True, kw_only=True):
     author_email: str
     annotations: bytes
     versions: tuple[tuple[bytes, float], ...]
+
+
+class Period(Struct, frozen=True):
+    """The first and the last included time, in microseconds."""
+
+    since: int = 0
+    until: int = 2**63 - 1
+
+
+ALWAYS = Period()
+"""The unbounded period."""

@@ -23,7 +23,8 @@ class StoredValue(Struct, frozen=True, kw_only=True):
         name: the name of the binding or item.
         kind: the binding's or item's `type`.
         shown: as in `Binding` and `Item`.
-        sealed: the signed, sealed record.
+        sealed: the sealed value, or a signed record of the first form, as it is stored.
+        record: the whole record, with the proof that it was put there.
         key_id: the recipient key that it is sealed to.
     """
 
@@ -37,6 +38,7 @@ class StoredValue(Struct, frozen=True, kw_only=True):
     kind: str
     shown: bytes
     sealed: bytes
+    record: bytes
     key_id: str
 
 
@@ -45,15 +47,17 @@ class Resealed(Struct, frozen=True, kw_only=True):
 
     Attributes:
         mark: the value's mark, from `Store.values_under`.
-        before: the record that must still be at the mark; otherwise this value is skipped.
-        sealed: the new record.
+        before: `StoredValue.sealed`, which must still be at the mark; otherwise this value is skipped.
+        sealed: the new sealed value.
         key_id: the recipient key that it is sealed to.
+        digest: `Context.record_digest` of the new sealed value.
     """
 
     mark: str
     before: bytes
     sealed: bytes
     key_id: str
+    digest: bytes = b""
 
 
 class Retirement(Struct, frozen=True, kw_only=True):

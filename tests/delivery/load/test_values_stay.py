@@ -29,8 +29,9 @@ async def test_script_output_is_dropped_by_default(folder: Path, capfd: pytest.C
     """Script output is dropped unless the operator asks for it."""
     code = "export default { fetch(request, env) { console.log(env.TOKEN); return new Response('said'); } };"
     for wanted in (False, True):
+        (folder / str(wanted)).mkdir()
         with capture_logs() as log:
-            async with Runtime(folder, worker_output=wanted) as runtime:
+            async with Runtime(folder / str(wanted), worker_output=wanted) as runtime:
                 await runtime.upload("says", code, [text("TOKEN", "these words")])
                 assert "said" == (await runtime.get("says")).text
                 while wanted and not [entry for entry in log if entry["event"] == "worker.output"]:

@@ -19,6 +19,7 @@ from tests.delivery.runtime import ACCOUNT, Runtime
 from tests.failing_awaits import Boom, Thrower, awaits_of, thrown
 from tests.unit.delivery.key_rotation.test_resealing import RING, SIGNING_KEY, Source, value
 
+from nightsafe.bundle.approvals.approval import ApprovedBy
 from nightsafe.bundle.code_checks import CodeCheck, Verdict
 from nightsafe.bundle.processes import HeldScriptsReport
 from nightsafe.delivery import keep_running as keep_running_module
@@ -26,6 +27,7 @@ from nightsafe.delivery.cache.bundle_cache import BundleCache, ServedScript
 from nightsafe.delivery.cache.module_cache import ModuleCache
 from nightsafe.delivery.cache.serials import Serials
 from nightsafe.delivery.keep_running import keep_running
+from nightsafe.delivery.source.log_check import LogCheck
 from nightsafe.delivery.workerd.holds import Hold
 from nightsafe.delivery.workerd.limits import Limits
 from nightsafe.errors import Code, NightsafeError
@@ -76,11 +78,11 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
     away = itertools.chain([AWAY], itertools.repeat(None))
     told: list[ServedScript] = []
 
-    async def failing_bundle(script: str) -> bytes:
+    async def failing_bundle(script: str, wanted: ApprovedBy | None = None) -> bytes:
         """Fail a few times, then return the bundle."""
         if error := next(trouble):
             raise error
-        return await bundle(script)
+        return await bundle(script, wanted)
 
     async def failing_changes(after: str, *, wait: bool) -> Any:
         """Fail once, then return the changes."""
@@ -93,8 +95,10 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
         told.append(held)
 
     source.bundle, source.changes = failing_bundle, failing_changes  # type: ignore[method-assign]
-    bundle_cache = BundleCache(ACCOUNT, own_runtime.verifier, Serials(folder / "marks.json"))
-    follower = module.Follower(source, bundle_cache, ModuleCache(source), tell)
+    serials, verifier = Serials(folder / "marks.json"), own_runtime.verifier
+    bundle_cache = BundleCache(ACCOUNT, verifier, serials)
+    log_check = LogCheck(ACCOUNT, source, verifier, serials)
+    follower = module.Follower(source, bundle_cache, ModuleCache(source), tell, log_check)
     arm()
     follower.start()
     for number in (1, 2):

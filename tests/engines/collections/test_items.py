@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT
 from tests.engines.tools.collections import (
+    LONG_AGO,
     NAME,
     everything,
     held,
@@ -13,17 +14,22 @@ from tests.engines.tools.collections import (
     making,
     new_collection,
     open_value,
+    place_of,
     putting,
     some_id,
     value,
 )
 from tests.engines.tools.refusals import refusal
+from tests.stores import SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.collections import Collection, PutMode
+from nightsafe.sealing.proven_record import ProvenRecord
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.store.collections import Collection, Kind, PutMode
 from nightsafe.store.interface import Store
 
 LATER = 1_650_000_000_000_000
+VERIFIER = VerifyKeys([SIGNING_KEY.verify_key])
 
 
 @pytest.fixture(autouse=True)
@@ -263,6 +269,31 @@ async def test_accounts_are_separate(store: Store, collection: Collection) -> No
     assert mine == await held(store)
     assert 2 == len(await store.audit_entries(ACCOUNT))
     assert 3 == len(await store.audit_entries(OTHER_ACCOUNT))
+
+
+async def test_records_of_items_are_proven(store: Store) -> None:
+    """Each sealed item has a record, by environment and name, with the time when its value was put and a proof."""
+    pages = new_collection("site", Kind.PAGES_PROJECT)
+    first, second, plain = value("A", "production"), value("A", "preview"), open_value("B", "preview")
+    await store.commit(making(pages, put=(first, second, plain)))
+    later = value("A", "preview", modified_on=LONG_AGO + 5)
+    await store.commit(holding("site", Kind.PAGES_PROJECT, put=(later,)))
+    amended = replace(first, sealed=None, key_id=None, shown=b'{"comment":"c"}', modified_on=LONG_AGO + 9)
+    await store.commit(holding("site", Kind.PAGES_PROJECT, put=(amended,), amend=True))
+
+    records = await store.item_records(ACCOUNT, pages.id)
+
+    assert {("production", "A"), ("preview", "A")} == records.keys()
+    for item, since in ((first, LONG_AGO), (later, LONG_AGO + 5)):
+        record = records[item.environment, item.name]
+        assert (since, item.sealed) == (
+            ProvenRecord.parse(record).since,
+            VERIFIER.verify(place_of("site", item), record),
+        )
+        with pytest.raises(NightsafeError, match="cannot open"):
+            VERIFIER.verify(place_of("other", item), record)
+    assert {} == await store.item_records(OTHER_ACCOUNT, pages.id)
+    assert {} == await store.item_records(ACCOUNT, "0" * 32)
 
 
 async def test_a_hundred_concurrent_puts_are_consistent(store: Store) -> None:

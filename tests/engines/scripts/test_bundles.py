@@ -10,18 +10,25 @@ from tests.engines.tools.changes import (
     REF,
     deploying,
     editing,
+    place_of,
     removing,
     secret,
     setting,
     upload,
 )
 from tests.engines.tools.engine import Engine
+from tests.stores import SIGNING_KEY
 
-from nightsafe.store.bundles import AuditHead, ModuleName, Served
+from nightsafe.bundle.statements import ScriptIdentity, triggers_digest
+from nightsafe.merkle.statements import StatementProof
+from nightsafe.sealing.proven_record import ProvenRecord
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.store.bundles import AuditHead, ModuleName, Served, ServedBinding
 from nightsafe.store.interface import Store
-from nightsafe.store.scripts import ScriptRef
+from nightsafe.store.scripts import Binding, ScriptRef
 
 LONG = 60.0
+VERIFIER = VerifyKeys([SIGNING_KEY.verify_key])
 NAMES = (ModuleName("m0.js", "application/javascript+module", hashlib.sha256(CODE[0]).digest()),)
 
 
@@ -33,6 +40,17 @@ async def head(store: Store) -> AuditHead:
 async def version_ids(store: Store) -> list[bytes]:
     """Return the ids of the script's versions, oldest first."""
     return [version.id for version in reversed(await store.versions(REF))]
+
+
+def put(bindings: tuple[ServedBinding, ...]) -> list[tuple[int, Binding]]:
+    """Return secrets as they were put, each with the number of its version; check the proofs of their records."""
+    found = []
+    for binding in bindings:
+        assert binding.record is not None
+        assert binding.since == ProvenRecord.parse(binding.record).since
+        sealed = VERIFIER.verify(place_of(REF, binding), binding.record)
+        found.append((binding.since, Binding(binding.name, binding.kind, binding.shown, sealed, "key-1")))
+    return found
 
 
 async def test_the_head_is_the_latest_log_entry(store: Store) -> None:
@@ -67,7 +85,7 @@ async def test_the_served_version_has_its_files_and_bindings(store: Store) -> No
     assert await head(store) == served.head
     [only] = served.versions
     assert (2, 100.0) == (only.version.number, only.percentage)
-    assert (NAMES, (second,)) == (only.modules, only.bindings)
+    assert (NAMES, [(2, second)]) == (only.modules, put(only.bindings))
     assert b'{"compatibility_date":"2026-01-01"}' == only.version.settings
 
 
@@ -80,7 +98,8 @@ async def test_any_version_is_returned_as_served(store: Store) -> None:
     made = await store.full_version(REF, older)
 
     assert made is not None
-    assert (1, 0.0, NAMES, (first,)) == (made.version.number, made.percentage, made.modules, made.bindings)
+    assert (1, 0.0, NAMES) == (made.version.number, made.percentage, made.modules)
+    assert [(1, first)] == put(made.bindings)
     newest = await store.full_version(REF)
     assert newest == await store.full_version(REF, newer)
     assert newest is not None
@@ -94,11 +113,15 @@ async def test_any_version_is_returned_as_served(store: Store) -> None:
 
 
 async def test_triggers_of_a_served_script_are_returned(store: Store) -> None:
-    """The triggers of a served script are returned."""
+    """The triggers of a served script are returned, with the proof of their statement."""
     await store.commit(upload())
-    assert b"{}" == (await store.served(REF)).triggers
+    plain = await store.served(REF)
     await store.commit(editing(triggers=b'{"subdomain_enabled":false}'))
-    assert b'{"subdomain_enabled":false}' == (await store.served(REF)).triggers
+    served = await store.served(REF)
+    assert [b"{}", b'{"subdomain_enabled":false}'] == [plain.triggers, served.triggers]
+    for found in (plain, served):
+        digest = triggers_digest(ScriptIdentity(ACCOUNT, "", REF.name, found.script_id), found.triggers)
+        assert VERIFIER.verify_statement(digest, StatementProof.parse(found.triggers_proof))
 
 
 async def test_versions_that_share_traffic_have_own_bindings(store: Store) -> None:
@@ -111,8 +134,8 @@ async def test_versions_that_share_traffic_have_own_bindings(store: Store) -> No
     await store.commit(deploying((ids[0], 90.0), (ids[1], 10.0), force=True))
     served = await store.served(REF)
 
-    assert [(1, 90.0, (first,)), (2, 10.0, (second,))] == [
-        (served_version.version.number, served_version.percentage, served_version.bindings)
+    assert [(1, 90.0, [(1, first)]), (2, 10.0, [(2, second)])] == [
+        (served_version.version.number, served_version.percentage, put(served_version.bindings))
         for served_version in served.versions
     ]
 

@@ -26,9 +26,8 @@ from tests.engines.tools.stored import modules_of
 from nightsafe.errors import Code
 from nightsafe.store.changes import Change
 from nightsafe.store.interface import Store
-from nightsafe.store.period import Period
 from nightsafe.store.script_edit import ScriptEdit
-from nightsafe.store.scripts import Script, ScriptRef, Version
+from nightsafe.store.scripts import Period, Script, ScriptRef, Version
 
 
 async def commit_all(store: Store, changes: Sequence[Change]) -> list[Version]:

@@ -9,8 +9,7 @@ from tests.event_loop_turns import turns_during
 
 from nightsafe.store.identities import Token
 from nightsafe.store.interface import Store
-from nightsafe.store.period import Period
-from nightsafe.store.scripts import ScriptRef
+from nightsafe.store.scripts import Period, ScriptRef
 from nightsafe.store.turns import PART
 
 _SCRIPTS = 5 * PART + 7

@@ -6,6 +6,12 @@ import json
 import os
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.store.bundles import ServedBinding
 from nightsafe.store.changes import AuditEntry, Change
 from nightsafe.store.collections import Collection, CollectionEdit, Kind
 from nightsafe.store.identities import Identity
@@ -49,13 +55,34 @@ def stamp(triggered_by: str = "secret", source: str = "api", *, deployed: bool =
 
 def entry(text: str = "done", account_id: str = ACCOUNT) -> AuditEntry:
     """Return an audit entry."""
-    return AuditEntry(account_id, text.encode(), hashlib.sha256(text.encode()).digest())
+    return AuditEntry(account_id, msgspec.json.encode({"action": text}))
 
 
 def change(edit: ScriptEdit | None = None, *put: Identity, audit: AuditEntry | None = None) -> Change:
-    """Return a change with a later time than every change before it."""
+    """Return a change with a later time than every change before it, and with the digests of its sealed values."""
     account_id = ACCOUNT if edit is None else edit.ref.account_id
+    if edit is not None:
+        edit = replace(edit, set=tuple(_with_digest(edit.ref, binding) for binding in edit.set))
     return Change(at=next(_clock), audit=audit or entry(account_id=account_id), edit=edit, put=put)
+
+
+def place_of(ref: ScriptRef, binding: Binding | ServedBinding) -> Context:
+    """Return the place of a script's binding, as the tests' values have it: without public metadata."""
+    return Context(
+        account_id=ref.account_id, namespace=ref.namespace, script=ref.name, name=binding.name, kind=binding.kind
+    )
+
+
+def _with_digest(ref: ScriptRef, binding: Binding) -> Binding:
+    """Return a binding as the service hands it to the store: with the digest of its sealed value."""
+    try:
+        return (
+            binding
+            if binding.sealed is None
+            else replace(binding, digest=place_of(ref, binding).record_digest(binding.sealed))
+        )
+    except NightsafeError:  # a name that UTF-8 cannot encode, which the store refuses
+        return binding
 
 
 def setting(*bindings: Binding, ref: ScriptRef = REF, most: int = 128) -> Change:

@@ -86,7 +86,8 @@ def _put(edit: CollectionEdit, items: dict[DatabaseFiles, Item]) -> tuple[dict[D
             problems.append((Code.ITEM_TAKEN, new.name))
         if edit.put_mode is PutMode.PRESENT and (had is None or had.id != new.id):
             problems.append((Code.ITEM_NOT_FOUND, new.name))
-        after[new.environment, new.name] = new if had is None else _over(new, had, amend=edit.amend)
+        stored = new if had is None else _over(new, had, amend=edit.amend)
+        after[new.environment, new.name] = replace(stored, digest=b"")
     for place in edit.drop:
         if place not in items and edit.require_drop:
             problems.append((Code.ITEM_NOT_FOUND, place[1]))

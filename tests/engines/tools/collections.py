@@ -6,6 +6,8 @@ from typing import Any
 from msgspec.structs import replace
 from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, change, entry, shown
 
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.context import Context
 from nightsafe.store.changes import Change
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
 from nightsafe.store.interface import Store
@@ -55,13 +57,32 @@ def new_collection(
     )
 
 
+def place_of(name: str, item: Item, account_id: str = ACCOUNT) -> Context:
+    """Return the place of a collection's item, as the tests' values have it: with its environment as namespace."""
+    return Context(
+        account_id=account_id, namespace=f"test:{item.environment}", script=name, name=item.name, kind=item.kind
+    )
+
+
+def _with_digest(place: Context, item: Item) -> Item:
+    """Return an item as the service hands it to the store: with the digest of its sealed value."""
+    try:
+        return item if item.sealed is None else replace(item, digest=place.record_digest(item.sealed))
+    except NightsafeError:  # a name that UTF-8 cannot encode, which the store refuses
+        return item
+
+
 def making(collection: Collection, **fields: Any) -> Change:
     """Return a change that creates a collection; `fields` are further fields of its edit."""
     return holding(collection.name, collection.kind, collection.account_id, create=collection, **fields)
 
 
 def holding(name: str = NAME, kind: Kind = Kind.SECRETS_STORE, account_id: str = ACCOUNT, **fields: Any) -> Change:
-    """Return a change that edits one collection, with a later time than every change before it."""
+    """Return a change that edits one collection.
+
+    It has a later time than every change before it, and the digests of its sealed values.
+    """
+    fields["put"] = tuple(_with_digest(place_of(name, item, account_id), item) for item in fields.get("put", ()))
     edit = CollectionEdit(account_id=account_id, kind=kind, name=name, **fields)
     return replace(change(audit=entry(account_id=account_id)), collection_edit=edit)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 from tests.engines.tools.changes import REF, secret, setting
+from tests.stores import open_store
 
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.store.changes import Change
@@ -42,7 +43,7 @@ async def write(store: SqliteStore, prefix: str) -> None:
 
 async def replace_token(path: str) -> None:
     """Replace a token's row."""
-    store = SqliteStore.open(Path(path))
+    store = open_store(Path(path))
     token = msgspec.json.decode(sys.stdin.buffer.read(), type=Token)
     event = AuditEvent(at=0, action="tokens.update", actor="", actor_kind="operator", account_id="")
     await store.commit(Change(at=0, audit=entry_for(event), put=(token,)))
@@ -55,7 +56,7 @@ async def main(command: str, path: str, name: str = "") -> None:
         await replace_token(path)
         return
     store_module.LOG_LIMIT = 50
-    store = SqliteStore.open(Path(path))
+    store = open_store(Path(path))
     await (commit if command == "commit" else write)(store, name)
 
 

@@ -376,10 +376,12 @@ def test_the_api_does_not_start_without_its_parent(safe: Safe, tmp_path: Path) -
         "nightsafe.cli.server.api_child",
         "1",
         "0",
+        "beside-delivery",
+        "",
         "serve",
         "--data",
         str(safe.path),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
-    assert (1, "", "the delivery process is gone\n") == (done.returncode, done.stdout, done.stderr)
+    assert (1, "", "the parent process is gone\n") == (done.returncode, done.stdout, done.stderr)

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 from tests.clients.wire.talk import SCRIPTS, Answer, Wire, form
 from tests.delivery.runtime import workerd
-from tests.server import Safe, Server, run
+from tests.server import NIGHTSAFE, Safe, Server, run
 
 HELLO = b"export default { fetch(request, env) { return new Response(env.TOKEN); } };"
 DATE = "2026-04-01"
@@ -110,6 +110,14 @@ class Deliver(Delivering):
         """Return the highest serial that the marks file has."""
         serials: dict[str, int] = json.loads((self.folder / "delivery-marks.json").read_text())["serials"]
         return max(serials.values())
+
+    def accept_restore(self) -> str:
+        """Run `nightsafe delivery accept-restore` with this process's files; return what it says."""
+        at = self._command.index("--listen")
+        own = self._command[len(NIGHTSAFE) + 1 : at]
+        none = self.folder / "none"
+        done = run("delivery", "accept-restore", *own, "--data", str(none), "--yes", cwd=self.folder)
+        return done.stderr
 
     def problems(self) -> list[str]:
         """Return the reasons of the problems in the log."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.stores import SIGNING_KEY
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
@@ -55,7 +56,7 @@ async def test_a_database_with_a_foreign_schema(database: Path, what: str) -> No
     """A database with a table, index, trigger or view that Nightsafe did not make is refused."""
     changed(database, _FOREIGN[what])
     with pytest.raises(NightsafeError, match="the database") as refused:
-        SqliteStore.open(database)
+        SqliteStore.open(database, signer=SIGNING_KEY)
 
     assert Code.STORE is refused.value.code
     assert "restore a backup from before that change" in refused.value.problems[0].detail

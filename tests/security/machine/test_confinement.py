@@ -13,8 +13,11 @@ from tests.live.tools.running import Run
 from tests.security.tools import attack_attempts
 from tests.server import Safe, clean_environ, make_safe, run
 
+from nightsafe.audit.sinks.address import SinkAddress
+from nightsafe.audit.sinks.connection import connect
+from nightsafe.audit.sinks.opener import Opener
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.server import confinement
+from nightsafe.cli.server import confinement, witnesses
 from nightsafe.confinement import landlock, seccomp
 from nightsafe.delivery.workerd import launch
 from nightsafe.errors import NightsafeError
@@ -34,7 +37,7 @@ def outcomes(who: str, safe: Safe, home: Path) -> dict[str, str]:
     """Make every attempt, while an unrelated process listens on TCP and on an abstract socket.
 
     Args:
-        who: the confined process: "run", "serve" or "workerd".
+        who: the confined process: "run", "sinks", "serve" or "workerd".
         safe: the data directory that it serves.
         home: a directory in which the attempts try to make and change files.
 
@@ -66,7 +69,9 @@ def not_refused(found: dict[str, str], names: set[str]) -> dict[str, str]:
 
 
 def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> None:
-    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing."""
+    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing,
+    unless it has audit sinks.
+    """
     found = outcomes("run", confined, tmp_path)
     needed = set(attack_attempts.needed(tmp_path, ()))
 
@@ -81,12 +86,37 @@ def alone(confined: Safe, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 def test_the_api_alone(alone: dict[str, str], tmp_path: Path) -> None:
-    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing."""
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing, unless
+    it has audit sinks.
+    """
     needed = set(attack_attempts.needed(tmp_path, ()))
 
     assert {"done"} == {alone[name] for name in needed}
     assert {} == not_refused(alone, set(alone) - needed - {"ring read", "passwords", "environment", "memory"})
     assert {"memory", "environment"} >= set(not_refused(alone, {"memory", "environment"}))
+
+
+@pytest.fixture(scope="module")
+def with_sinks(confined: Safe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the outcome of every attempt from within `nightsafe run` with a sink in a file and one at a host."""
+    return outcomes("sinks", confined, tmp_path_factory.mktemp("with_sinks"))
+
+
+def test_the_api_with_audit_sinks(with_sinks: dict[str, str], tmp_path: Path) -> None:
+    """With audit sinks, the API process can also write to each sink's own file or host and store its position, and
+    still can open no other file and connect to no other host.
+    """
+    needed = {*attack_attempts.needed(tmp_path, ()), *attack_attempts.through_sinks((), ())}
+
+    assert {"done"} == {with_sinks[name] for name in needed}
+    assert {} == not_refused(with_sinks, set(with_sinks) - needed)
+
+
+def test_an_attacker_uses_an_audit_sink(with_sinks: dict[str, str]) -> None:
+    """An attacker who takes over an API process with an audit sink can send anything that the process knows to that
+    sink.
+    """
+    assert {"done"} == {with_sinks[name] for name in attack_attempts.through_sinks((), ())}
 
 
 def test_the_api_alone_reads_files_of_its_user(alone: dict[str, str]) -> None:
@@ -112,6 +142,32 @@ def test_the_memory_of_a_workerd_is_readable() -> None:
     assert (_NOBODY if os.geteuid() == 0 else os.getegid()) == shown
 
 
+def test_the_helper_of_a_witness_is_confined(tmp_path: Path) -> None:
+    """The helper process that connects to a witness can connect to no other port, except that of name servers, and
+    read only files of the system.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as witness, socket.create_server(("127.0.0.1", 0)) as stranger:
+        ports = [one.getsockname()[1] for one in (witness, stranger)]
+        allowed = witnesses.allowed_for(ports[0], confinement.network_files())
+        (tmp_path / "file").write_text("content")
+        assert witnesses._is_host("127.0.0.1")
+        addresses = [SinkAddress("", "http", "127.0.0.1", port, "/") for port in ports]
+        attempts = (
+            lambda: connect(addresses[1]),
+            lambda: os.open(tmp_path / "file", os.O_RDONLY),
+            lambda: os.open(tmp_path / "file", os.O_WRONLY),
+            lambda: os.open(tmp_path / "new", os.O_CREAT | os.O_WRONLY),
+        )
+        for attempt in attempts:
+            helper = Opener(attempt, allowed)
+            with pytest.raises(OSError, match=r"denied|not permitted"):
+                helper.open()
+            helper.close()
+        helper = Opener(lambda: connect(addresses[0]), allowed)
+        os.close(helper.open())
+        helper.close()
+
+
 def test_workerd(confined: Safe, tmp_path: Path) -> None:
     """Each workerd can write no file, read only its own files, and look into no other process."""
     found = outcomes("workerd", confined, tmp_path)
@@ -129,7 +185,8 @@ def running(confined: Safe) -> Iterator[Run]:
 
 
 def test_running_processes_are_confined(running: Run) -> None:
-    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing.
+    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing,
+    unless it has audit sinks.
 
     The API process and workerd, which handle untrusted input, have the system call filter, cannot gain privileges and
     have at most one capability.
@@ -218,7 +275,8 @@ def test_a_ring_elsewhere(tmp_path: Path) -> None:
 def test_the_log_says_what_an_older_system_lacks(
     version: int, expected: list[str], confined: Safe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing.
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing, unless
+    it has audit sinks.
 
     On an older system, the log says which of these limits are missing, and the server still serves.
     """
@@ -241,7 +299,8 @@ def test_the_log_says_what_an_older_system_lacks(
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_an_older_landlock(version: int, tmp_path: Path) -> None:
-    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing.
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing, unless
+    it has audit sinks.
 
     Nightsafe asks an older Landlock only for rules that it knows, and it enforces them.
     """

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from tests.clients.canaries import files, forms, found
 from tests.clients.stored_values import opened, opened_stored
 from tests.live.tools.running import memory_of
+from tests.proofs import proven_record, signed_record
 from tests.security.tools.planted_server import Planted
 from tests.server import run
 from tests.unit.api.tools.rotation import ALL, Rotation, text
@@ -21,9 +22,11 @@ from tests.unit.api.tools.rotation import ALL, Rotation, text
 from nightsafe.errors import NightsafeError
 from nightsafe.identity.credentials import digest
 from nightsafe.sealing import Context
+from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.proven_record import ProvenRecord
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.public_ring import PublicRing
-from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.sealing.sealer import RingSealer
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.secret_value import SecretValue
 from nightsafe.services.key_rotation.resealing import location_of_value
@@ -56,7 +59,7 @@ def test_the_database_shows_no_value(planted: Planted) -> None:
     whole = b"".join(database.values())
 
     assert nothing_in(planted, database)
-    for known in (b"secret_text", b"kept", b"NSR\x01\x01", planted.safe.email.encode()):
+    for known in (b"secret_text", b"kept", b"NSV\x02", planted.safe.email.encode()):
         assert known in whole
     for credential in (planted.safe.api_token, planted.safe.api_key):
         assert digest(credential) in whole
@@ -72,14 +75,15 @@ def backup(planted: Planted, folder: Path, *options: str) -> dict[str, bytes]:
 
 
 def test_a_backup_shows_no_value(planted: Planted, tmp_path: Path) -> None:
-    """With a `nightsafe backup` file, an attacker can read names and metadata, sealed values, hashes of credentials
-    and the signing key, but cannot read a value, unless the file was made with the private ring.
+    """With a `nightsafe backup` file, an attacker can read names and metadata, sealed values, hashes of credentials,
+    the signing key and the identity key, but cannot read a value, unless the file was made with the private ring.
     """
     without = backup(planted, tmp_path)
     with_ring = backup(planted, tmp_path, "--with-private-ring", "--force")
 
     assert nothing_in(planted, without)
     assert SigningKey.decode(without["keys/signing-key.json"]).id
+    assert IdentityKey.decode(without["keys/identity-key.json"]).id
     assert digest(planted.safe.api_token) in without["nightsafe.db"]
     assert {"delivery/private-ring.json"} == with_ring.keys() - without.keys()
 
@@ -96,20 +100,25 @@ def moved(rotation: Rotation, value: StoredValue, to: StoredValue) -> bytes:
     """Return a value as the delivery process opens it in the place of another value."""
     place = location_of_value(to)
     context: Context = replace(place.signed, name=place.sealed_name)
-    return rotation.opener.open_named(place.signed, context, value.sealed).reveal()
+    return rotation.opener.open_named(place.signed, context, value.record).reveal()
 
 
 def test_records_stay_in_their_places(rotation: Rotation) -> None:
-    """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
-    record to another place, or forge one.
+    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
+    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
+    forge one, or give anybody other rights.
 
     Each record is tried in the place of each other record; it opens only in its own place, with an older or newer
-    value.
+    value. No value opens with the proof of another value.
     """
     values = rotation.under(rotation.primary)
 
     assert len(values) == sum(ALL.values())
     for value, other in permutations(values, 2):
+        proven = ProvenRecord.parse(other.record)
+        if value.sealed != other.sealed:  # a duplicate in a Secrets Store has the same
+            with pytest.raises(NightsafeError, match="cannot open"):
+                rotation.opened(replace(other, record=replace(proven, sealed=value.sealed).pack()))
         if location_of_value(value) == location_of_value(other):
             assert moved(rotation, value, other) == rotation.opened(value)
         else:
@@ -118,33 +127,35 @@ def test_records_stay_in_their_places(rotation: Rotation) -> None:
 
 
 def test_records_are_not_forged(rotation: Rotation) -> None:
-    """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
-    record to another place, or forge one.
+    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
+    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
+    forge one, or give anybody other rights.
 
     A record with one changed byte does not open, and neither does a correctly sealed one that another key signed.
     """
     [value] = [one for one in rotation.under(rotation.primary) if rotation.opened(one) == b"second"]
-    theirs = SigningSealer(rotation.ring.public(), SigningKey.generate())
-    sealed = theirs.seal(location_of_value(value).signed, SecretValue(b"forged"))
-    flipped = [
-        value.sealed[:at] + bytes([value.sealed[at] ^ 1 << at % 8]) + value.sealed[at + 1 :]
-        for at in range(len(value.sealed))
-    ]
+    place, record = location_of_value(value).signed, value.record
+    sealed = RingSealer(rotation.ring.public()).seal(place, SecretValue(b"forged"))
+    theirs = [form(SigningKey.generate(), place, sealed) for form in (proven_record, signed_record)]
+    borrowed = replace(ProvenRecord.parse(record), sealed=sealed).pack()
+    flipped = [record[:at] + bytes([record[at] ^ 1 << at % 8]) + record[at + 1 :] for at in range(len(record))]
 
-    for forged in (sealed, *flipped, value.sealed[:-1], value.sealed + b"\0", b""):
+    for forged in (*theirs, borrowed, sealed, *flipped, record[:-1], record + b"\0", b""):
         with pytest.raises(NightsafeError, match="cannot open"):
-            rotation.opened(replace(value, sealed=forged))
+            rotation.opened(replace(value, record=forged))
 
 
 def test_records_are_deleted_and_put_back(rotation: Rotation) -> None:
-    """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
-    record to another place, or forge one.
+    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
+    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
+    forge one, or give anybody other rights.
 
     The test deletes one record and puts an older one back.
     """
     rotation.meddle("DELETE FROM bindings WHERE name = 'K'")
     rotation.meddle(
-        "UPDATE bindings SET sealed = (SELECT sealed FROM binding_history WHERE name = 'T') WHERE name = 'T'"
+        "UPDATE bindings SET (sealed, since, stated_in, position) = "
+        "(SELECT sealed, from_version, stated_in, position FROM binding_history WHERE name = 'T') WHERE name = 'T'"
     )
 
     assert {"first": 2, "the-key-of-the-worker": 1} == {
@@ -154,14 +165,15 @@ def test_records_are_deleted_and_put_back(rotation: Rotation) -> None:
 
 def test_the_signing_key_makes_values(rotation: Rotation) -> None:
     """With a `nightsafe backup` file and write access to the database, an attacker can put values of the attacker's
-    choice in any place, but cannot read a value.
+    choice in any place, and make credentials with any rights, but cannot read a value.
 
     The attacker has the public ring and the signing key.
     """
     [value] = [one for one in rotation.under(rotation.primary) if rotation.opened(one) == b"of-the-project"]
     public = PublicRing.load(rotation.public)
-    own = SigningSealer(public, rotation.signing_key).seal(location_of_value(value).signed, SecretValue(b"their own"))
-    rotation.meddle("UPDATE items SET sealed = ? WHERE name = 'V'", own)
+    place = location_of_value(value).signed
+    own = signed_record(rotation.signing_key, place, RingSealer(public).seal(place, SecretValue(b"their own")))
+    rotation.meddle("UPDATE items SET sealed = ?, stated_in = NULL WHERE name = 'V'", own)
 
     assert 1 == rotation.contents()["their own"]
 

@@ -5,13 +5,14 @@ import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields, replace
 from tests.engines.tools.changes import removing, secret, setting, upload
 from tests.faults.disk import Disk, crash_image
 from tests.security.tools.planted_server import Planted
+from tests.stores import SIGNING_KEY
 from tests.unit.api.tools.driver import Api, secrets_of
 from tests.unit.api.tools.rotation import Rotation, text
 from tests.unit.store.test_purge import until_purged
@@ -19,29 +20,38 @@ from tests.unit.store.test_purge import until_purged
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.secret.fingerprints import FingerprintKey
 from nightsafe.delivery.cache.serials import Serials
-from nightsafe.sealing.record import Record
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.proven_record import ProvenRecord, put_digest
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.services.key_rotation.resealing import location_of_value
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine.connection import connect
 
+FIELDS = [field.name for field in fields(Context)]
+
 
 def test_every_record_is_signed(rotation: Rotation) -> None:
-    """Every stored record has an Ed25519 signature that covers its place.
+    """Every stored record has a proof that leads to an Ed25519 signature and covers its place.
 
-    The library's Ed25519 verifies each signature over a message that names the place.
+    The library's Ed25519 verifies each signature over a text that names the value with its place, by their digest.
     """
     values = rotation.under(rotation.primary)
     public = rotation.signing_key.verify_key.loaded
 
     assert len(values) > 5
     for value in values:
-        record, place = Record.parse(value.sealed), location_of_value(value)
-        message = place.signed.signed_message(record.sealed, record.signer_id)
-        public.verify(record.signature, message)
-        assert place.signed.script.encode() in message
-        assert sha256(record.sealed).digest() in message
+        record, place = ProvenRecord.parse(value.record), location_of_value(value).signed
+        others = [replace(place, **{field: b"x" if field == "public" else "x"}) for field in FIELDS]
+        texts = [
+            record.proof.signed_text(put_digest(one.record_digest(record.sealed), record.since))
+            for one in (place, *others)
+        ]
+        assert texts[0] is not None
+        public.verify(record.proof.signature, texts[0])
+        assert texts[0] not in texts[1:]
+        assert record.sealed == value.sealed
 
 
 def test_modes(planted: Planted) -> None:
@@ -54,7 +64,7 @@ def test_modes(planted: Planted) -> None:
 
     assert {0o700} == {mode for path, mode in below.items() if path.is_dir()}
     assert {"nightsafe.db", "nightsafe.db-wal", "nightsafe.db-shm"} <= closed
-    assert {"private-ring.json", "signing-key.json"} <= closed
+    assert {"private-ring.json", "signing-key.json", "identity-key.json"} <= closed
     assert not [path for path in below if path.is_file() and b'"private"' in path.read_bytes() and below[path] & 0o77]
 
 
@@ -67,6 +77,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "nightsafe.db": _open_database,
     "private-ring.json": PrivateRing.load,
     "signing-key.json": SigningKey.load,
+    "identity-key.json": IdentityKey.load,
     "fingerprint-key": FingerprintKey.load,
     "marks.json": Serials,
 }
@@ -94,12 +105,12 @@ async def test_deleted_rows_are_overwritten(tmp_path: Path) -> None:
     This happens when the log is merged into the database, for example on closing.
     """
     path, gone = tmp_path / "store.db", b"sealed-and-gone" * 20
-    store = SqliteStore.open(path, create=True)
+    store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
     await store.commit(upload())
     await store.commit(setting(secret("S", sealed=gone)))
     await store.close()
     assert gone in path.read_bytes()
-    store = SqliteStore.open(path)
+    store = SqliteStore.open(path, signer=SIGNING_KEY)
     with closing(connect(path, 5)) as db:
         db.execute("DELETE FROM bindings WHERE name = 'S'")
     await store.close()
@@ -110,12 +121,12 @@ async def test_deleted_rows_are_overwritten(tmp_path: Path) -> None:
 async def test_the_history_of_a_deleted_script_is_purged(tmp_path: Path) -> None:
     """The history of a deleted script is overwritten in parts, without a further request."""
     path = tmp_path / "store.db"
-    store = SqliteStore.open(path, create=True)
+    store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
     await store.commit(upload())
     await asyncio.gather(*(store.commit(setting(secret("S", sealed=b"value-%d" % at))) for at in range(600)))
     await store.close()
     assert b"value-" in path.read_bytes()
-    store = SqliteStore.open(path)
+    store = SqliteStore.open(path, signer=SIGNING_KEY)
     await store.commit(removing())
     await until_purged(path)
     await store.close()
@@ -126,7 +137,7 @@ async def test_the_history_of_a_deleted_script_is_purged(tmp_path: Path) -> None
 async def test_a_deleted_value_stays_in_the_log(tmp_path: Path) -> None:
     """A deleted sealed value stays in SQLite's log (`nightsafe.db-wal`) until the log starts over."""
     path, gone = tmp_path / "store.db", b"sealed-and-gone" * 20
-    store = SqliteStore.open(path, create=True)
+    store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
     await store.commit(upload())
     await store.commit(setting(secret("S", sealed=gone)))
     await store.commit(removing())

@@ -1,8 +1,8 @@
 """Attempts of an attacker who has taken over a process: a program that confines itself first, then makes them all.
 
 Run `python -m tests.security.tools.attack_attempts WHO DATA HOME PORT`. WHO is the confinement to apply (`run`,
-`serve` or `workerd`), DATA a data directory, HOME a user's home directory, and PORT a port on loopback at which an
-unrelated process listens. It prints the outcome of each attempt as JSON.
+`serve`, `workerd`, or `sinks` for `run` with audit sinks), DATA a data directory, HOME a user's home directory, and
+PORT a port on loopback at which an unrelated process listens. It prints the outcome of each attempt as JSON.
 """
 
 import ctypes
@@ -14,13 +14,18 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import nightsafe.delivery.process_memory
+from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.audit.sinks.position import Mark, Position
+from nightsafe.audit.sinks.sender import Sender
+from nightsafe.audit.sinks.shipment import shipped
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.server.confinement import Confinement
+from nightsafe.cli.server.audit_sinks import AuditSinks, SinkSettings
+from nightsafe.cli.server.confinement import Confinement, network_files
 from nightsafe.confinement.calls import number
 from nightsafe.delivery.workerd import launch
 
@@ -124,6 +129,31 @@ def needed(data: Path, own: object) -> dict[str, Callable[[], object]]:
     }
 
 
+def through_sinks(senders: Sequence[Sender], positions: Sequence[Position]) -> dict[str, Callable[[], object]]:
+    """Return the operations that audit sinks need: a batch to the file, one to the host, and their positions."""
+    entry = shipped(1, entry_for(AuditEvent(at=1, action="a", actor="b", actor_kind="c", account_id="d")))
+    return {
+        "the sink's file": lambda: senders[0].send([entry]),
+        "the sink's host": lambda: senders[1].send([entry]),
+        "the sinks' positions": lambda: store_all(positions),
+    }
+
+
+def store_all(positions: Sequence[Position]) -> None:
+    """Store the positions of sinks."""
+    for position in positions:
+        position.write(Mark(1, "f" * 64))
+
+
+def receive_one(listener: socket.socket) -> None:
+    """Start a process that reads one connection to its end and then ends it."""
+    if os.fork() == 0:
+        with listener.accept()[0] as connection:
+            while connection.recv(4096):
+                pass
+        os._exit(0)
+
+
 def outcome(attempt: Callable[[], object]) -> str:
     """Make an attempt; return "done", or the name or text of the error."""
     try:
@@ -174,10 +204,21 @@ def main() -> None:
             launch.confine([sys.executable, "serve", str(home / "runtime.capnp")])
             tell(tries)
             return
-        reach = Confinement(directory, (), beside_delivery=who == "run")
+        reach = Confinement(directory, (), beside_delivery=who != "serve")
         with reach.hold_database_open():
+            tries |= needed(data, own.getsockname()) | (_open_sinks(data, home) if who == "sinks" else {})
             reach.confine(own, None, ())
-            tell(tries | needed(data, own.getsockname()))
+            tell(tries)
+
+
+def _open_sinks(data: Path, home: Path) -> dict[str, Callable[[], object]]:
+    """Open a sink in a file and one at a host, and return what they do."""
+    (home / "audit").mkdir(mode=0o700)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        receive_one(listener)
+        urls = ((home / "audit" / "log.jsonl").as_uri(), f"syslog+tcp://127.0.0.1:{listener.getsockname()[1]}")
+    _, senders, positions = zip(*AuditSinks.open(data, SinkSettings(urls), network_files())._sinks, strict=True)
+    return through_sinks(senders, positions)
 
 
 def tell(tries: dict[str, Callable[[], object]]) -> None:

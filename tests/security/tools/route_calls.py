@@ -61,6 +61,7 @@ def names_there(planted: Planted) -> dict[str, list[str]]:
             "project_name": ["doors"],
             "store_id": [planted.store_id],
             "secret_id": listed(f"{STORES}/{planted.store_id}/secrets", "id"),
+            "tile": ["0/000.p/1", "entries/000.p/1"],
             "token_id": listed(f"{_ACCOUNT.removesuffix('/accounts/' + ACCOUNT)}/user/tokens", "id"),
             **{part: [_NOT_THERE] for part in ("preview", "deployment", "tag", "process", "check", "digest")},
         }
@@ -68,9 +69,10 @@ def names_there(planted: Planted) -> dict[str, list[str]]:
 
 def paths(route: Resource, names: dict[str, list[str]]) -> Iterator[str]:
     """Yield the paths of a route. Add a new kind of path parameter to `names_there`."""
-    parts = re.findall(r"{(\w+)}", route.path)
+    template = route.path.replace(":path}", "}")
+    parts = re.findall(r"{(\w+)}", template)
     for chosen in product(*(names[part] for part in parts)):
-        yield route.path.format(**dict(zip(parts, chosen, strict=True)))
+        yield template.format(**dict(zip(parts, chosen, strict=True)))
 
 
 def ask_all(wire: Wire, names: dict[str, list[str]], *but: Action, writes: bool = True) -> Iterator[Asked]:

@@ -155,7 +155,7 @@ def test_a_resealing_token_gets_no_value(rotation: Rotation) -> None:
     """
     [value, *_] = rotation.under(rotation.primary)
     given = rotation.ask("GET", RESEALING)
-    new = NewValue(mark=value.mark, before=sha256(value.sealed).digest(), sealed=_sealed(rotation, value.mark, b"x"))
+    new = NewValue(mark=value.mark, before=sha256(value.record).digest(), sealed=_sealed(rotation, value.mark, b"x"))
     rotation.ask("POST", RESEALING, {"values": [as_json(new)]})
 
     assert [] == given.result["values"]

@@ -1,31 +1,43 @@
 """Searches for values outside of the seal, and checks of the seal itself."""
 
+import asyncio
 import base64
 import gc
 import itertools
 import json
 import re
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.clients.canaries import CHUNK, files, forms, found
 from tests.clients.planted_values import SHOWING, kept_beside_scripts
 from tests.clients.wire.talk import SCRIPTS
+from tests.proofs import proven_record, signed_record
 from tests.security.tools.planted_server import AT, Planted
-from tests.unit.api.tools.driver import Api
+from tests.stores import open_store
+from tests.unit.api.tools.driver import ACCOUNT, Api
 from tests.unit.sealing import format_reference, hpke_reference
 
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.delivery.key_rotation.resealed_value import BatchSealer
 from nightsafe.sealing import Context, Suite
+from nightsafe.sealing.groups.sealer import GroupSealer
 from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.record import SealedValue
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import HPKE
 from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
+from nightsafe.store.scripts import ScriptRef
 
 LEFT = "left-{}-behind"
 PLACE = Context(
@@ -151,6 +163,96 @@ def test_how_values_are_sealed(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("suite", Suite)
+def test_values_share_an_encapsulation(suite: Suite) -> None:
+    """Values that are sealed within 5 milliseconds, or resealed in one batch, share one HPKE encapsulation.
+
+    The encapsulated key is the same bytes in both values. After 5 milliseconds, another is made.
+    """
+    now = [0.0]
+    sealer = GroupSealer(PrivateRing.generate(suite).public(), lambda *_: None, lambda: now[0])
+
+    def group() -> bytes:
+        """Return the encapsulated key and the sealed group key of a new value."""
+        return SealedValue.parse(sealer.seal(PLACE, SecretValue(b"x"))).group[16:]
+
+    batch, key = BatchSealer(), PrivateRing.generate(suite).primary.public
+    resealed = [SealedValue.parse(batch.seal(key, PLACE, SecretValue(b"x"))) for _ in range(2)]
+    groups = [group(), group()]
+    now[0] = 0.005
+    assert group() not in groups
+    assert [1, 1] == [len(set(groups)), len({value.group for value in resealed})]
+
+
+def test_the_server_seals_in_groups(planted: Planted) -> None:
+    """Values that are sealed within 5 milliseconds, or resealed in one batch, share one HPKE encapsulation.
+
+    The database of a real server has fewer groups than values.
+    """
+    with closing(sqlite3.connect(f"file:{planted.safe.database}?mode=ro", uri=True)) as db:
+        values = [sealed for (sealed,) in db.execute("SELECT sealed FROM bindings WHERE sealed IS NOT NULL")]
+    groups = [SealedValue.parse(sealed).group for sealed in values]
+
+    assert len(set(groups)) < len(groups)
+    assert b"" not in groups
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_each_value_has_its_own_key(suite: Suite) -> None:
+    """Each value has an AES-256-GCM key of its own.
+
+    The second implementation derives the keys of two equal values of one place and group: each opens its own value
+    only.
+    """
+    ring = PrivateRing.generate(suite)
+    sealer = GroupSealer(ring.public(), lambda *_: None)
+    first, second = (sealer.seal(PLACE, SecretValue(b"same")) for _ in range(2))
+    private = _read(ring.encode(), "keys", 0, "private")
+    keys = [_key_of(one, private) for one in (first, second)]
+    bodies = [SealedValue.parse(one).body for one in (first, second)]
+
+    assert [32, 32] == [len(key) for key in keys]
+    for key, body, others in zip(keys, bodies, reversed(bodies), strict=True):
+        assert AESGCM(key).decrypt(bytes(12), body, b"").startswith(b"same\x80")
+        with pytest.raises(InvalidTag):
+            AESGCM(key).decrypt(bytes(12), others, b"")
+
+
+def _key_of(sealed: bytes, private: bytes) -> bytes:
+    """Return the key of a value, as the second implementation derives it."""
+    value = SealedValue.parse(sealed)
+    key_id = bytes.fromhex(value.key_id)
+    kem, info = format_reference.KEMS[value.suite.number], format_reference.group_info(key_id, value.group_id)
+    group_key = hpke_reference.open_(kem, private, info, value.group[16:])
+    return format_reference.value_key(_place(), value.value_id, key_id, value.group_id, group_key)
+
+
+async def test_the_key_of_a_group_is_overwritten(planted: Planted, tmp_path: Path) -> None:
+    """The API process overwrites the key of such a group after 5 milliseconds, even if no other value follows.
+
+    The sealer is made from the key files as the server makes it, with the timer of the event loop.
+    """
+    loop, later = asyncio.get_running_loop(), asyncio.Event()
+    store = open_store(tmp_path / "store" / "nightsafe.db")
+    try:
+        safe = await DataDirectory(planted.safe.path).safe_for(store)
+        safe.seal_stored(ScriptRef(ACCOUNT, "store", "store:"), "S", "id", SecretValue(b"x"))
+        group = _group_of(safe)
+        assert 32 == len(group.key)
+        loop.call_later(0.005, later.set)
+        await later.wait()
+        assert 0 == len(group.key)
+    finally:
+        await store.close()
+
+
+def _group_of(holder: object) -> Any:
+    """Return the present group of a sealer, which is somewhere below an object."""
+    for name in ("_sealer", "_sealer", "_sealer", "_group"):
+        holder = getattr(holder, name)
+    return holder
+
+
+@pytest.mark.parametrize("suite", Suite)
 def test_lengths_are_hidden(suite: Suite) -> None:
     """Values are padded, so that their lengths do not show.
 
@@ -183,18 +285,27 @@ def test_the_format_is_documented(suite: Suite) -> None:
     )
     record = recipe.holding(b"of theirs").record()
 
+    group = format_reference.Group(suite.number, recipe.private, bytes(range(32)), bytes(16), bytes(range(1, 33)))
+    grouped = format_reference.GroupedRecipe(_place(), group, signer, bytes(16), b"").holding(b"of a group").record()
+    opener = RecordOpener(VerifyKeys([key.verify_key]), ring)
+
     assert b"of ours" == _opened_by_the_page(ring, b"of ours")
-    assert b"of theirs" == RecordOpener(VerifyKeys([key.verify_key]), ring).open(PLACE, record).reveal()
+    assert [b"of theirs", b"of a group"] == [opener.open(PLACE, one).reveal() for one in (record, grouped)]
     assert "import nightsafe" not in Path(format_reference.__file__).read_text()
     assert "from nightsafe" not in Path(format_reference.__file__).read_text()
 
 
 def _opened_by_the_page(ring: PrivateRing, value: bytes) -> bytes:
-    """Seal and sign a value with Nightsafe, and open it with the reference implementation."""
+    """Seal a value with Nightsafe, and open its record of either version with the reference implementation."""
     key = SigningKey.generate()
-    record = SigningSealer(ring.public(), key).seal(PLACE, SecretValue(value))
+    sealed = SigningSealer(ring.public(), key).seal(PLACE, SecretValue(value))
     private = _read(ring.encode(), "keys", 0, "private")
-    return format_reference.open_(_place(), record, private, key.verify_key.public)
+    found = {
+        format_reference.open_(_place(), form(key, PLACE, sealed), private, key.verify_key.public)
+        for form in (proven_record, signed_record)
+    }
+    assert 1 == len(found)
+    return found.pop()
 
 
 def _read(file: bytes, *path: str | int) -> bytes:

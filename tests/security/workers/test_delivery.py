@@ -20,16 +20,22 @@ from tests.delivery.workerd.test_isolation import ATTACKER, VICTIM
 from tests.live.tools.running import memory_of
 from tests.unit.api.delivery.test_bundles import get
 from tests.unit.api.tools.driver import ACCOUNT, Api, keys, verifier
+from tests.unit.delivery.tools.witnessed_log import WitnessedLog
 
+from nightsafe.bundle.log_proof import LogProof
 from nightsafe.bundle.model import Bundle
 from nightsafe.bundle.signed import open_bundle, sign_bundle
 from nightsafe.delivery.cache.bundle_cache import BundleCache
 from nightsafe.delivery.cache.serials import Serials
+from nightsafe.delivery.source.bundle_source import MemorySource
+from nightsafe.delivery.source.log_check import LogCheck
+from nightsafe.delivery.source.witnesses import RequiredWitnesses
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing import Context
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.secret_value import SecretValue
+from nightsafe.services.audit.transparency_log import TransparencyLog
 
 HMAC = {"name": "HMAC", "hash": "SHA-256"}
 CODE = """
@@ -51,7 +57,7 @@ async def runtime(folder: Path) -> AsyncIterator[Runtime]:
 
 
 class Taker:
-    """Admits bundles as the delivery process does, and remembers the highest serial in a file.
+    """Takes bundles as the delivery process does, and remembers the highest serial and the log in a file.
 
     Args:
         api: the API that serves the bundles.
@@ -62,6 +68,13 @@ class Taker:
         self.api = api
         self._marks = Serials(folder / "marks.json")
         self._bundle_cache = BundleCache(ACCOUNT, verifier(), self._marks)
+        source = MemorySource(ACCOUNT, keys()[1])
+        source.log_proof = self._log_proof  # type: ignore[method-assign]
+        self._log_check = LogCheck(ACCOUNT, source, verifier(), self._marks)
+
+    async def _log_proof(self, old: int) -> LogProof:
+        """Return the API's checkpoint with a proof."""
+        return await TransparencyLog(self.api.store).proof(old)
 
     def take(self, data: bytes | None = None, script: str = "worker") -> Bundle:
         """Admit a bundle.
@@ -75,22 +88,22 @@ class Taker:
         """
         given = get(self.api, f"bundles/{script}").body if data is None else data
 
-        async def admit() -> Bundle | None:
+        async def admit() -> Bundle:
             """Admit the bundle in the event loop, and wait until the file has its serial."""
             admitted = self._bundle_cache.admit(script, given, self._bundle_cache.floor())
+            await self._log_check.cover(admitted.serial)
+            assert self._bundle_cache.take(admitted)
             await self._marks.flush()
             return admitted
 
-        taken = self.api.run(admit())
-        assert taken is not None
-        return taken
+        return self.api.run(admit())
 
     def value(self) -> str:
         """Return the current value of the script's binding TOKEN."""
         [secret] = self.take().versions[0].bindings
         context = Context(account_id=ACCOUNT, namespace="", script="worker", name="TOKEN", kind="secret_text")
-        assert secret.sealed is not None
-        return RecordOpener(verifier(), keys()[0]).open(context, secret.sealed).reveal().decode()
+        assert secret.record is not None
+        return RecordOpener(verifier(), keys()[0]).open(context, secret.record).reveal().decode()
 
 
 def test_only_bundles_of_the_api_are_accepted(own_api: Api, tmp_path: Path) -> None:
@@ -153,16 +166,60 @@ def test_no_older_bundle_is_accepted(own_api: Api, older: Path, tmp_path: Path) 
             Taker(own_api, tmp_path).take(script=script)
 
 
-def test_an_older_database_with_a_grown_log(own_api: Api, older: Path, tmp_path: Path) -> None:
-    """An older database that replaces the whole current one is noticed only until its log has grown past the highest
-    serial that the delivery process has seen.
+def test_an_older_database_is_refused_however_far_its_log_grows(own_api: Api, older: Path, tmp_path: Path) -> None:
+    """The delivery process takes nothing from an older database that replaces the whole current one, however far the
+    log of the older database has grown since.
+
+    This holds for a running process, for one that starts again, and for a script that was not requested before.
+    """
+    running = Taker(own_api, tmp_path)
+    assert "newer" == running.value()
+    put_back(own_api, older)
+    for number in range(6):
+        assert own_api.upload(f"another-{number}").status == 200
+        for taker in (running, Taker(own_api, tmp_path)):
+            for script in ("worker", f"another-{number}"):
+                with pytest.raises(NightsafeError, match=r"but \d+ has been seen|does not continue the log"):
+                    taker.take(script=script)
+
+    with pytest.raises(NightsafeError, match="does not continue the log"):
+        running.take()
+
+
+def test_a_forked_log_is_refused(own_api: Api, older: Path, tmp_path: Path) -> None:
+    """The delivery process takes nothing from a log that was cut or forked, also if it is longer than the log seen
+    last.
+
+    Every checkpoint of the forked log has a valid signature.
     """
     assert "newer" == Taker(own_api, tmp_path).value()
     put_back(own_api, older)
-    for number in range(10):
-        assert own_api.upload(f"another-{number}").status == 200
+    assert own_api.put("worker", text("TOKEN", "forked")).status == 200
+    own_api.upload("another")
+    assert verifier().open_checkpoint(own_api.run(own_api.store.checkpoint()))
 
-    assert "older" == Taker(own_api, tmp_path).value()
+    with pytest.raises(NightsafeError, match="does not continue the log"):
+        Taker(own_api, tmp_path).take()
+
+
+async def test_a_log_that_no_witness_knows_is_refused(tmp_path: Path) -> None:
+    """With `--require-witness`, the delivery process takes nothing from a log that contradicts what the given
+    witnesses have cosigned.
+
+    The attacker has the signing key, and shows delivery a log that only grows, and the witness another one. Delivery
+    has no marks.
+    """
+    honest = WitnessedLog(keys()[1], tmp_path)
+    honest.grow("entry", 3)
+    assert 200 == await honest.ask()
+    honest.entries[2:] = ["shown to delivery only", "and more"]
+    assert 422 == await honest.ask()
+    check = LogCheck(ACCOUNT, honest, verifier(), Serials(tmp_path / "marks.json"), RequiredWitnesses(1, honest.keys))
+
+    for _ in range(2):
+        with pytest.raises(NightsafeError, match="does not continue the log that the witnesses have cosigned"):
+            await check.check()
+        honest.grow("later", 3)
 
 
 async def test_the_socket_answers_only_own_processes(runtime: Runtime) -> None:

@@ -60,39 +60,48 @@ def database(served: Run) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-def test_an_older_record_is_served(served: Run) -> None:
-    """An attacker with write access to the database can put an older signed record back in its own place, and
-    Nightsafe serves it.
+READ = "SELECT sealed, since, stated_in, position, digest FROM bindings WHERE script = ?"
+WRITE = "UPDATE bindings SET (sealed, since, stated_in, position, digest) = (?, ?, ?, ?, ?) WHERE script = ?"
+"""Reads and writes a sealed value, with all columns that statements cover or that lead to its proof."""
+
+
+def test_an_older_record_is_not_built_on(served: Run) -> None:
+    """A lawful write never signs what something else has put into the database: it is refused, or delivery refuses
+    the script, or the write has replaced all that was changed.
+
+    The attacker puts an older row of a binding back with its proof; the next write to the script is refused.
     """
     with wire_of(served) as wire:
         upload(wire, "back", HELLO, secret("TOKEN", "older"))
         with database(served) as db:
-            [older] = db.execute("SELECT sealed FROM bindings WHERE script = 'back'").fetchone()
+            older = db.execute(READ, ("back",)).fetchone()
         put(wire, "back", "TOKEN", "newer")
         assert "newer" == served.workers.text("back")
         with database(served) as db:
-            db.execute("UPDATE bindings SET sealed = ? WHERE script = 'back'", (older,))
-        put(wire, "back", "SECOND", "makes a version")
+            db.execute(WRITE, (*older, "back"))
+        with pytest.raises(AssertionError):
+            put(wire, "back", "SECOND", "makes no version")
 
-        assert "older" == served.workers.text("back")
+        assert "newer" == served.workers.text("back")
 
 
-@pytest.mark.parametrize("attack", ["flip", "move"])
+@pytest.mark.parametrize("attack", ["flip", "move", "move with its proof"])
 def test_a_moved_or_forged_record_is_not_served(served: Run, attack: str) -> None:
-    """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
-    record to another place, or forge one.
+    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
+    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
+    forge one, or give anybody other rights.
 
     Nightsafe does not start the script, names the binding in the log, and serves other scripts.
     """
-    thief, victim = f"thief-{attack}", f"victim-{attack}"
+    thief, victim = f"thief-{attack[-5:]}", f"victim-{attack[-5:]}"
     with wire_of(served) as wire:
         for name in (thief, victim):
             upload(wire, name, HELLO, secret("TOKEN", f"of {name}"))
         with database(served) as db:
-            select = "SELECT sealed FROM bindings WHERE script = ?"
-            [sealed] = db.execute(select, (thief if attack == "flip" else victim,)).fetchone()
-            changed = sealed[:-1] + bytes([sealed[-1] ^ (attack == "flip")])
-            db.execute("UPDATE bindings SET sealed = ? WHERE script = ?", (changed, thief))
+            own, (sealed, *proof) = (db.execute(READ, (name,)).fetchone() for name in (thief, victim))
+            if attack == "flip":
+                sealed = own[0][:-1] + bytes([own[0][-1] ^ 1])
+            db.execute(WRITE, (sealed, *(proof if attack == "move with its proof" else own[1:]), thief))
         put(wire, thief, "SECOND", "makes a version")
 
         assert 500 == served.workers.get(thief).status_code

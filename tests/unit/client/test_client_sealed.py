@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.clients.python_sdk.tools.keys import fresh_keys, shown
+from tests.proofs import proven_record
 from tests.unit.client.recorder import ACCOUNT, Answer, Either, answer, raw, refusal, settled
 
 import nightsafe.client.client_sealed
@@ -39,7 +40,8 @@ def opened(sent: dict[str, Any], *, namespace: str = "", public: bytes = b"", ri
     context = Context(
         account_id=ACCOUNT, namespace=namespace, script="s", name=sent["name"], kind=sent["type"], public=public
     )
-    return RecordOpener(VerifyKeys([SIGNER.verify_key]), ring).open(context, SIGNER.sign(context, sealed)).reveal()
+    record = proven_record(SIGNER, context, sealed)
+    return RecordOpener(VerifyKeys([SIGNER.verify_key]), ring).open(context, record).reveal()
 
 
 def update(client: Any, **changed: object) -> Any:

@@ -8,72 +8,36 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.unit.sealing import format_reference as reference
 from tests.unit.sealing import hpke_reference as hpke
-from tests.unit.sealing.format_reference import Place, Recipe, pad, sign
+from tests.unit.sealing.format_reference import Place, sign
+from tests.unit.sealing.proven_vectors import proven_altered, proven_good, proven_moved
+from tests.unit.sealing.vector_parts import (
+    BASE,
+    ELSEWHERE,
+    ENC,
+    GROUP,
+    GROUP_ID,
+    GROUP_KEY,
+    GROUPED,
+    GROUPED_BODY,
+    GROUPED_HYBRID,
+    HYBRID,
+    OTHER_GROUP,
+    PLACE,
+    Case,
+    flipped,
+    made_up,
+)
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "sealed-values"
 SUITE_NAMES = {1: "x25519", 2: "mlkem768-x25519"}
 RING = [("primary", 1, "primary"), ("older", 1, "active"), ("oldest", 1, "retired"), ("hybrid", 2, "active")]
 SIGNERS = ["node", "second node"]
-
-
-def made_up(words: str) -> bytes:
-    """Return 32 bytes that serve as a key."""
-    return hashlib.sha256(b"nightsafe made-up key: " + words.encode()).digest()
-
-
-PLACE = Place(
-    "0123456789abcdef0123456789abcdef",
-    "production",
-    "billing",
-    "SIGNING_KEY",
-    "secret_key",
-    b'{"algorithm":{"hash":"SHA-256","name":"HMAC"},"format":"raw","usages":["sign"]}',
-)
-ELSEWHERE = {
-    "account_id": replace(PLACE, account_id="fedcba9876543210fedcba9876543210"),
-    "namespace": replace(PLACE, namespace=""),
-    "script": replace(PLACE, script="billing2"),
-    "name": replace(PLACE, name="SIGNING_KEY2"),
-    "kind": replace(PLACE, kind="secret_text"),
-    "public": replace(PLACE, public=PLACE.public.replace(b'"sign"', b'"sign","verify"')),
-    "field-border": replace(PLACE, script="billingS", name="IGNING_KEY"),
-}
-BASE = Recipe(
-    PLACE, 1, made_up("primary"), made_up("node"), made_up("value")[:16], made_up("ephemeral"), pad(b"s3cr3t")
-)
-HYBRID = replace(BASE, suite=2, private=made_up("hybrid"))
-
-
-@dataclass(frozen=True)
-class Case:
-    """One vector.
-
-    Attributes:
-        name: its file's name.
-        record: what is stored.
-        place: where it is found.
-        value: what it opens to; None when it must not open.
-        reason: why it does not open.
-    """
-
-    name: str
-    record: bytes
-    place: Place = PLACE
-    value: bytes | None = None
-    reason: str = ""
-
-
-def flipped(data: bytes, position: int, bits: int = 1) -> bytes:
-    """Return the same bytes with some bits of one byte changed."""
-    changed = bytearray(data)
-    changed[position] ^= bits
-    return bytes(changed)
 
 
 def good() -> Iterator[Case]:
@@ -171,10 +135,117 @@ def hybrid() -> Iterator[Case]:
         yield Case(f"hybrid-altered-{name}", again, reason=f"{name} half altered, then signed")
 
 
+def grouped_good() -> Iterator[Case]:
+    """Yield the records of version 2 that open."""
+    for size in (0, 1, 63, 64, 5000):
+        value = (b"0123456789abcdef" * 320)[:size]
+        yield Case(f"grouped-good-{size:04}-bytes", GROUPED.holding(value).record(), value=value)
+    plain = Place("a", "", "naïve-☂", "N", "secret_text", b"")
+    yield Case("grouped-good-text-in-utf-8", replace(GROUPED, place=plain).record(), place=plain, value=b"s3cr3t")
+    for name in ("older", "oldest"):
+        group = replace(GROUP, private=made_up(name))
+        yield Case(f"grouped-good-{name}-key", replace(GROUPED, group=group).record(), value=b"s3cr3t")
+    for number, place in (("first", PLACE), ("second", ELSEWHERE["name"])):
+        recipe = replace(GROUPED, place=place, value_id=made_up(f"{number} of two")[:16])
+        value = f"the {number} of two".encode()
+        yield Case(f"grouped-good-{number}-of-two", recipe.holding(value).record(), place, value)
+
+
+def grouped_moved() -> Iterator[Case]:
+    """Yield records of version 2 moved to another place, signed again for the wrong place."""
+    for field, place in ELSEWHERE.items():
+        resigned = sign(place, GROUPED.sealed(), GROUPED.signer)
+        yield Case(f"grouped-moved-signed-{field}", resigned, place, reason=f"sealed for another {field}")
+
+
+def grouped_mixed() -> Iterator[Case]:
+    """Yield records of version 2 that were put together from two groups, two values, two keys or two versions."""
+    ours, other = GROUPED.sealed(), replace(GROUPED, group=OTHER_GROUP).sealed()
+    second = replace(GROUPED, value_id=made_up("second of two")[:16]).holding(b"the second of two").sealed()
+    older = reference.key_id(1, hpke.public_of(hpke.X25519_KEM, made_up("older")))
+    for name, sealed, reason in [
+        ("group-id", ours[:GROUP_ID] + other[GROUP_ID:ENC] + ours[ENC:], "the id of another group"),
+        ("enc", ours[:ENC] + other[ENC:GROUP_KEY] + ours[GROUP_KEY:], "the enc of another group"),
+        ("key", ours[:GROUP_KEY] + other[GROUP_KEY:GROUPED_BODY] + ours[GROUPED_BODY:], "the key of another group"),
+        ("group", ours[:GROUP_ID] + other[GROUP_ID:GROUPED_BODY] + ours[GROUPED_BODY:], "the whole of another group"),
+        ("value-id", ours[:13] + second[13:GROUP_ID] + ours[GROUP_ID:], "the id of another value of the group"),
+        ("body", ours[:GROUPED_BODY] + second[GROUPED_BODY:], "the ciphertext of another value of the group"),
+        ("key-id", ours[:5] + older + ours[13:], "sealed to another key of the ring"),
+        ("version-1", b"NSV\x01" + ours[4:], "version 2 called version 1"),
+        ("version-2", b"NSV\x02" + BASE.holding(bytes(200)).sealed()[4:], "version 1 called version 2"),
+    ]:
+        yield Case(f"grouped-mixed-{name}", sign(PLACE, sealed, GROUPED.signer), reason=reason)
+
+
+def grouped_altered() -> Iterator[Case]:
+    """Yield records of version 2 that are cut, longer or altered, and then signed."""
+    sealed, end = GROUPED.sealed(), len(GROUPED.sealed())
+    for name, size in [
+        ("header", GROUP_ID - 1),
+        ("value-id", GROUP_ID),
+        ("group-id", ENC),
+        ("enc", GROUP_KEY),
+        ("group-key", GROUPED_BODY - 1),
+        ("group", GROUPED_BODY),
+        ("block", end - 64),
+        ("tag", end - 1),
+    ]:
+        cut = sign(PLACE, sealed[:size], GROUPED.signer)
+        yield Case(f"grouped-cut-{name}", cut, reason="sealed value truncated")
+    yield Case("grouped-longer", sign(PLACE, sealed + b"\x00", GROUPED.signer), reason="a byte too many")
+    for name, position, bits in [
+        ("version", 3, 1),
+        ("suite", 4, 2),
+        ("other-suite", 4, 3),
+        ("value-id", 13, 1),
+        ("group-id", GROUP_ID, 1),
+        ("enc", ENC, 1),
+        ("group-key", GROUP_KEY, 1),
+        ("group-key-tag", GROUPED_BODY - 1, 1),
+        ("ciphertext", GROUPED_BODY, 1),
+        ("tag", end - 1, 1),
+    ]:
+        again = sign(PLACE, flipped(sealed, position, bits), GROUPED.signer)
+        yield Case(f"grouped-altered-{name}", again, reason=f"{name} altered, then signed")
+    low = sealed[:ENC] + bytes(32) + sealed[GROUP_KEY:]
+    yield Case("grouped-enc-small-order", sign(PLACE, low, GROUPED.signer), reason="enc is a point of small order")
+    stranger = replace(GROUPED, group=replace(GROUP, private=made_up("not in the ring")))
+    yield Case("grouped-key-unknown", stranger.record(), reason="unknown key id")
+
+
+def grouped_padded_wrongly() -> Iterator[Case]:
+    """Yield records of version 2 that are not padded as the format requires."""
+    for name, padded in {"zeros": bytes(64), "no-step": b"s3cr3t\x80".ljust(65, b"\x00")}.items():
+        yield Case(f"grouped-padding-{name}", replace(GROUPED, padded=padded).record(), reason="bad padding")
+
+
+def grouped_hybrid() -> Iterator[Case]:
+    """Yield records of version 2 in the other suite, which differ each time."""
+    first, place = GROUPED_HYBRID, ELSEWHERE["name"]
+    second = replace(first, place=place, value_id=made_up("second of two")[:16]).holding(b"the second of two")
+    yield Case("grouped-hybrid-good", first.record(), value=b"s3cr3t")
+    yield Case("grouped-hybrid-good-second-of-two", second.record(), place, b"the second of two")
+    moved = sign(place, first.sealed(), first.signer)
+    yield Case("grouped-hybrid-moved", moved, place, reason="sealed for another name")
+    for name, position in [("lattice", ENC), ("curve", ENC + 1088), ("group-key", ENC + 1120)]:
+        again = sign(PLACE, flipped(first.sealed(), position), first.signer)
+        yield Case(f"grouped-hybrid-altered-{name}", again, reason=f"{name} altered, then signed")
+
+
 def deterministic() -> Iterator[Case]:
     """Yield every vector that is the same each time."""
-    for group in (good, moved, cut, foreign, altered, padded_wrongly):
-        yield from group()
+    for cases in (good, moved, cut, foreign, altered, padded_wrongly):
+        yield from cases()
+    for cases in (grouped_good, grouped_moved, grouped_mixed, grouped_altered, grouped_padded_wrongly):
+        yield from cases()
+    for cases in (proven_good, proven_moved, proven_altered):
+        yield from cases()
+
+
+def random() -> Iterator[Case]:
+    """Yield every vector that differs each time."""
+    yield from hybrid()
+    yield from grouped_hybrid()
 
 
 def base64_of(data: bytes) -> str:
@@ -219,7 +290,7 @@ def main() -> None:
     """Write all vectors; hybrid vectors only if they do not exist yet."""
     for case in deterministic():
         (FOLDER / f"{case.name}.json").write_text(text_of(case))
-    for case in hybrid():
+    for case in random():
         path = FOLDER / f"{case.name}.json"
         if not path.exists():
             path.write_text(text_of(case))

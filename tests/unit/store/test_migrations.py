@@ -9,6 +9,7 @@ import pytest
 from tests.engines.tools.changes import deploying, editing, secret, stamp
 from tests.engines.tools.refusals import refusal
 from tests.engines.tools.stored import modules_of
+from tests.stores import IDENTITY_KEY, SIGNING_KEY, open_store
 
 from nightsafe.errors import Code
 from nightsafe.store.identities import Account, Membership, Token, User
@@ -16,6 +17,8 @@ from nightsafe.store.script_edit import SettingsUpdate
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine import schema
+from nightsafe.store.sqlite.engine.connection import connect
+from nightsafe.store.sqlite.identity_macs import make_all
 
 OLD = ScriptRef("acc", "old")
 OLD_ROWS = """
@@ -42,7 +45,7 @@ async def old(path: Path) -> AsyncIterator[SqliteStore]:
     path.parent.mkdir(mode=0o700)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript("".join(schema.migrations()[:2]) + OLD_ROWS)
-    store = SqliteStore.open(path)
+    store = SqliteStore.open(path, signer=SIGNING_KEY)
     yield store
     await store.close()
 
@@ -77,7 +80,10 @@ async def test_an_older_store_keeps_its_rows(path: Path) -> None:
         expires_on=6,
     )  # fmt: skip
 
-    store = SqliteStore.open(path)
+    with closing(connect(path, 0)) as db:
+        schema.migrate(db)
+        make_all(db, IDENTITY_KEY)
+    store = open_store(path)
     try:
         assert [Account("a", "Home", 1)] == await store.accounts()
         assert User("u", "Me@Example.com", b"\1", 2) == await store.user_by_email("me@example.com")

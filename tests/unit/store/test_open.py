@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.tools.changes import REF, secret, setting, upload
+from tests.stores import SIGNING_KEY, open_store
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
@@ -51,7 +52,7 @@ async def test_files_are_readable_by_the_owner_only(path: Path, mask: int) -> No
     """The database, its log and its index have mode 0600 and the folder 0700, with any umask."""
     before = os.umask(mask)
     try:
-        store = SqliteStore.open(path, create=True)
+        store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
         await store.commit(upload())
         modes = {file.name: mode(file) for file in path.parent.iterdir()}
         await store.close()
@@ -65,18 +66,18 @@ async def test_files_are_readable_by_the_owner_only(path: Path, mask: int) -> No
 async def test_a_missing_store_is_not_created_without_create(path: Path) -> None:
     """Without `create` a missing file is refused and not created."""
     with refused():
-        SqliteStore.open(path)
+        SqliteStore.open(path, signer=SIGNING_KEY)
 
     assert not path.parent.exists()
 
 
 async def test_create_keeps_an_existing_stores_data(path: Path) -> None:
     """With `create` an existing store keeps its data."""
-    store = SqliteStore.open(path, create=True)
+    store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
     await store.commit(upload())
     await store.close()
 
-    store = SqliteStore.open(path, create=True)
+    store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
     found = await store.script(REF)
     await store.close()
 
@@ -90,7 +91,7 @@ async def test_a_file_that_is_not_a_database_is_refused(path: Path) -> None:
     write(path, other)
 
     with refused():
-        SqliteStore.open(path, create=True)
+        SqliteStore.open(path, create=True, signer=SIGNING_KEY)
 
     assert other == read(path)
 
@@ -100,19 +101,19 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
     with refused():
-        SqliteStore.open(tmp_path / "file" / "store.db", create=True)
+        SqliteStore.open(tmp_path / "file" / "store.db", create=True, signer=SIGNING_KEY)
 
 
 async def test_a_newer_schema_is_refused(path: Path) -> None:
     """A database with a newer schema is refused with both version numbers, and not changed."""
-    await SqliteStore.open(path, create=True).close()
+    await SqliteStore.open(path, create=True, signer=SIGNING_KEY).close()
     newer = len(schema.migrations()) + 1
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {newer}")
     before = read(path)
 
     with refused(f"version {newer}.* up to {newer - 1}"):
-        SqliteStore.open(path)
+        SqliteStore.open(path, signer=SIGNING_KEY)
 
     assert before == read(path)
 
@@ -157,7 +158,7 @@ async def test_the_writer_syncs_each_commit(store: SqliteStore) -> None:
 
 async def test_two_stores_of_one_file_see_each_others_commits(store: SqliteStore, path: Path) -> None:
     """A second store in the same process sees the first one's commits, and closing it does not affect the first."""
-    second = SqliteStore.open(path)
+    second = open_store(path)
     await store.commit(upload())
     new = secret("S")
     await second.commit(setting(new))
@@ -172,7 +173,7 @@ async def test_two_stores_of_one_file_see_each_others_commits(store: SqliteStore
 async def test_close_leaves_no_thread_or_file_open(path: Path) -> None:
     """After `close` there are as many threads and open files as before `open`."""
     before = threading.active_count(), open_files()
-    store = SqliteStore.open(path, create=True)
+    store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)
     await store.commit(upload())
     await store.script(REF)
     await store.close()

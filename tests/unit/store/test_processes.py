@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tests.effort import chosen
 from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
+from tests.engines.tools.log import check_log
 from tests.engines.tools.refusals import refusal
-from tests.stores import open_store
+from tests.stores import SIGNING_KEY, open_store
 
 from nightsafe.errors import Code
 from nightsafe.store.sqlite import SqliteStore
@@ -123,7 +124,8 @@ async def test_a_kill_loses_no_acknowledged_commit(path: Path) -> None:
 
 async def sound(path: Path, acknowledged: dict[int, str]) -> None:
     """Check that no acknowledged commit is missing, and that every version has its row, its entry and its value."""
-    store = SqliteStore.open(path)
+    assert check_log(path)
+    store = SqliteStore.open(path, signer=SIGNING_KEY)
     versions = await store.versions(REF, limit=1_000_000)
     script = await store.script(REF)
     entries = await store.audit_entries(ACCOUNT, limit=1_000_000)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.engines.tools.changes import ACCOUNT, REF, removing, secret, setting, upload
 from tests.engines.tools.stored import modules_of
+from tests.stores import SIGNING_KEY
 
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
@@ -135,7 +136,7 @@ async def test_a_purge_continues_after_reopening(
         await long_past.close()
     assert count(path, "removals") == {"removals": 1}
 
-    again = SqliteStore.open(path)
+    again = SqliteStore.open(path, signer=SIGNING_KEY)
     await until_purged(path)
     assert count(path, *_TABLES) == dict.fromkeys(_TABLES, 0)
     await again.close()

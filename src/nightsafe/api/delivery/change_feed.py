@@ -38,7 +38,7 @@ def resources(services: Services) -> list[Resource]:
         """GET …/nightsafe/changes."""
         return success(to_json(await _wait_for_changes(call, services)))
 
-    return [Resource("GET", f"{ACCOUNT}/nightsafe/changes", Action.DELIVER, get_changes)]
+    return [Resource("GET", f"{ACCOUNT}/nightsafe/changes", Action.DELIVER, get_changes, polled=True)]
 
 
 async def _wait_for_changes(call: Call, services: Services) -> BundleChanges:

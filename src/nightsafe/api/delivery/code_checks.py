@@ -36,7 +36,7 @@ def resources(services: Services) -> list[Resource]:
         return success(None)
 
     return [
-        Resource("GET", _CHECKS, Action.DELIVER, get_check),
+        Resource("GET", _CHECKS, Action.DELIVER, get_check, polled=True),
         Resource("POST", f"{_CHECKS}/{{check}}", Action.DELIVER, post_verdict),
     ]
 

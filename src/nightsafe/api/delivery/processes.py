@@ -1,4 +1,4 @@
-"""Serves `…/nightsafe/processes`: the delivery processes, and the scripts that they hold apart."""
+"""Serves `…/nightsafe/processes`: the delivery processes, and the scripts that they hold apart or may not serve."""
 
 import re
 from typing import Any, Final
@@ -10,7 +10,7 @@ from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.times import format_time
-from nightsafe.bundle.processes import HeldScript, HeldScriptsReport
+from nightsafe.bundle.processes import HeldScript, HeldScriptsReport, WaitingScript
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
@@ -38,7 +38,10 @@ def resources(services: Services) -> list[Resource]:
             report = msgspec.convert(await call.json(), HeldScriptsReport)
         except msgspec.ValidationError:
             raise NightsafeError(
-                Code.INVALID, "'held' must be a list of objects with 'script', 'until' and 'reason'", "/held"
+                Code.INVALID,
+                "'held' must be a list of objects with 'script', 'until' and 'reason'; 'waiting', if given, a list of"
+                " objects with 'script', 'versions' and 'serving'",
+                "/held",
             ) from None
         services.processes.record_report(call.account_id, (call.caller.principal.id, process), report)
         return success({"held": len(report.held)})
@@ -56,6 +59,7 @@ def to_json(call: Call, process: Process) -> dict[str, Any]:
         "acted_on": process.acted_on,
         "asked_seconds_ago": round(process.seconds_since_request, 1),
         "reseals": process.reseals,
+        "waiting": [_waiting(waiting) for waiting in process.waiting if _may_see(call, waiting.script)],
         "held": [_held(held_script) for held_script in process.held if _may_see(call, held_script.script)],
     }
 
@@ -67,6 +71,11 @@ def _held(held_script: HeldScript) -> dict[str, str]:
         "until": format_time(int(held_script.until) * _MICROSECONDS),
         "reason": held_script.reason,
     }
+
+
+def _waiting(waiting: WaitingScript) -> dict[str, object]:
+    """Return a script that waits for an approval as JSON."""
+    return {"script": waiting.script, "versions": waiting.versions, "serving": waiting.serving}
 
 
 def _may_see(call: Call, script: str) -> bool:

@@ -50,6 +50,18 @@ class Credential(Struct, frozen=True):
         return f"Credential({self.kind})"
 
 
+class AddressRefusedError(NightsafeError):
+    """The refusal of a valid credential from an address that its condition does not allow.
+
+    Attributes:
+        principal: the principal of the credential.
+    """
+
+    def __init__(self, principal: Principal, address: str) -> None:
+        super().__init__(Code.ADDRESS_REFUSED, address)
+        self.principal = principal
+
+
 async def authenticate(
     headers: Iterable[tuple[bytes, bytes]], address: str, authenticator: Authenticator
 ) -> Principal:
@@ -61,15 +73,15 @@ async def authenticate(
         authenticator: looks credentials up.
 
     Raises:
-        NightsafeError: as `credential_of`; NO_CREDENTIALS, UNKNOWN_KEY, UNKNOWN_SERVICE_KEY, UNKNOWN_TOKEN or
-            ADDRESS_REFUSED.
+        NightsafeError: as `credential_of`; NO_CREDENTIALS, UNKNOWN_KEY, UNKNOWN_SERVICE_KEY or UNKNOWN_TOKEN.
+        AddressRefusedError: when the credential is valid, but not from this address.
     """
     credential = credential_of(headers)
     if credential is None:
         raise NightsafeError(Code.NO_CREDENTIALS)
     principal = await _principal(credential, authenticator)
     if not principal.may_come_from(address):
-        raise NightsafeError(Code.ADDRESS_REFUSED, address)
+        raise AddressRefusedError(principal, address)
     return principal
 
 

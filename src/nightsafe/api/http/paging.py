@@ -42,11 +42,19 @@ def fields_of(query: bytes) -> dict[str, str]:
     Raises:
         NightsafeError: INVALID, for too many fields.
     """
+    return {name: values[-1] for name, values in lists_of(query).items()}
+
+
+def lists_of(query: bytes) -> dict[str, list[str]]:
+    """Return all values of each of a query string's fields, decoded.
+
+    Raises:
+        NightsafeError: INVALID, for too many fields.
+    """
     try:
-        fields = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        return parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         raise NightsafeError(Code.INVALID, f"send at most {_MAX_FIELDS} query parameters") from None
-    return {name: values[-1] for name, values in fields.items()}
 
 
 def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:

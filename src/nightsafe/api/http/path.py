@@ -7,7 +7,8 @@ from urllib.parse import unquote_to_bytes
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.scripts import ScriptRef
 
-ACCOUNT = "/client/v4/accounts/{account_id}"
+BASE = "/client/v4"
+ACCOUNT = f"{BASE}/accounts/{{account_id}}"
 SCRIPT = f"{ACCOUNT}/workers/scripts/{{script_name}}"
 NAMESPACE = f"{ACCOUNT}/workers/dispatch/namespaces/{{namespace}}"
 DISPATCHED = f"{NAMESPACE}/scripts/{{script_name}}"

@@ -16,10 +16,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from starlette.routing import Route, Router
 
-from nightsafe.api.http.authentication import FAILED_CREDENTIALS, authenticate
+from nightsafe.api.http.authentication import FAILED_CREDENTIALS, AddressRefusedError, authenticate
 from nightsafe.api.http.body import Incoming
 from nightsafe.api.http.body_budget import BodyBudget
 from nightsafe.api.http.envelope import Reply, failure, with_notices
+from nightsafe.api.http.errors import row_for
 from nightsafe.api.http.path import account_id, bad_identifier, decode_segment, policy_name, script_of
 from nightsafe.api.http.rate_limits import note_failure, try_again
 from nightsafe.api.http.request import Call, Handler, source_of
@@ -29,6 +30,7 @@ from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
 from nightsafe.identity.service import Authenticator, Principal
+from nightsafe.services.audit.recorder import Recorder
 from nightsafe.services.caller import Caller
 from nightsafe.services.limits import Limits
 from nightsafe.store.scripts import ScriptRef
@@ -46,9 +48,14 @@ _REFUSED_CALLERS = FAILED_CREDENTIALS | frozenset(
         Code.TARGET_NOT_GRANTED,
     }
 )
+_OK = 200
+_FORBIDDEN = 403
 _TIMED_OUT = 408
 _RETRY_SOON = ((b"retry-after", b"5"),)
 """The `Retry-After` header of an unavailable server. Official clients follow it."""
+
+_NAMES_OF_SCRIPTS = frozenset({"account_id", "script_name", "namespace", "environment"})
+"""The names in a path that an audit entry has as the account and the script."""
 
 _WAITING_ACTIONS = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE_STORES})
 """Actions whose answers wait until the delivery processes, if any, have acted on them."""
@@ -75,6 +82,7 @@ class Resource(Struct, frozen=True):
         handler: answers the request.
         unknown: the refusal of an unknown, disabled or expired token; by default NOT_PERMITTED below an account and
             UNKNOWN_TOKEN elsewhere.
+        polled: whether delivery processes ask again and again, so that the audit log never has these reads.
     """
 
     method: str
@@ -82,6 +90,7 @@ class Resource(Struct, frozen=True):
     action: Action | None
     handler: Handler
     unknown: Code | None = None
+    polled: bool = False
 
     @property
     def is_of_account(self) -> bool:
@@ -100,6 +109,7 @@ class Gate:
         body_budget: BodyBudget,
         wait_for_delivery: WaitForDelivery,
         notices: NoticesOf,
+        recorder: Recorder,
     ) -> None:
         self._by_method = {resource.method: resource for resource in resources}
         self._authenticator = authenticator
@@ -107,6 +117,7 @@ class Gate:
         self._body_budget = body_budget
         self._wait_for_delivery = wait_for_delivery
         self._notices = notices
+        self._recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer one request, even after an unexpected failure."""
@@ -121,29 +132,58 @@ class Gate:
         raw_path = scope["raw_path"]
         names = {name: decode_segment(segment, raw_path) for name, segment in scope["path_params"].items()}
         account = account_id(scope["path_params"]["account_id"], raw_path) if resource.is_of_account else ""
-        principal = await self._principal(scope, resource)
-        allowed_by = await self._allowing_policy(principal, resource, account, policy_name(script_of(account, names)))
-        headers = dict(scope["headers"])
-        caller = Caller(
-            principal,
-            source_of(headers.get(b"user-agent", b"")),
-            address_of(scope),
-            permission=resource.action or "",
-            policy=allowed_by,
-        )
-        call = Call(
-            caller=caller,
-            account_id=account,
-            names=names,
-            query=scope["query_string"],
-            headers=headers,
-            receive=receive,
-            limits=self._limits,
-        )
-        reply = await self._call_handler(resource.handler, call)
+        ref, headers = script_of(account, names), dict(scope["headers"])
+        caller = await self._caller(scope, resource, headers, ref)
+        try:
+            allowed_by = await self._allowing_policy(caller.principal, resource, account, policy_name(ref))
+            caller = replace(caller, policy=allowed_by)
+            call = Call(
+                caller=caller,
+                account_id=account,
+                names=names,
+                query=scope["query_string"],
+                headers=headers,
+                receive=receive,
+                limits=self._limits,
+            )
+            reply = await self._call_handler(resource.handler, call)
+        except NightsafeError as error:
+            await self._record_refusal(caller, ref, error)
+            raise
         if resource.action in _WAITING_ACTIONS:
             await self._wait_for_delivery(account)
-        return with_notices(reply, self._notices(script_of(account, names)))
+        if self._recorder.reads and resource.method == "GET" and not resource.polled and reply.status == _OK:
+            others = [name for kind, name in names.items() if kind not in _NAMES_OF_SCRIPTS]
+            await self._recorder.viewed(caller, ref, others[-1] if others else "")
+        return with_notices(reply, self._notices(ref))
+
+    async def _caller(self, scope: Scope, resource: Resource, headers: dict[bytes, bytes], ref: ScriptRef) -> Caller:
+        """Return the authenticated caller, whose permission is not decided yet."""
+
+        def caller_of(principal: Principal) -> Caller:
+            """Return the caller of this request."""
+            user_agent = headers.get(b"user-agent", b"")
+            return Caller(
+                principal,
+                source_of(user_agent),
+                address_of(scope),
+                permission=resource.action or "",
+                method=resource.method,
+                path=scope["path"],
+                user_agent=user_agent,
+            )
+
+        try:
+            return caller_of(await self._principal(scope, resource))
+        except AddressRefusedError as error:
+            await self._record_refusal(caller_of(error.principal), ref, error)
+            raise
+
+    async def _record_refusal(self, caller: Caller, ref: ScriptRef, error: NightsafeError) -> None:
+        """Record the refusal of a caller by policy; a request that fails for another reason has no entry."""
+        status = row_for(error.code).status
+        if status == _FORBIDDEN:
+            await self._recorder.refused(caller, ref, status, error.code)
 
     async def _call_handler(self, handler: Handler, call: Call) -> Reply:
         """Return the handler's answer. The handler starts when the budget has memory for the body."""
@@ -216,12 +256,13 @@ def refuse(
     return answer(scope, receive, send, reply)
 
 
-def router(
+def router(  # noqa: PLR0913, PLR0917 - all that a request passes
     resources: Iterable[Resource],
     authenticator: Authenticator,
     limits: Limits,
     wait_for_delivery: WaitForDelivery,
     notices: NoticesOf,
+    recorder: Recorder,
 ) -> Router:
     """Return a router over raw paths. An unknown path gets an answer in an envelope too."""
     by_path: dict[str, list[Resource]] = defaultdict(list)
@@ -229,7 +270,7 @@ def router(
         by_path[resource.path].append(resource)
     body_budget = BodyBudget(limits)
     routes = [
-        Route(path, Gate(group, authenticator, limits, body_budget, wait_for_delivery, notices))
+        Route(path, Gate(group, authenticator, limits, body_budget, wait_for_delivery, notices, recorder))
         for path, group in by_path.items()
     ]
     return Router(routes, redirect_slashes=False, default=_no_route)

@@ -15,8 +15,9 @@ from nightsafe.api.http.streaming import ReplyBuilder
 from nightsafe.api.scripts import views
 from nightsafe.api.scripts.upload_form import parse_in_thread, read_upload
 from nightsafe.bindings.json_fields import need_object
+from nightsafe.bundle.fields import BODY_PART
 from nightsafe.identity.permissions import Action
-from nightsafe.services.scripts.modules import BODY_PART, MAIN_MODULE, parse_source
+from nightsafe.services.scripts.modules import MAIN_MODULE, parse_source
 from nightsafe.services.services import Services
 from nightsafe.services.versions.versions import parse_version_id
 from nightsafe.store.bundles import StoredFile

@@ -9,8 +9,9 @@ from nightsafe.api.http.body import chunks, parse_json_in_thread
 from nightsafe.api.http.multipart import FormPart, parse_form
 from nightsafe.api.http.paging import fields_of
 from nightsafe.api.http.request import Call
+from nightsafe.bundle.fields import BODY_PART
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.scripts.modules import BODY_PART, Part
+from nightsafe.services.scripts.modules import Part
 from nightsafe.services.scripts.upload import ParsedUpload, parse_upload
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from nightsafe.bundle.compatibility import DEFAULT_DATE
-from nightsafe.services.scripts.modules import BODY_PART
+from nightsafe.bundle.fields import BODY_PART
 from nightsafe.store.scripts import Binding, Script, Version
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

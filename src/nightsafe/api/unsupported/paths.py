@@ -24,6 +24,10 @@ _ABSENT = tuple(
         (rf"{_ACCOUNT}/(?:cloudchamber|containers)", "run containers"),
         (rf"{_ACCOUNT}/d1", "keep D1 databases"),
         (rf"{_ACCOUNT}/hyperdrive", "keep Hyperdrive configurations"),
+        (
+            rf"{_ACCOUNT}/logs/audit/[^/]+/history",
+            "keep a history of each resource apart from the audit log: filter the log by resource_id",
+        ),
         (rf"{_ACCOUNT}/pages/projects/[^/]+/deployments", "deploy Pages projects"),
         (rf"{_ACCOUNT}/pages/projects/[^/]+/domains", "serve Pages projects on domains"),
         (rf"{_ACCOUNT}/pipelines", "run pipelines"),

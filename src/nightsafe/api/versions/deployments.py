@@ -13,8 +13,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.services.services import Services
 from nightsafe.services.versions.deployments import parse_deployment_plan
-from nightsafe.store.period import ALWAYS, Period
-from nightsafe.store.scripts import Deployment
+from nightsafe.store.scripts import ALWAYS, Deployment, Period
 
 _DEFAULT_SIZE = {"per_page": "10"}
 """The default page size, small because wrangler sends no page size, and then fetches each version of each deployment.

@@ -9,11 +9,15 @@ from typing import Any, TypeVar
 
 import structlog
 
+from nightsafe.cli.data_directory.identity_key import load_identity_key
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
 from nightsafe.cli.data_directory.placement import new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import recover_and_lock, recover_and_share
 from nightsafe.cli.process.logs import configure_command
+from nightsafe.cli.terminal.output import notify
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.groups.sealer import Later
+from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -42,6 +46,7 @@ class DataDirectory:
         self.private_ring = path / "delivery" / "private-ring.json"
         self.signing_key = path / "keys" / "signing-key.json"
         self.verify_keys = path / "keys" / "verify-keys.json"
+        self.identity_key = path / "keys" / "identity-key.json"
 
     async def create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
         """Create the directory with new keys and a database, all or nothing. `fill` writes the first rows.
@@ -86,10 +91,37 @@ class DataDirectory:
         """Open the store, on the running event loop.
 
         Raises:
-            NightsafeError: INVALID, as for `check`; STORE, if the database cannot be used.
+            NightsafeError: INVALID, as for `check` and `load_identity_key`, or if the signing key cannot be used;
+                STORE, if the database cannot be used.
+        """
+        identity_key = self.load_identity_key()
+        return SqliteStore.open(self.database, identity_key, signer=SigningKey.load(self.signing_key))
+
+    def load_identity_key(self) -> IdentityKey:
+        """Return the key that authenticates identities. A safe that never had one gets it here.
+
+        Raises:
+            NightsafeError: as for `open_store`.
         """
         self.check()
-        return SqliteStore.open(self.database)
+        is_new = not self.identity_key.exists()
+        key = load_identity_key(self.identity_key, self.database)
+        if is_new:
+            notify(
+                f"made {self.identity_key} for a safe from before it: every token, user, membership and account in "
+                "it was accepted as it is"
+            )
+        return key
+
+    def accept_older_rows(self) -> None:
+        """Allow rows without a statement to be stated as they are, until `refuse_older_rows`."""
+        key = IdentityKey.load(self.identity_key)
+        key.with_older_rows(accepted=True).save(self.identity_key, replace=True)
+
+    def refuse_older_rows(self) -> None:
+        """Let no further row be stated as it is. Processes that are running learn of it when they start again."""
+        key = IdentityKey.load(self.identity_key)
+        key.with_older_rows(accepted=False).save(self.identity_key, replace=True)
 
     def run(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
         """Run work with the store on a new event loop, under the shared lock. Return the work's result.
@@ -132,16 +164,19 @@ class DataDirectory:
         Raises:
             NightsafeError: as for `safe`; INVALID, if the public ring is older than one that was in use here.
         """
-        sealer, trusted = self._sealer(store.retired_keys_now)
+        sealer, trusted = self._sealer(store.retired_keys_now, asyncio.get_running_loop().call_later)
         await record_ring(store, sealer.ring, str(self.public_ring))
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
         return Safe(sealer, trusted)
 
-    def _sealer(self, retired_keys: Callable[[], Collection[str]] = frozenset) -> tuple[ReloadingSealer, VerifyKeys]:
+    def _sealer(
+        self, retired_keys: Callable[[], Collection[str]] = frozenset, later: Later | None = None
+    ) -> tuple[ReloadingSealer, VerifyKeys]:
         """Load the sealer, which also signs, and the keys that verify its signatures.
 
         Args:
             retired_keys: returns the retired keys, which a replacement of the ring may lack.
+            later: ends groups of values in time; see `GroupSealer`.
         """
         signing_key = SigningKey.load(self.signing_key)
         trusted = VerifyKeys([signing_key.verify_key])
@@ -158,7 +193,7 @@ class DataDirectory:
             report_unusable,
             partial(PublicRing.as_successor_of, retired_keys=retired_keys),
         )
-        return ReloadingSealer(ring, signing_key), trusted
+        return ReloadingSealer(ring, signing_key, later), trusted
 
 
 def report_unusable(error: NightsafeError) -> None:
@@ -168,16 +203,20 @@ def report_unusable(error: NightsafeError) -> None:
 
 async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
     """Create the keys, then the database with its first rows."""
-    _make_keys(directory)
-    store = SqliteStore.open(directory.database, create=True)
+    identity_key = _make_keys(directory)
+    signer = SigningKey.load(directory.signing_key)
+    store = SqliteStore.open(directory.database, identity_key, create=True, signer=signer)
     try:
         return await fill(store)
     finally:
         await store.close()
 
 
-def _make_keys(directory: DataDirectory) -> None:
-    """Create key rings in directories of mode 0700. The private ring is in a directory that serving does not read."""
+def _make_keys(directory: DataDirectory) -> IdentityKey:
+    """Create all keys in directories of mode 0700, and return the identity key.
+
+    The private ring is in a directory that serving does not read.
+    """
     # Only here does one process have the private ring and all other keys in memory.
     from nightsafe.sealing.rings.private_ring import PrivateRing  # serving must not load this
     from nightsafe.sealing.rings.ring_signer import public_ring
@@ -189,3 +228,6 @@ def _make_keys(directory: DataDirectory) -> None:
     public_ring(ring).save(directory.public_ring)
     signing_key.save(directory.signing_key)
     VerifyKeys([signing_key.verify_key]).save(directory.verify_keys)
+    identity_key = IdentityKey.generate()
+    identity_key.save(directory.identity_key)
+    return identity_key

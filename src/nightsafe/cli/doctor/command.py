@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from nightsafe.cli.doctor.audit_log import audit_log
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
-from nightsafe.cli.doctor.store import database, directory, tokens, unfinished
+from nightsafe.cli.doctor.store import database, directory, identities, tokens, unfinished
 from nightsafe.cli.doctor.tls import tls
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.os_errors import describe_os_error
@@ -20,10 +21,12 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
     directory,
     unfinished,
     database,
+    audit_log,
     key_files,
     private_ring,
     sealed_values,
     given_up_keys,
+    identities,
     tokens,
     disk,
     clock,

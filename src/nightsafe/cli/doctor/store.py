@@ -9,18 +9,27 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.cli.data_directory.creation_plan import NAME
+from nightsafe.cli.data_directory.identity_key import PENDING
 from nightsafe.cli.data_directory.lock import lock_directory, unlock
 from nightsafe.cli.data_directory.recovery import resolve_links, unfinished_paths
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.safe.database_copy import counts, integrity_problems, newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
 from nightsafe.errors import NightsafeError
+from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.store.sqlite.engine.schema import check_own
+from nightsafe.store.sqlite.identity_macs import has_mac_column, refused_rows
 
 _LARGE_LOG: Final = 512 * 1024 * 1024
 _SECOND: Final = 1_000_000
 _DAY: Final = 24 * 60 * 60 * _SECOND
 _SOON_DAYS: Final = 14
+_MOST_ROWS: Final = 20
+_ACCEPT: Final = "nightsafe token refused-rows --accept"
+_WAY_OUT: Final = (
+    "restore a backup; or delete it and issue the credential again: nightsafe token refused-rows --delete; "
+    f"or, if you know the row, accept it: {_ACCEPT}"
+)
 _EXPIRING: Final = """
 SELECT name, id, expires_on FROM tokens
 WHERE status = 'active' AND expires_on BETWEEN ? AND ? ORDER BY expires_on, id
@@ -38,6 +47,7 @@ def directory(safe: Examination) -> Iterator[Finding]:
     private = [
         safe.directory.database,
         safe.directory.signing_key,
+        safe.directory.identity_key,
         safe.directory.private_ring,
         safe.data / KEPT_TOKEN,
     ]
@@ -107,6 +117,37 @@ def tokens(safe: Examination) -> Iterator[Finding]:
         yield Finding(State.WARNING, "tokens", found, advice)
     if not expiring:
         yield Finding(State.OK, "tokens", f"no token expires within {_SOON_DAYS} days")
+
+
+def identities(safe: Examination) -> Iterator[Finding]:
+    """Check that every token, user, membership and account has the MAC that the identity key makes."""
+    if not safe.is_there:
+        return
+    path, listing = safe.directory.identity_key, "see all of them: nightsafe token refused-rows"
+    with open_read_only(safe.directory.database) as db:
+        if not has_mac_column(db):
+            found = "the database has no MACs of tokens and users"
+            added = (State.WARNING, "`nightsafe serve` adds them")
+            state, advice = (State.FAILED, listing) if path.exists() else added
+            yield Finding(state, "identities", found, advice)
+            return
+        if not path.exists() and path.with_name(PENDING).exists():
+            advice = "any command on the data directory finishes it, for example: nightsafe token list"
+            yield Finding(State.WARNING, "identities", "the migration to MACs was interrupted", advice)
+            return
+        if not path.exists():
+            advice = f"copy it from a backup, or look at every row and accept it: {_ACCEPT}"
+            yield Finding(State.FAILED, "identities", f"{path} is missing: no token or user counts", advice)
+            return
+        key = IdentityKey.load(path)
+        refused = refused_rows(db, key)
+    for row in refused[:_MOST_ROWS]:
+        found = f"{row.name} of {row.table} was not written by Nightsafe, and does not count"
+        yield Finding(State.FAILED, "identities", found, _WAY_OUT)
+    if len(refused) > _MOST_ROWS:
+        yield Finding(State.FAILED, "identities", f"{len(refused) - _MOST_ROWS} more rows do not count", listing)
+    if not refused:
+        yield Finding(State.OK, "identities", f"every row has its MAC under the key {key.id}")
 
 
 def _foreign(path: Path) -> str:

@@ -6,11 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from nightsafe.cli.data_directory.identity_key import PENDING
 from nightsafe.cli.terminal.output import notify
 from nightsafe.sealing import files
 
 _PLACES: Final = {
-    "keys": ("public-ring.json", "signing-key.json", "verify-keys.json"),
+    "keys": ("public-ring.json", "signing-key.json", "verify-keys.json", "identity-key.json", PENDING),
     "delivery": ("private-ring.json",),
     ".": ("token",),
 }

@@ -5,6 +5,7 @@ nightsafe.db                 a consistent copy; it contains the secrets as they 
 keys/public-ring.json        the keys that values are sealed to
 keys/signing-key.json        the key that signs records
 keys/verify-keys.json        the keys that verify signatures
+keys/identity-key.json       the key that authenticates tokens and users; not in a backup of a safe from before it
 delivery/private-ring.json   the keys that open every value: only with --with-private-ring
 """
 
@@ -14,7 +15,7 @@ import os
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Final
@@ -27,6 +28,7 @@ from nightsafe.cli.terminal.errors import CommandError
 FORMAT: Final = "nightsafe-backup/1"
 DATABASE: Final = "nightsafe.db"
 PRIVATE_RING: Final = "delivery/private-ring.json"
+IDENTITY_KEY: Final = "keys/identity-key.json"
 NEEDED: Final = (DATABASE, "keys/public-ring.json", "keys/signing-key.json", "keys/verify-keys.json")
 STREAM: Final = Path("-")
 """The path that stands for standard output or standard input."""
@@ -100,8 +102,19 @@ def write_archive(out: IO[bytes], manifest: Manifest, files: dict[str, Path], re
                 )
 
 
-def read_archive(path: Path, into: Path, start_report: Callable[[Manifest], ProgressCallback]) -> Manifest:
+def read_archive(
+    path: Path,
+    into: Path,
+    start_report: Callable[[Manifest], ProgressCallback],
+    names: Collection[str] | None = None,
+) -> Manifest:
     """Unpack an archive into an empty directory. Only files that the manifest names are written, with fixed modes.
+
+    Args:
+        path: the archive.
+        into: the directory.
+        start_report: takes the manifest, and returns a function that takes the progress.
+        names: the files to unpack; None for all. Other files are skipped and not checked.
 
     Raises:
         CommandError: if it is not a backup, is damaged, or is from a newer program.
@@ -112,7 +125,9 @@ def read_archive(path: Path, into: Path, start_report: Callable[[Manifest], Prog
             manifest = _read_manifest(archive, members, path)
             report = start_report(manifest)
             for name, entry in manifest.files.items():
-                _unpack(archive, next(members, None), name, entry, into, report)
+                member = next(members, None)
+                if names is None or name in names:
+                    _unpack(archive, member, name, entry, into, report)
             if next(members, None) is not None:
                 raise CommandError(f"{path} contains more than its manifest names, so it is not used")
     except OSError as error:
@@ -146,7 +161,7 @@ def _read_manifest(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo],
     if manifest.format != FORMAT:
         raise CommandError(f"{path} has the format {manifest.format!r}; this program supports {FORMAT}")
     names = set(manifest.files)
-    if not set(NEEDED) <= names or names - {*NEEDED, PRIVATE_RING}:
+    if not set(NEEDED) <= names or names - {*NEEDED, IDENTITY_KEY, PRIVATE_RING}:
         raise CommandError(
             f"{path} lacks a file that a safe needs, or contains a file that does not belong to a safe"
         )

@@ -17,13 +17,23 @@ from nightsafe.cli.data_directory.ownership import refuse_exchangeable, refuse_u
 from nightsafe.cli.data_directory.recovery import recover_and_share, resolve_links
 from nightsafe.cli.data_directory.working_folders import WorkingFolder, new_path, remove_leftover, working_folders
 from nightsafe.cli.process.signals import exit_on_signals
-from nightsafe.cli.safe.archive import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
+from nightsafe.cli.safe.archive import (
+    DATABASE,
+    IDENTITY_KEY,
+    NEEDED,
+    PRIVATE_RING,
+    STREAM,
+    Manifest,
+    new_manifest,
+    write_archive,
+)
 from nightsafe.cli.safe.database_copy import copy_database, counts, integrity_problems, open_read_only, schema_of
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.sealing.files import sync
+from nightsafe.store.sqlite.identity_macs import has_mac_column
 
 _FILE_KINDS: Final = (
     (stat.S_ISLNK, "a symbolic link: name its target"),
@@ -117,7 +127,10 @@ def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
 
 def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) -> Manifest:
     """Copy the safe, check the copy, pack it, and give the file its name last."""
-    names = [*NEEDED, PRIVATE_RING] if with_private_ring else [*NEEDED]
+    # The file decides, and not the database: an attacker who can write the database can give it an older schema, and
+    # a backup without the key is restored with all its rows accepted.
+    has_identity_key = (data / IDENTITY_KEY).exists()
+    names = [*NEEDED, *([IDENTITY_KEY] if has_identity_key else []), *([PRIVATE_RING] if with_private_ring else [])]
     with _folder_for(data, file) as folder:
         copied = folder / DATABASE
         copy_database(data / DATABASE, copied)
@@ -127,6 +140,8 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
                 raise CommandError(
                     f"the database is damaged ({problems[0]}); no backup is made. Run: nightsafe doctor"
                 )
+            if has_mac_column(db) and not has_identity_key:
+                raise CommandError(f"{data / IDENTITY_KEY} is missing; no backup is made. Run: nightsafe token list")
             schema, row_counts = schema_of(db), counts(db)
         # Copy the keys after the database: a ring may have gained a key since then, but it never loses one in use.
         files = {name: copied if name == DATABASE else _copy_file(data / name, folder) for name in names}

@@ -62,13 +62,17 @@ def copy_database(source: Path, target: Path) -> None:
         copy.execute("PRAGMA synchronous = OFF")  # a copy that a crash interrupts is useless anyway
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # this fixes the snapshot
-        db.backup(copy, pages=_STEP_PAGES, progress=lambda *_: _refuse_large_log(log))
+        db.backup(copy, pages=_STEP_PAGES, progress=lambda *_: refuse_large_log(log, "copy"))
         db.execute("COMMIT")
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()
 
 
-def _refuse_large_log(log: Path) -> None:
-    """Give the copy up if the write-ahead log is so large that the server would soon refuse writes.
+def refuse_large_log(log: Path, work: str) -> None:
+    """Give work up if the write-ahead log is so large that the server would soon refuse writes.
+
+    Args:
+        log: the write-ahead log.
+        work: the work, for example `copy`.
 
     Raises:
         CommandError: if it is that large.
@@ -76,8 +80,8 @@ def _refuse_large_log(log: Path) -> None:
     with suppress(FileNotFoundError):
         if log.stat().st_size > _MAX_LOG_BYTES:
             raise CommandError(
-                f"during the copy {log} has grown to {log.stat().st_size >> 20} MB, and the server would soon refuse "
-                "writes: the copy was stopped and nothing was changed; try again when less is being written"
+                f"during the {work} {log} has grown to {log.stat().st_size >> 20} MB, and the server would soon "
+                f"refuse writes: the {work} was stopped and nothing was changed; try again when less is being written"
             )
 
 

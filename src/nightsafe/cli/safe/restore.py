@@ -10,12 +10,13 @@ import click
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.directory_swap import CannotSwapError
+from nightsafe.cli.data_directory.identity_key import load_identity_key
 from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
 from nightsafe.cli.data_directory.placement import must_be_inside, new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import BEFORE, recover_and_lock
 from nightsafe.cli.process.signals import exit_on_signals
-from nightsafe.cli.safe.archive import PRIVATE_RING, STREAM, Manifest, read_archive
+from nightsafe.cli.safe.archive import IDENTITY_KEY, PRIVATE_RING, STREAM, Manifest, read_archive
 from nightsafe.cli.safe.database_copy import integrity_problems, key_ids, newest_schema, open_read_only, schema_of
 from nightsafe.cli.safe.ring_restore import merge_rings
 from nightsafe.cli.settings.options import data_option, json_option
@@ -23,9 +24,11 @@ from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.errors import NightsafeError
+from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.store.sqlite.engine.schema import check_own
+from nightsafe.store.sqlite.identity_macs import has_mac_column, refused_rows
 
 
 @click.command("restore")
@@ -97,6 +100,7 @@ def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Ma
                 file, safe.path, lambda read: stack.enter_context(byte_bar(read.size, "Unpacking"))
             )
         _check(safe.path, file)
+        _authenticate_identities(DataDirectory(safe.path), file)
         DataDirectory(safe.path).private_ring.parent.mkdir(
             mode=0o700, exist_ok=True
         )  # for the copy that the operator puts there
@@ -112,7 +116,7 @@ def _check(folder: Path, file: Path) -> None:
     with open_read_only(directory.database) as db:
         _refuse_foreign(db, file)
         problems = integrity_problems(db, thorough=True)
-        schema, sealed_to = schema_of(db), key_ids(db)
+        schema, sealed_to, has_macs = schema_of(db), key_ids(db), has_mac_column(db)
     if problems:
         raise CommandError(f"the database in {file} is damaged: {problems[0]}")
     if not 1 <= schema <= newest_schema():
@@ -125,11 +129,32 @@ def _check(folder: Path, file: Path) -> None:
         ring = PublicRing.load(directory.public_ring)
         if directory.private_ring.exists():
             PrivateRing.load(directory.private_ring).check_covers(ring)
+        if directory.identity_key.exists():
+            IdentityKey.load(directory.identity_key)
     except NightsafeError as error:
         raise CommandError(f"a key file in {file} cannot be used: {error.problems[0].detail}") from None
+    if has_macs and not directory.identity_key.exists():
+        raise CommandError(f"{file} lacks {IDENTITY_KEY}, without which no token or user in it counts")
     lost = sorted(sealed_to - {key.id for key in ring.keys})
     if lost:
         raise CommandError(f"values in {file} are sealed to keys that its ring does not have: {', '.join(lost)}")
+
+
+def _authenticate_identities(directory: DataDirectory, file: Path) -> None:
+    """Accept the identities of a backup from before the identity key. Of any other backup, count those that are not.
+
+    Both are said, because a person must know which credentials count from now on.
+    """
+    if not directory.identity_key.exists():
+        load_identity_key(directory.identity_key, directory.database)
+        say(f"{file} is from before the identity key. Its tokens, users, memberships and accounts are accepted")
+        say("as they are, and get MACs under a new key.")
+        return
+    with open_read_only(directory.database) as db:
+        refused = len(refused_rows(db, IdentityKey.load(directory.identity_key))) if has_mac_column(db) else None
+    if refused != 0:
+        say(f"{refused or 'All'} rows of tokens, users, memberships and accounts in {file} lack their MACs,")
+        say("and do not count. See them with: nightsafe token refused-rows")
 
 
 def _refuse_foreign(db: sqlite3.Connection, file: Path) -> None:

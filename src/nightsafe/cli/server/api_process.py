@@ -1,4 +1,4 @@
-"""Starts the API's process under `nightsafe run`, and restarts it when it ends.
+"""Starts an API process under `nightsafe run` or `nightsafe serve --workers`, and restarts it when it ends.
 
 The socket stays open. Requests that arrive while no API process runs wait in the socket's queue.
 """
@@ -11,12 +11,16 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from msgspec import Struct
 
+from nightsafe.cli.server.workers.inherited import BESIDE_DELIVERY
 from nightsafe.errors import Code, NightsafeError
+
+if TYPE_CHECKING:
+    from nightsafe.services.delivery.sibling_links import SiblingLinks
 
 _log = structlog.get_logger()
 
@@ -52,19 +56,26 @@ class ApiProcess:
         listener: the listening socket; `stop` closes it.
         limits: when to restart the process.
         inherited: further descriptors that the process inherits.
+        links: the links to the other API processes; None if there are no others.
+        place: `BESIDE_DELIVERY` if this process has the private ring, else `ALONE`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process needs
         self,
         arguments: Sequence[str],
         listener: socket.socket,
         limits: RestartLimits | None = None,
         inherited: Iterable[int] = (),
+        *,
+        links: "SiblingLinks | None" = None,
+        place: str = BESIDE_DELIVERY,
     ) -> None:
         self._arguments: Final = arguments
         self._listener: Final = listener
         self._limits: Final = limits or RestartLimits()
         self._inherited: Final = inherited
+        self._links: Final = links
+        self._place: Final = place
         self._process: asyncio.subprocess.Process | None = None
         self._ready = False
 
@@ -117,10 +128,12 @@ class ApiProcess:
     async def _launch(self) -> str | None:
         """Start a process and wait until it is ready. Return its address, or None if it did not become ready."""
         descriptor, self._ready = self._listener.fileno(), False
+        links, descriptors = (self._links.as_argument(), self._links.descriptors) if self._links else ("", ())
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-P", "-m", "nightsafe.cli.server.api_child", str(os.getpid()), str(descriptor), *self._arguments),
-            pass_fds=(descriptor, *self._inherited),
+            *("-P", "-m", "nightsafe.cli.server.api_child", str(os.getpid()), str(descriptor)),
+            *(self._place, links, *self._arguments),
+            pass_fds=(descriptor, *self._inherited, *descriptors),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,

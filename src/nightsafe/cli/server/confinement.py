@@ -112,8 +112,12 @@ class Confinement:
 
 def readable_paths(directory: DataDirectory, files: tuple[Path, ...] = ()) -> tuple[Path, ...]:
     """Return the files and directories that the API's process reads, without the database."""
-    settings = (Path("/etc") / name for name in _SETTINGS)
-    return (*_SYSTEM, *settings, *_DEVICES, *_code_folders(), directory.public_ring.parent, *files)
+    return (*network_files(), *_code_folders(), directory.public_ring.parent, *files)
+
+
+def network_files() -> tuple[Path, ...]:
+    """Return the files and directories of the system that serve to look up hosts, and to load the code for that."""
+    return (*_SYSTEM, *(Path("/etc") / name for name in _SETTINGS), *_DEVICES)
 
 
 def refuse_readable_ring(ring: Path, directory: DataDirectory) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +37,7 @@ def command(**values: Any) -> None:
 
     The command fetches scripts from an API, opens their secrets, and runs the scripts on workerd. It prints one line
     when it is ready. On SIGTERM it finishes the requests in flight and exits with 0. On SIGHUP it reloads
-    certificates and reopens log files.
+    certificates and the approvers file, and reopens log files.
     """
     from nightsafe.cli.data_directory.recovery import recover_and_share, safes_of
     from nightsafe.cli.process.logs import configure
@@ -72,7 +73,8 @@ async def _deliver(values: dict[str, Any], output: "OutputFiles") -> int:
     )
 
     source = source_from_options(values)
-    with handle_signals([output.renew, lambda: reload_tls(source, values)]) as stopping:
+    hangups: list[Callable[[], None]] = [output.renew, lambda: reload_tls(source, values)]
+    with handle_signals(hangups) as stopping:
         async with running_probes(values["probes"]) as probes:
             account_id = values["account_id"]
             if account_id is None:
@@ -86,6 +88,7 @@ async def _deliver(values: dict[str, Any], output: "OutputFiles") -> int:
             settings = make_settings(account_id, values["private_ring"], values)
             keys = values["private_ring"], values["verify_keys"]
             async with running_delivery(settings, source, keys, values["listen"], probes) as delivery:
+                hangups.append(delivery.follower.reload_rules)
                 return await wait_until_stopped(delivery, stopping)
 
 

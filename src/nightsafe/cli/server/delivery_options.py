@@ -12,6 +12,7 @@ from nightsafe.cli.settings.options import FILE, option
 
 if TYPE_CHECKING:
     from nightsafe.delivery.settings import DeliverySettings
+    from nightsafe.delivery.source.witnesses import RequiredWitnesses
 
 _MEGABYTE = 1 << 20
 _MAX_PORT = 65535
@@ -47,6 +48,7 @@ def _parse_domains(_: click.Context, __: click.Parameter, values: tuple[str, ...
     return domains
 
 
+marks_option = option("--marks", "File for the highest serials seen.  [default: beside the private ring]", type=FILE)
 _OPTIONS = (
     option(
         "--listen",
@@ -69,7 +71,20 @@ _OPTIONS = (
         metavar="HEX32",
     ),
     trusted_proxy_option,
-    option("--marks", "File for the highest serials seen.  [default: beside the private ring]", type=FILE),
+    marks_option,
+    option(
+        "--require-witness",
+        "Number of witnesses that must cosign the API's log; 0 for none.",
+        type=click.IntRange(0, 16),
+        default=0,
+    ),
+    option("--witness-keys", "File of the witnesses' verifier keys, for --require-witness.", type=FILE),
+    option(
+        "--approvers",
+        "File of the keys that must approve versions before they are served.  [default: none; no version needs an "
+        "approval]",
+        type=FILE,
+    ),
     option(
         "--sockets",
         "Directory for Unix sockets; its path must be short.  [default: a new private directory]",
@@ -198,12 +213,14 @@ def make_settings(account_id: str, private_ring: Path, values: dict[str, Any]) -
     from nightsafe.delivery.workerd.limits import Limits
 
     serials = values["marks"] or private_ring.with_name("delivery-marks.json")
+    witnesses = _required_witnesses(values["require_witness"], values["witness_keys"])
     binary = find_workerd()
     verify_workerd(binary)
     return DeliverySettings(
         account_id=account_id,
         folder=values["sockets"] or new_socket_folder(),
         serials=serials,
+        approvers=values["approvers"],
         binary=binary,
         domains=values["domain"],
         trusted_proxies=values["trusted_proxy"],
@@ -214,7 +231,29 @@ def make_settings(account_id: str, private_ring: Path, values: dict[str, Any]) -
         reach_private=values["reach_private"],
         max_loaded=values["max_loaded"],
         limits=Limits(resident_bytes=values["memory_limit"] * _MEGABYTE, cells=values["cells"]),
+        witnesses=witnesses,
     )
+
+
+def _required_witnesses(count: int, file: Path | None) -> "RequiredWitnesses | None":
+    """Return the witnesses that must cosign the log; None if none must.
+
+    Raises:
+        NightsafeError: INVALID, if the file has too few keys or cannot be used.
+    """
+    if not count:
+        return None
+    from nightsafe.audit.witness.logs import read_keys
+    from nightsafe.delivery.source.witnesses import RequiredWitnesses
+    from nightsafe.errors import Code, NightsafeError
+    from nightsafe.merkle.verifier_key import COSIGNATURE
+
+    if file is None:
+        raise click.UsageError("--require-witness needs --witness-keys: a file with the verifier key of each witness")
+    keys = read_keys(file, COSIGNATURE)
+    if len(keys) < count:
+        raise NightsafeError(Code.INVALID, f"--require-witness {count}: {file} has only {len(keys)} keys")
+    return RequiredWitnesses(count, tuple(keys))
 
 
 def new_socket_folder() -> Path:

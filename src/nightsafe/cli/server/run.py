@@ -7,10 +7,9 @@ private ring. It ends with this process. If it ends by itself, this process rest
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -26,21 +25,19 @@ from nightsafe.cli.server.delivery_options import (
     ring_option,
 )
 from nightsafe.cli.server.own_token import temporary_token
-from nightsafe.cli.settings.options import FILE, option
+from nightsafe.cli.server.workers.inherited import BESIDE_DELIVERY
+from nightsafe.cli.settings.options import FILE, option, options_of
 from nightsafe.errors import NightsafeError
 from nightsafe.identity.permissions import DELIVERY, RESEALING
 
 if TYPE_CHECKING:
     from nightsafe.cli.process.stdio import OutputFiles
-    from nightsafe.cli.server.api_process import ApiProcess
     from nightsafe.delivery.settings import DeliverySettings
 
 _ALWAYS = "delivered"
 """The option of `serve` that `run` always sets."""
 
-_SERVE_OPTIONS = {
-    parameter.name: parameter for parameter in serve.command.params if isinstance(parameter, click.Option)
-}
+_SERVE_OPTIONS = options_of(serve.command)
 
 
 def _add_serve_options(command: click.Command) -> click.Command:
@@ -64,7 +61,8 @@ def command(**values: Any) -> None:
     """Serve the API of a safe and deliver its secrets to Workers scripts, on one machine.
 
     The command prints a line when the API is ready and a line when scripts are ready. On SIGTERM it finishes the
-    requests in flight and exits with 0. On SIGHUP it reloads certificates and reopens log files.
+    requests in flight and exits with 0. On SIGHUP it reloads certificates and the approvers file, and reopens
+    log files.
     """
     from nightsafe.cli.process.logs import configure
     from nightsafe.cli.process.open_files import raise_open_file_limit
@@ -125,66 +123,25 @@ async def _run(
     from nightsafe.cli.data_directory.local_server import publish_address
     from nightsafe.cli.process.signals import handle_signals
     from nightsafe.cli.server.delivery_process import running_delivery, running_probes, wait_until_stopped
+    from nightsafe.cli.server.workers.api_workers import local_address, running_api
     from nightsafe.cli.tls.run_tls import ApiTlsFiles
     from nightsafe.delivery.keep_running import keep_running
     from nightsafe.delivery.source.http import HttpSource
 
     tls = ApiTlsFiles(values)
+    options = values | tls.copied_options | {_ALWAYS: True}
     hangups: list[Callable[[], None]] = [output.renew, tls.renew]
     with contextlib.closing(tls), handle_signals(hangups) as stopping:
         async with (
             running_probes(values["probes"]) as probes,
-            _running_api(values | tls.copied_options, tls.descriptors) as (api, url),
+            running_api(_SERVE_OPTIONS, options, BESIDE_DELIVERY, tls.descriptors) as (api, url),
         ):
             hangups.append(api.send_hangup)
             click.echo(f"listening on {url}")
-            local = _local(url)
+            local = local_address(url)
             source = HttpSource(local, token, settings.account_id, tls.context)
             with publish_address(values["data"], local):
                 async with running_delivery(settings, source, keys, values["listen"], probes) as delivery:
+                    hangups.append(delivery.follower.reload_rules)
                     watching = keep_running("api", api.watch, fatal=(NightsafeError,))
                     return await wait_until_stopped(delivery, stopping, watching)
-
-
-@contextlib.asynccontextmanager
-async def _running_api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterator[tuple["ApiProcess", str]]:
-    """Start the API's process, give it with its address, and stop it at the end.
-
-    Args:
-        values: values of the options.
-        inherited: descriptors that the process inherits.
-
-    Raises:
-        NightsafeError: INVALID, if it may not or cannot listen at the address; UNAVAILABLE, if it does not start. The
-            process has then printed the reason.
-    """
-    from nightsafe.cli.server.api_process import ApiProcess
-    from nightsafe.cli.server.listener import listen, refuse_plain
-
-    if not values["tls_cert"] and not values["plain_http"]:
-        refuse_plain(values["host"])
-    api = ApiProcess(_arguments(values), listen(values["host"], values["port"]), inherited=inherited)
-    try:
-        yield api, await api.start()
-    finally:
-        await api.stop()
-
-
-def _arguments(values: dict[str, Any]) -> list[str]:
-    """Return the command line of `serve` with these options; it contains no secret."""
-    arguments = ["serve"]
-    for name, parameter in _SERVE_OPTIONS.items():
-        value = name == _ALWAYS or values[name or ""]
-        if parameter.is_flag:
-            arguments += [parameter.opts[0]] if value else []
-        elif value is not None:
-            for option_value in value if isinstance(value, tuple) else (value,):
-                arguments += [parameter.opts[0], str(option_value)]
-    return arguments
-
-
-def _local(url: str) -> str:
-    """Return the address at which this machine reaches its own API."""
-    parts = urlsplit(url)
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "")  # noqa: S104 - set by --host
-    return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else url

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server.proxies import proxy_options
-from nightsafe.cli.settings.options import FILE, data_option, log_format_option, option
+from nightsafe.cli.settings.options import FILE, data_option, log_format_option, option, options_of
 from nightsafe.cli.tls.files import TlsFiles, check_tls_files
 from nightsafe.services.delivery.admission import DeliveryOptions
 from nightsafe.services.limits import Limits
@@ -24,8 +24,15 @@ from nightsafe.services.limits import Limits
 if TYPE_CHECKING:
     from nightsafe.api.http.entrance import Application
     from nightsafe.cli.process.stdio import OutputFiles
+    from nightsafe.cli.server.helpers import Helpers
     from nightsafe.cli.server.proxies import Networks
+    from nightsafe.cli.server.workers.inherited import Inherited
     from nightsafe.cli.tls.reload_resources import ReloadResources
+
+    Hangups = list[Callable[[], None]]
+
+MOST_WORKERS = 16
+"""The most API processes of one server."""
 
 _MEGABYTE = 1 << 20
 _OVERWRITE_FREED = "junk:free"
@@ -34,11 +41,27 @@ _OVERWRITE_FREED = "junk:free"
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
 
 
+def _check_witnesses(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Check the witnesses."""
+    if not values:
+        return ()
+    from nightsafe.cli.server.witnesses import check_witnesses
+
+    return check_witnesses(context, parameter, values)
+
+
 def _domain(value: str | None) -> str | None:
     """Check a host name, with or without a port."""
     if value and not _DOMAIN.fullmatch(value):
         raise click.BadParameter("give a host name, for example workers.example or workers.example:8443")
     return value
+
+
+def _check_sinks(context: click.Context, parameter: click.Parameter, urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Check the URLs of audit sinks."""
+    from nightsafe.cli.server.audit_sinks import check_urls
+
+    return check_urls(context, parameter, urls) if urls else ()
 
 
 @click.command("serve")
@@ -49,6 +72,12 @@ def _domain(value: str | None) -> str | None:
 @option("--tls-key", "PEM file of that certificate's private key.", type=FILE)
 @option("--tls-client-ca", "PEM file of CAs; every client must then show a certificate from one of them.", type=FILE)
 @option("--plain-http", "Allow listening without TLS on an address that other machines reach.", is_flag=True)
+@option(
+    "--workers",
+    "Number of API processes on the same port and database.",
+    type=click.IntRange(1, MOST_WORKERS),
+    default=1,
+)
 @option("--keep-alive", "Minimum seconds to keep an idle connection.", type=click.IntRange(min=1), default=120)
 @option(
     "--max-variables",
@@ -81,6 +110,7 @@ def _domain(value: str | None) -> str | None:
     type=click.IntRange(min=0),
     default=1000,
 )
+@option("--audit-reads", "Write every read into the audit log, too.", is_flag=True)
 @option(
     "--delivered",
     "Refuse versions that cannot be delivered, even while no delivery process is connected.",
@@ -96,10 +126,27 @@ def _domain(value: str | None) -> str | None:
     "Host name of Workers behind TLS, for example workers.example, for the links that wrangler prints.",
     callback=lambda _context, _option, value: _domain(value),
 )
+@option(
+    "--witness",
+    "Witness to ask for a cosignature of each checkpoint of the log, as URL=VKEY. Repeatable.",
+    multiple=True,
+    metavar="URL=VKEY",
+    callback=_check_witnesses,
+)
+@option(
+    "--audit-sink",
+    "URL of a file or server that gets each audit log entry: file, https or syslog+tls. Repeatable.",
+    multiple=True,
+    metavar="URL",
+    callback=_check_sinks,
+)
+@option("--audit-sink-token", "File with the bearer token of the sink with https://, mode 0600.", type=FILE)
+@option("--audit-sink-ca", "PEM file of CAs of the sinks; default: the system's trusted issuers.", type=FILE)
 @proxy_options
 @click.pass_obj
 def command(  # noqa: PLR0913 - one for each option
-    inherited: socket.socket | None,
+    inherited: "Inherited | None",
+    /,
     *,
     data: Path,
     host: str,
@@ -107,19 +154,16 @@ def command(  # noqa: PLR0913 - one for each option
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_client_ca: Path | None,
-    max_variables: int,
-    upload_memory: int,
     log_format: str,
-    rate_limit: int,
-    rate_window: int,
-    auth_failures: int,
     plain_http: bool,
+    workers: int,
     keep_alive: int,
     delivered: bool,
     accept_undeliverable: bool,
     workers_domain: str | None,
     trusted_proxy: "Networks",
     proxy_header: str,
+    **others: Any,
 ) -> None:
     """Serve the API of a safe.
 
@@ -128,40 +172,59 @@ def command(  # noqa: PLR0913 - one for each option
     """
     import uvloop
 
+    _serve_in_workers(workers if inherited is None else 1)
     os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITE_FREED  # must be set before the server's library is loaded
     tls = check_tls_files(tls_cert, tls_key, tls_client_ca)
-    if tls is None and not plain_http:
-        _refuse_plain(host)
+    _refuse_plain(host, allowed=plain_http or tls is not None)
     admission = DeliveryOptions(delivered, accept_undeliverable, workers_domain or "")
-    limits = Limits(
-        max_variables=max_variables,
-        upload_memory=upload_memory * _MEGABYTE,
-        rate_limit=rate_limit,
-        rate_seconds=rate_window,
-        auth_failures=auth_failures,
+    limits = _limits(others)
+    add_entrance, open_helpers = (
+        partial(_add_entrance, trusted_proxy, proxy_header),
+        partial(_helpers, data, others, inherited),
     )
-    add_entrance = partial(_add_entrance, trusted_proxy, proxy_header)
     directory, open_listener = DataDirectory(data), partial(_listener, inherited, host, port)
-    confined = _confined(directory, open_listener, tls, log_format, has_parent=inherited is not None)
-    with confined as (listener, pair, output):
-        running = partial(_run, tls=pair, keep_alive=keep_alive, output=output, data=None if inherited else data)
-        code = uvloop.run(_serve(directory, listener, limits, admission, add_entrance, running))
+    with _confined(directory, open_listener, tls, log_format, open_helpers, inherited=inherited) as parts:
+        listener, pair, hangups, helpers = parts
+        running = partial(_run, tls=pair, keep_alive=keep_alive, hangups=hangups, data=None if inherited else data)
+        code = uvloop.run(_serve(inherited, directory, listener, limits, admission, add_entrance, running, helpers))
     sys.exit(code)
 
 
+def _serve_in_workers(workers: int) -> None:
+    """If there are to be several API processes, serve in child processes with the same options, and exit."""
+    if workers > 1:
+        from nightsafe.cli.server.workers.serve_workers import serve_in_workers
+
+        sys.exit(serve_in_workers(options_of(command), click.get_current_context().params))
+
+
+def _limits(options: dict[str, Any]) -> Limits:
+    """Return the limits that the options set."""
+    return Limits(
+        max_variables=options["max_variables"],
+        upload_memory=options["upload_memory"] * _MEGABYTE,
+        rate_limit=options["rate_limit"],
+        rate_seconds=options["rate_window"],
+        auth_failures=options["auth_failures"],
+    )
+
+
 @contextlib.contextmanager
-def _confined(
+def _confined(  # noqa: PLR0913 - the parts of a server
     directory: DataDirectory,
     listener: Callable[[], socket.socket],
     tls: TlsFiles | None,
     log_format: str,
+    open_helpers: "Callable[[], Helpers]",
     *,
-    has_parent: bool,
-) -> "Iterator[tuple[socket.socket, tuple[TlsFiles, ReloadResources] | None, OutputFiles]]":
-    """Lock the safe and open the socket, then confine this process. Give the socket, the TLS files and the output.
+    inherited: "Inherited | None",
+) -> "Iterator[tuple[socket.socket, tuple[TlsFiles, ReloadResources] | None, Hangups, Helpers]]":
+    """Lock the safe and open the socket, then confine this process.
+
+    Give the socket, the TLS files, the functions to call at SIGHUP, and the helper processes.
 
     Raises:
-        NightsafeError: if the safe cannot be used or the socket cannot be opened.
+        NightsafeError: if the safe or a sink cannot be used, or the socket cannot be opened.
     """
     from nightsafe.cli.data_directory.local_server import create_address_file
     from nightsafe.cli.data_directory.lock import shared_lock
@@ -172,20 +235,38 @@ def _confined(
     from nightsafe.cli.tls.reload_resources import ReloadResources
 
     require_open_files()
+    has_parent, beside_delivery = inherited is not None, inherited is not None and inherited.beside_delivery
     # A parent that passed a socket has already recovered the data directory.
     with contextlib.ExitStack() as stack:
         stack.enter_context(shared_lock(directory.path) if has_parent else recover_and_share(directory.path))
         tls_paths = (tls.certificate, tls.key, tls.client_ca) if tls else ()
-        confinement = Confinement(directory, tuple(filter(None, tls_paths)), beside_delivery=has_parent)
+        confinement = Confinement(directory, tuple(filter(None, tls_paths)), beside_delivery=beside_delivery)
         stack.enter_context(confinement.hold_database_open())
         listening_socket = stack.enter_context(listener())
+        if not beside_delivery:
+            directory.load_identity_key()  # an older safe gets it here, because a confined process cannot write it
         spare = stack.enter_context(contextlib.closing(ReloadResources())) if tls else None
+        helpers = open_helpers()
         files = OutputFiles()
         files.start_reopener()
         confinement.confine(listening_socket, spare, () if has_parent else create_address_file(directory.path))
         output = _prepare_output(files, log_format, has_parent=has_parent)
         confinement.log_missing()
-        yield listening_socket, (tls, spare) if tls and spare else None, output
+        hangups = [output.renew, *helpers.hangups]
+        yield listening_socket, (tls, spare) if tls and spare else None, hangups, helpers
+
+
+def _helpers(data: Path, options: dict[str, Any], inherited: "Inherited | None") -> "Helpers":
+    """Start the helper processes that the options ask for. Only they can connect to anything.
+
+    Of several API processes only the first one has them, so that nothing is sent twice.
+
+    Raises:
+        NightsafeError: INVALID, if a sink or a file cannot be used.
+    """
+    from nightsafe.cli.server.helpers import Helpers
+
+    return Helpers.open(data, options, are_wanted=inherited is None or inherited.is_first)
 
 
 def _prepare_output(files: "OutputFiles", log_format: str, *, has_parent: bool) -> "OutputFiles":
@@ -201,22 +282,24 @@ def _prepare_output(files: "OutputFiles", log_format: str, *, has_parent: bool) 
     return output
 
 
-def _refuse_plain(host: str) -> None:
-    """Refuse an address that other machines reach.
+def _refuse_plain(host: str, *, allowed: bool) -> None:
+    """Refuse an address that other machines reach, unless that is allowed.
 
     Raises:
         NightsafeError: INVALID.
     """
+    if allowed:
+        return
     from nightsafe.cli.server.listener import refuse_plain
 
     refuse_plain(host)
 
 
-def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.socket:
+def _listener(inherited: "Inherited | None", host: str, port: int) -> socket.socket:
     """Return the socket to listen on: the inherited one, or a new one."""
     from nightsafe.cli.server.listener import listen
 
-    return inherited or listen(host, port)
+    return inherited.listener if inherited else listen(host, port)
 
 
 def _add_entrance(networks: "Networks", header: str, app: "Application") -> "Application":
@@ -228,23 +311,35 @@ def _add_entrance(networks: "Networks", header: str, app: "Application") -> "App
 
 
 async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
+    inherited: "Inherited | None",
     directory: DataDirectory,
     listener: socket.socket,
     limits: Limits,
     delivered: DeliveryOptions,
     add_entrance: "Callable[[Application], Application]",
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
+    helpers: "Helpers",
 ) -> int:
     """Open the safe and serve it until a signal stops the process. Return the exit code."""
     from nightsafe.api.app import App
     from nightsafe.api.http.entrance import with_rate_limits
+    from nightsafe.services.delivery.siblings import Siblings
 
     store = directory.open_store()
+    siblings = Siblings(inherited.links if inherited else None)
     try:
-        app = App(store, await directory.safe_for(store), limits, delivered)
+        limits = limits.share(siblings.count)
+        safe, shippers = await directory.safe_for(store), helpers.shippers(store)
+        app = App(store, safe, limits, delivered, shippers, siblings=siblings, audit_reads=helpers.reads)
+        siblings.listen()
         gc.freeze()  # these objects stay alive; without this each collection would scan them and delay requests
-        return await run(add_entrance(with_rate_limits(app, limits)), listener, app.end_waiting)
+        try:
+            async with helpers.running(store, app.transparency_log):
+                return await run(add_entrance(with_rate_limits(app, limits)), listener, app.end_waiting)
+        finally:
+            await app.close()
     finally:
+        siblings.close()
         await store.close()
 
 
@@ -255,7 +350,7 @@ async def _run(  # noqa: PLR0913 - the parts of a server
     *,
     tls: "tuple[TlsFiles, ReloadResources] | None",
     keep_alive: int,
-    output: "OutputFiles",
+    hangups: "Hangups",
     data: Path | None,
 ) -> int:
     """Serve on a socket until a signal stops the process. Return the exit code.
@@ -269,7 +364,7 @@ async def _run(  # noqa: PLR0913 - the parts of a server
     from nightsafe.cli.server.listener import authority, local_authority
 
     server = ApiServer(app, listener, tls, keep_alive)
-    with handle_signals([output.renew, server.renew]) as stopping:
+    with handle_signals([*hangups, server.renew]) as stopping:
         await server.start()
         stop_task, end_task = asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(server.wait_until_ended())
         scheme = "https" if tls else "http"

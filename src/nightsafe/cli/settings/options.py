@@ -110,3 +110,8 @@ data_option = option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, is_eager=True, callback=_record_json, help="Print one JSON object."
 )
+
+
+def options_of(command: click.Command) -> dict[str, click.Option]:
+    """Return the options of a command by name."""
+    return {one.name: one for one in command.params if isinstance(one, click.Option) and one.name}

@@ -12,22 +12,24 @@ from nightsafe.user_folder import untrusted_file_reason, user_folder
 
 CLIENT_SETTINGS: Final = frozenset(
     {
-        "account_id", "data", "fingerprint_key_file", "plain_http", "public_ring", "script", "seal", "token_file",
-        "url",
+        "account_id", "approver_key", "approvers", "data", "fingerprint_key_file", "plain_http", "public_ring",
+        "script", "seal", "token_file", "url",
     }
 )  # fmt: skip
 """The settings of commands that talk to a server: the server and the credentials, never the command's action."""
 
 SERVER_SETTINGS: Final = frozenset(
     {
-        "accept_undeliverable", "account_id", "account_ids", "api", "api_ca", "as_json", "auth_failures", "cells",
-        "client_cert", "client_key", "data", "delivered", "deny_permission", "deny_script", "domain", "email",
-        "expires_in", "expires_on", "host", "ip", "keep_alive", "listen", "log_format", "marks", "max_loaded",
+        "accept_undeliverable", "account_id", "account_ids", "api", "api_ca", "approvers", "as_json", "audit_reads",
+        "audit_sink", "audit_sink_ca", "audit_sink_token",
+        "auth_failures", "cells", "client_cert", "client_key", "data", "delivered", "deny_permission", "deny_script",
+        "domain", "email", "expires_in", "expires_on", "host", "ip", "keep_alive", "listen", "log_format", "marks",
+        "max_loaded",
         "max_variables", "memory_limit", "name", "not_before", "not_ip", "owner", "permissions", "plain_http", "port",
         "private_ring", "probes", "proxy_header", "rate_limit", "rate_window", "reach", "reach_never",
-        "reach_private", "script_header", "scripts", "service_key", "sockets", "tls_cert", "tls_client_ca",
-        "tls_key", "token_fd", "token_file", "token_id", "trusted_proxy", "upload_memory", "verify_keys",
-        "worker_output", "workers_domain",
+        "reach_private", "require_witness", "script_header", "scripts", "service_key", "sockets", "tls_cert",
+        "tls_client_ca", "tls_key", "token_fd", "token_file", "token_id", "trusted_proxy", "upload_memory",
+        "verify_keys", "witness", "witness_keys", "worker_output", "workers", "workers_domain",
     }
 )  # fmt: skip
 """The settings of the operator's commands. A test compares them with the options of these commands."""

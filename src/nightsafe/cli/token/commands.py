@@ -19,6 +19,7 @@ from nightsafe.cli.terminal.output import say
 from nightsafe.cli.terminal.table import format_table
 from nightsafe.cli.token.lifetime import DEFAULT_DAYS, check_time, expiry_of
 from nightsafe.cli.token.policies import Scopes, check_ranges, condition_of, confirm_unlimited, policies_of
+from nightsafe.cli.token.refused_rows import command as refused_rows
 from nightsafe.identity import credentials
 from nightsafe.identity.conditions import Condition
 from nightsafe.sealing import files
@@ -228,6 +229,9 @@ def revoke(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     confirm(f"Delete the token {name} ({token_id})? It will be refused.", yes=yes)
     directory.run(lambda store: revoke_token(store, token_id))
     click.echo(json.dumps({"id": token_id}) if as_json else f"Revoked the token {token_id}")
+
+
+command.add_command(refused_rows)
 
 
 def _new_token_fields(account: str, issued: IssuedToken, end: int | None) -> dict[str, Any]:

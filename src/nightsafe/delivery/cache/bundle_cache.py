@@ -11,9 +11,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from nightsafe.bundle.approvals.approval import ApprovedBy
 from nightsafe.bundle.compatibility import callee_of, check_servable, fields_of
 from nightsafe.bundle.model import Bundle, BundleVersion
 from nightsafe.bundle.signed import open_bundle
+from nightsafe.bundle.verification import check_stated
+from nightsafe.delivery.approval.gate import Gate
 from nightsafe.delivery.cache.serials import Serials
 from nightsafe.delivery.workerd.limits import CPU_SECONDS
 from nightsafe.errors import Code, NightsafeError
@@ -24,6 +27,7 @@ _SUPERSEDED_SECONDS: Final = 5.0
 
 NOT_SERVED: Final = {"status": 404, "message": "there is no such script, or it is not deployed"}
 REFUSED: Final = {"status": 501, "message": "the script cannot be served here; the delivery log says why"}
+WAITING: Final = {"status": 503, "message": "the script waits for approval; the delivery log says why"}
 
 
 class Load(Struct, frozen=True):
@@ -100,12 +104,14 @@ class BundleCache:
         account_id: the account that owns the scripts.
         verifier: verifies the bundles' signatures.
         serials: the highest serials seen.
+        gate: lets only approved versions through; None if no version needs an approval.
     """
 
-    def __init__(self, account_id: str, verifier: Verifier, serials: Serials) -> None:
+    def __init__(self, account_id: str, verifier: Verifier, serials: Serials, gate: Gate | None = None) -> None:
         self._account_id = account_id
         self._verifier = verifier
         self._serials = serials
+        self.gate: Final = gate
         self._served: dict[str, ServedScript] = {}
         self._numbers = count(1)
         self._loads: dict[int, Load] = {}
@@ -116,6 +122,10 @@ class BundleCache:
     def floor(self) -> int:
         """Return the lowest serial that a bundle requested from now on may have."""
         return self._serials.get(self._account_id)
+
+    def wanted(self, script: str) -> ApprovedBy | None:
+        """Return the approvals that a bundle of a script must have; None if it needs none."""
+        return None if self.gate is None else self.gate.wanted(script)
 
     def get(self, script: str) -> ServedScript | None:
         """Return a script as it is served, or None when there is no bundle of it."""
@@ -165,19 +175,16 @@ class BundleCache:
         loads = chain(self._loads.values(), self._recently_superseded())
         return {module.digest for load in loads for module in load.version.modules}
 
-    def admit(self, script: str, data: bytes, floor: int) -> Bundle | None:
-        """Verify an answer of the source, and return its bundle if it may replace the current one.
+    def admit(self, script: str, data: bytes, floor: int) -> Bundle:
+        """Verify an answer of the source, and return its bundle. Remember nothing of it until `take`.
 
         Args:
             script: the script that was asked for.
             data: the answer.
             floor: the result of `floor()` when the request was sent; the answer must not be older.
 
-        Returns:
-            None when a newer bundle came in meanwhile.
-
         Raises:
-            NightsafeError: CANNOT_OPEN or INVALID, with what is wrong with the bundle.
+            NightsafeError: CANNOT_OPEN or INVALID, with what is wrong with the bundle: it may lack an approval.
         """
         bundle = open_bundle(data, self._verifier)
         if (bundle.account_id, bundle.namespace, bundle.script) != (self._account_id, "", script):
@@ -189,17 +196,31 @@ class BundleCache:
                 " older state, or somebody replays an answer that they recorded",
             )
         _check_percentages(bundle.versions)
+        check_stated(bundle, self._verifier)
+        if self.gate is not None:
+            self.gate.admit(bundle)
+        return bundle
+
+    def take(self, bundle: Bundle) -> bool:
+        """Raise the floor to the serial of an admitted bundle. Return False if a newer bundle came in meanwhile."""
         self._serials.raise_to(self._account_id, bundle.serial)
-        served = self._served.get(script)
-        return None if served and served.bundle.serial > bundle.serial else bundle
+        if self.gate is not None:
+            self.gate.remember(bundle)
+        served = self._served.get(bundle.script)
+        return not (served and served.bundle.serial > bundle.serial)
 
     def put(self, bundle: Bundle) -> ServedScript | None:
         """Serve a bundle that was admitted; return None when that changes nothing for workerd.
 
-        One version that cannot be served makes the whole script refused; `refusals` gives the reasons.
+        One version that cannot be served makes the whole script refused; `refusals` gives the reasons. If the API
+        has no approved version to offer, the version that is served stays: it was approved.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, when the approvers file has changed since the bundle was admitted.
         """
+        self.check_approved(bundle)
         before = self._served.get(bundle.script)
-        if before and before.bundle.serial > bundle.serial:
+        if before and (before.bundle.serial > bundle.serial or _only_waits(bundle, before)):
             return None
         refusal = self._refusal(bundle)
         loads = () if refusal else tuple(self._make_loads(bundle, before.loads if before else ()))
@@ -218,11 +239,34 @@ class BundleCache:
         self._served[bundle.script] = served = ServedScript(bundle, epoch, loads, refusal)
         return None if same else served
 
+    def withdraw_unapproved(self) -> list[ServedScript]:
+        """Stop serving the scripts whose versions are no longer approved, after a change of the approvers file."""
+        withdrawn = []
+        for script, served in tuple(self._served.items()):
+            try:
+                self.check_approved(served.bundle)
+            except NightsafeError:
+                self._supersede(script, served.loads)
+                waiting = tuple(version.id for version in served.bundle.versions)
+                bundle = msgspec.structs.replace(served.bundle, versions=(), deployment=None, waiting=waiting)
+                self._served[script] = refused = ServedScript(bundle, served.epoch + 1, (), WAITING)
+                withdrawn.append(refused)
+        return withdrawn
+
+    def check_approved(self, bundle: Bundle) -> None:
+        """Refuse to open the values of a bundle whose versions are not approved.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, with the first version that is not approved.
+        """
+        if self.gate is not None:
+            self.gate.check(bundle)
+
     @staticmethod
     def _refusal(bundle: Bundle) -> dict[str, Any] | None:
         """Return the answer to requests when the script is not served; None when it is."""
         if not bundle.versions:
-            return NOT_SERVED
+            return WAITING if bundle.waiting else NOT_SERVED
         return REFUSED if refusals(bundle) else None
 
     def _make_loads(self, bundle: Bundle, before: Iterable[Load]) -> Iterator[Load]:
@@ -248,6 +292,12 @@ class BundleCache:
             if not superseded:
                 del self._superseded[script]
             yield from (load for _, load in superseded)
+
+
+def _only_waits(bundle: Bundle, before: ServedScript) -> bool:
+    """Return True if a bundle has no approved version, and the same script is already served."""
+    same_script = bundle.script_id == before.bundle.script_id
+    return bool(bundle.waiting and not bundle.versions and before.loads and same_script)
 
 
 def refusals(bundle: Bundle) -> tuple[str, ...]:

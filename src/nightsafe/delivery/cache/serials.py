@@ -1,4 +1,4 @@
-"""Keeps the highest serial seen of each account, in the marks file.
+"""Keeps the highest serial, the last checkpoint and the times of approvals of each account, in the marks file.
 
 With it, the delivery process notices after a restart too that the database was put back to an older state.
 """
@@ -20,15 +20,37 @@ _log = structlog.get_logger()
 _LARGEST: Final = (1 << 63) - 1
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """The whole file."""
+class SeenLog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last checkpoint that was accepted.
 
-    format: Literal["nightsafe-marks/1"]
+    Attributes:
+        origin: the log's origin.
+        size: the number of its entries.
+        root: the root of its tree.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The whole file. Its first form had no logs.
+
+    Attributes:
+        approved: by account and script, when the served versions were approved, in microseconds since 1970 UTC.
+    """
+
+    format: Literal["nightsafe-marks/1", "nightsafe-marks/2"]
     serials: dict[str, int]
+    logs: dict[str, SeenLog] = {}
+    approved: dict[str, dict[str, int]] = {}
 
 
 class Serials:
-    """The highest serials seen. Raising one returns at once; the file follows as fast as the disk allows.
+    """The highest serials and the last checkpoints seen.
+
+    Raising a serial returns at once; the file follows as fast as the disk allows.
 
     Args:
         path: path of the file, made if missing.
@@ -39,8 +61,11 @@ class Serials:
 
     def __init__(self, path: Path) -> None:
         self._path: Final = path
-        self._serials: dict[str, int] = _read(path) if path.exists() else {}
-        self._written = dict(self._serials)
+        file = _read(path) if path.exists() else _File("nightsafe-marks/2", {})
+        self._serials = file.serials
+        self._logs = file.logs
+        self._approved = file.approved
+        self._written = self._state()
         self._write_task: asyncio.Task[None] | None = None
         self._lock = -1
 
@@ -76,8 +101,48 @@ class Serials:
         """Remember a serial if it is higher than the one remembered."""
         if self.get(account_id) < serial <= _LARGEST:
             self._serials[account_id] = serial
-            if self._write_task is None or self._write_task.done():
-                self._write_task = asyncio.create_task(self._write())
+            self._start_writing()
+
+    def log(self, account_id: str) -> SeenLog | None:
+        """Return the last checkpoint that was accepted, or None."""
+        return self._logs.get(account_id)
+
+    def keep_log(self, account_id: str, log: SeenLog) -> None:
+        """Remember a checkpoint in place of the earlier one."""
+        if self._logs.get(account_id) != log:
+            self._logs[account_id] = log
+            self._start_writing()
+
+    def replace(self, account_id: str, serial: int, log: SeenLog) -> None:
+        """Write a serial and a checkpoint in place of the earlier ones, also lower ones. Return when it is done.
+
+        Raises:
+            NightsafeError: INVALID, when the file cannot be written. Then nothing has changed.
+        """
+        serials, logs = self._serials | {account_id: serial}, self._logs | {account_id: log}
+        files.write(self._path, _encode(serials, logs, self._approved), private=True, replace=True)
+        self._serials, self._logs = serials, logs
+        self._written = self._state()
+
+    def approved_at(self, account_id: str, script: str) -> int:
+        """Return when the versions of a script that were served last had been approved; 0 if none was."""
+        return self._approved.get(account_id, {}).get(script, 0)
+
+    def raise_approved_at(self, account_id: str, script: str, time: int) -> None:
+        """Remember the time of an approval if it is later than the one remembered."""
+        if self.approved_at(account_id, script) < time <= _LARGEST:
+            self._approved.setdefault(account_id, {})[script] = time
+            self._start_writing()
+
+    def _state(self) -> tuple[dict[str, int], dict[str, SeenLog], dict[str, dict[str, int]]]:
+        """Return a copy of everything that the file holds."""
+        approved = {account_id: dict(scripts) for account_id, scripts in self._approved.items()}
+        return dict(self._serials), dict(self._logs), approved
+
+    def _start_writing(self) -> None:
+        """Start to write the file, unless that is going on."""
+        if self._write_task is None or self._write_task.done():
+            self._write_task = asyncio.create_task(self._write())
 
     async def flush(self) -> None:
         """Wait until the file has caught up."""
@@ -86,28 +151,31 @@ class Serials:
 
     async def _write(self) -> None:
         """Write the file until it holds every serial remembered."""
-        while self._written != self._serials:
-            serials = dict(self._serials)
-            data = msgspec.json.encode(_File("nightsafe-marks/1", serials))
+        while self._written != (state := self._state()):
             try:
-                await asyncio.to_thread(files.write, self._path, data, private=True, replace=True)
+                await asyncio.to_thread(files.write, self._path, _encode(*state), private=True, replace=True)
             except NightsafeError as error:
                 _log.error("marks.not_written", reason=error.problems[0].detail)
                 return
             except RuntimeError as error:  # no further thread can start; the next write catches up
                 _log.error("marks.not_written", reason=str(error))
                 return
-            self._written = serials
+            self._written = state
 
 
-def _read(path: Path) -> dict[str, int]:
-    """Return the serials in the file.
+def _encode(serials: dict[str, int], logs: dict[str, SeenLog], approved: dict[str, dict[str, int]]) -> bytes:
+    """Return the file's bytes."""
+    return msgspec.json.encode(_File("nightsafe-marks/2", serials, logs, approved))
+
+
+def _read(path: Path) -> _File:
+    """Return the content of the file.
 
     Raises:
         NightsafeError: INVALID, when it is not a marks file.
     """
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.decode(files.read(path, private=True), type=_File).serials
+        return msgspec.json.decode(files.read(path, private=True), type=_File)
     raise NightsafeError(
         Code.INVALID,
         f"{path}: not a marks file. Delete it to start over; Nightsafe then cannot notice that the database was put"

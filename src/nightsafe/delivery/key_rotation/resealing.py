@@ -13,9 +13,8 @@ import structlog
 from msgspec import Struct
 
 from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, OldValues, ResealingResult
-from nightsafe.delivery.key_rotation.resealed_value import reseal_value
+from nightsafe.delivery.key_rotation.resealed_value import BatchSealer, RingOpener, reseal_value
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.interfaces import Opener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 
 _log = structlog.get_logger()
@@ -49,15 +48,6 @@ class ResealingSource(Protocol):
         Raises:
             NightsafeError: as `old_values`; INVALID, when the ring has changed meanwhile.
         """
-        ...
-
-
-class RingOpener(Opener, Protocol):
-    """An opener whose ring can be read."""
-
-    @property
-    def ring(self) -> PrivateRing:
-        """The current ring."""
         ...
 
 
@@ -180,12 +170,15 @@ class Resealer:
 
     async def _reseal_batch(self, old: OldValues) -> None:
         """Reseal some values and return them to the API."""
-        new = []
-        for value in old.values:
-            sealed = self._reseal(value, old.primary)
-            if sealed is not None:
-                new.append(sealed)
-            await asyncio.sleep(0)  # each value occupies the interpreter for a third of a millisecond
+        new, batch = [], BatchSealer()
+        try:
+            for value in old.values:
+                sealed = self._reseal(value, old.primary, batch)
+                if sealed is not None:
+                    new.append(sealed)
+                await asyncio.sleep(0)  # each value occupies the interpreter for a third of a millisecond
+        finally:
+            batch.forget()
         stored = ResealingResult(resealed=0, changed=0, refused=0)
         if new:
             stored = await self._source.store(NewValues(tuple(new)))
@@ -197,10 +190,10 @@ class Resealer:
             unopened=before.unopened + stored.refused + len(old.values) - len(new),
         )
 
-    def _reseal(self, value: OldValue, primary: str) -> NewValue | None:
+    def _reseal(self, value: OldValue, primary: str, batch: BatchSealer) -> NewValue | None:
         """Reseal a value; if it does not open, log its place, leave it as it is and return None."""
         try:
-            return reseal_value(self._account_id, value, primary, self._opener, self._opener.ring)
+            return reseal_value(self._account_id, value, primary, self._opener, batch)
         except NightsafeError as error:
             if error.code is not Code.CANNOT_OPEN:
                 raise

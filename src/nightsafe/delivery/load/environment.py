@@ -115,7 +115,7 @@ class Environment:
             kind=binding.kind,
             public=public,
         )
-        return self._append_opened(binding.name, lambda: self._opener.open(context, binding.sealed or b""))
+        return self._append_opened(binding.name, lambda: self._opener.open(context, binding.record or b""))
 
     def _open_stored(self, name: str, secret: StoredSecret) -> Span:
         """Open the value of a store's secret, as `_open`."""
@@ -127,7 +127,7 @@ class Environment:
             kind="secret_text",
         )
         sealed = replace(signed, name=secret.sealed_name)
-        return self._append_opened(name, lambda: self._opener.open_named(signed, sealed, secret.sealed))
+        return self._append_opened(name, lambda: self._opener.open_named(signed, sealed, secret.record))
 
     def _append_opened(self, name: str, open_value: Callable[[], SecretValue]) -> Span:
         """Open a value, put it into the body, and return its place there."""

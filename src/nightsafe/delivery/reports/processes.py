@@ -1,28 +1,38 @@
-"""Tells the API which scripts are held apart, so that their owners can see there why requests get status 503."""
+"""Tells the API which scripts are held apart or wait for an approval, so that their owners can see it there."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final
 
-from nightsafe.bundle.processes import HeldScript, HeldScriptsReport
+from nightsafe.bundle.processes import HeldScript, HeldScriptsReport, WaitingScript
 from nightsafe.delivery.keep_running import keep_running
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.delivery.workerd.supervisor import Supervisor
 from nightsafe.errors import NightsafeError
 
 _REPEAT_SECONDS: Final = 10.0
-"""How often to report while any script is held apart: an API that was restarted has forgotten the last report."""
+"""How often to report while there is anything to report: an API that was restarted has forgotten the last report."""
+_MAX_WAITING: Final = 1000
 
 
 class Reporter:
-    """Reports each change, and reports again from time to time while any script is held apart.
+    """Reports each change, and reports again from time to time while any script is held apart or waits.
 
     Args:
         source: receives the reports.
         supervisor: knows which scripts are held apart.
+        waiting: the scripts that wait for an approval, by name; it changes.
     """
 
-    def __init__(self, source: BundleSource, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        source: BundleSource,
+        supervisor: Supervisor,
+        waiting: Mapping[str, WaitingScript] = MappingProxyType({}),
+    ) -> None:
+        self._waiting: Final = waiting
         self._source: Final = source
         self._supervisor: Final = supervisor
         self._task: asyncio.Task[None] | None = None
@@ -55,8 +65,9 @@ class Reporter:
             held = tuple(
                 HeldScript(script=script, until=hold.until, reason=hold.reason) for script, hold in holds.items()
             )
-            due = bool(held)
+            waiting = tuple(self._waiting.values())[:_MAX_WAITING]
+            due = bool(held or waiting)
             try:
-                await self._source.report(HeldScriptsReport(held=held))
+                await self._source.report(HeldScriptsReport(held, waiting))
             except NightsafeError:
                 due = True

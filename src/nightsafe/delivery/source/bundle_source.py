@@ -5,13 +5,22 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from nightsafe.bundle.approvals.approval import ApprovedBy
+from nightsafe.bundle.log_proof import LogProof
 from nightsafe.bundle.model import Bundle
 from nightsafe.bundle.processes import HeldScriptsReport
 from nightsafe.bundle.signed import sign_bundle
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.interfaces import MessageSigner
+from nightsafe.merkle.checkpoint import Checkpoint, NoteKey
+from nightsafe.merkle.proofs import consistency_proof
+from nightsafe.merkle.tree import leaf_hash, root_of
+from nightsafe.sealing.interfaces import NoteSigner
+
+_ORIGIN = "nightsafe/memory"
 
 
 class BundleChanges(Struct, frozen=True, kw_only=True):
@@ -52,8 +61,12 @@ class BundleSource(Protocol):
         """
         ...
 
-    async def bundle(self, script: str) -> bytes:
+    async def bundle(self, script: str, wanted: ApprovedBy | None = None) -> bytes:
         """Return the current signed bundle of a script; a bundle without versions if there is no such script.
+
+        Args:
+            script: the script's name.
+            wanted: the approvals that the versions must have; None if they need none. The caller checks them.
 
         Raises:
             NightsafeError: UNAVAILABLE, when the source cannot be reached.
@@ -65,6 +78,14 @@ class BundleSource(Protocol):
 
         Raises:
             NightsafeError: UNAVAILABLE, when the source cannot be reached or does not have them.
+        """
+        ...
+
+    async def log_proof(self, old: int) -> LogProof:
+        """Return the log's checkpoint, with the proof that the log begins with the log of an older size.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when the source cannot be reached.
         """
         ...
 
@@ -82,17 +103,18 @@ class MemorySource:
 
     Args:
         account_id: the account that owns the scripts.
-        signer: signs the bundles, as the API does.
+        signer: signs the bundles and the checkpoints, as the API does.
         wait_seconds: how long to wait for changes.
     """
 
-    def __init__(self, account_id: str, signer: MessageSigner, wait_seconds: float = 25.0) -> None:
+    def __init__(self, account_id: str, signer: NoteSigner, wait_seconds: float = 25.0) -> None:
         self._account_id = account_id
         self._signer = signer
         self._wait_seconds = wait_seconds
         self._bundles: dict[str, Bundle] = {}
         self._changed_serials: dict[str, int] = {}
         self._modules: dict[bytes, bytes] = {}
+        self._leaves: list[bytes] = []
         self._condition = asyncio.Condition()
         self.serial = 0
         self.acknowledged = 0
@@ -115,26 +137,31 @@ class MemorySource:
             scripts = tuple(name for name, serial in self._changed_serials.items() if serial > seen)
             return BundleChanges(cursor=str(self.serial), scripts=scripts, whole=not after)
 
-    async def bundle(self, script: str) -> bytes:
+    async def bundle(self, script: str, wanted: ApprovedBy | None = None) -> bytes:  # noqa: ARG002 - never chooses
         """Implement `BundleSource.bundle`."""
         empty = Bundle(account_id=self._account_id, script=script, serial=0)
         current = self._bundles.get(script, empty)
-        return sign_bundle(
-            Bundle(
-                account_id=current.account_id,
-                namespace=current.namespace,
-                script=current.script,
-                serial=self.serial,
-                versions=current.versions,
-            ),
-            self._signer,
-        )
+        return sign_bundle(replace(current, serial=self.serial), self._signer)
 
     async def module(self, digest: bytes) -> bytes:
         """Implement `BundleSource.module`."""
         if digest not in self._modules:
             raise NightsafeError(Code.UNAVAILABLE, "the module does not exist")
         return self._modules[digest]
+
+    async def log_proof(self, old: int) -> LogProof:
+        """Implement `BundleSource.log_proof`. The log has one entry for each change."""
+        leaves = self._leaves
+        if not leaves:
+            return LogProof(b"", ())
+        text = Checkpoint(_ORIGIN, len(leaves), root_of(leaves)).text()
+        note = text + b"\n" + NoteKey(_ORIGIN, self._signer.public).line(self._signer.sign_message(text))
+
+        def node(height: int, index: int) -> bytes:
+            """Return the root of a perfect subtree."""
+            return root_of(leaves[index << height : (index + 1) << height])
+
+        return LogProof(note, tuple(consistency_proof(min(old, len(leaves)), len(leaves), node)))
 
     async def report(self, report: HeldScriptsReport) -> None:
         """Implement `BundleSource.report`."""
@@ -150,6 +177,7 @@ class MemorySource:
         """Replace the bundle of a script; return the new serial."""
         async with self._condition:
             self.serial += 1
+            self._leaves.append(leaf_hash(msgspec.json.encode(bundle)))
             self._bundles[bundle.script] = bundle
             self._changed_serials[bundle.script] = self.serial
             self._condition.notify_all()

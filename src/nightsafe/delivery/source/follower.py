@@ -3,14 +3,18 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
+from nightsafe.bundle.model import Bundle
+from nightsafe.bundle.processes import WaitingScript
 from nightsafe.delivery.cache.bundle_cache import BundleCache, ServedScript, refusals
 from nightsafe.delivery.cache.module_cache import ModuleCache
 from nightsafe.delivery.keep_running import keep_running
 from nightsafe.delivery.source.bundle_source import BundleSource
+from nightsafe.delivery.source.log_check import LogCheck
 from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()
@@ -32,29 +36,41 @@ class Follower:
         bundle_cache: receives good bundles.
         module_cache: receives the contents of their modules.
         send_route: tells workerd how to serve a script from now on.
+        log_check: checks that the log has only grown.
     """
 
     def __init__(
-        self, source: BundleSource, bundle_cache: BundleCache, module_cache: ModuleCache, send_route: SendRoute
+        self,
+        source: BundleSource,
+        bundle_cache: BundleCache,
+        module_cache: ModuleCache,
+        send_route: SendRoute,
+        log_check: LogCheck,
     ) -> None:
         self._source = source
         self._bundle_cache = bundle_cache
         self._module_cache = module_cache
         self._send_route = send_route
+        self._log_check = log_check
         self._cursor = ""
         self._failed: set[str] = set()
         self._unsent: dict[str, ServedScript] = {}
         self._retry_needed = asyncio.Event()
+        self._rules_changed = asyncio.Event()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._semaphore = asyncio.Semaphore(_MAX_FETCHES)
         self._tasks: list[asyncio.Task[None]] = []
         self.knows_all = False
         self.problems: dict[str, tuple[str, ...]] = {}
         """By script, the reasons why its newest state is not served; under "", reasons that concern all scripts."""
+        self.waiting: dict[str, WaitingScript] = {}
+        """The scripts whose newest deployment waits for an approval, by name."""
+        self.tell_waiting: Callable[[], None] = lambda: None
+        """Called when `waiting` has changed."""
 
     def start(self) -> None:
         """Start to follow the source."""
-        tasks = {"follow": self._follow, "retry": self._retry}
+        tasks = {"follow": self._follow, "retry": self._retry, "approvers": self._apply_rules}
         self._tasks = [asyncio.create_task(keep_running(name, coroutine)) for name, coroutine in tasks.items()]
 
     async def stop(self) -> None:
@@ -73,17 +89,25 @@ class Follower:
         """Return whether the process knows how to serve a script, or that there is no such script."""
         return self.knows_all and script not in self._failed
 
+    def reload_rules(self) -> None:
+        """Read the approvers file again, stop serving what is no longer approved, and fetch every script again."""
+        if self._bundle_cache.gate is not None:
+            self._bundle_cache.gate.reload()
+            self._rules_changed.set()
+
     async def fetch(self, script: str) -> None:
         """Get a script's bundle and serve it.
 
         Raises:
             NightsafeError: UNAVAILABLE, when the source cannot be reached or workerd had to be killed; CANNOT_OPEN or
-                INVALID, when the bundle is refused. The previous bundle then stays in service.
+                INVALID, when the bundle or the log is refused. The previous bundle then stays in service.
         """
         async with self._locks[script]:
             floor = self._bundle_cache.floor()
-            bundle = self._bundle_cache.admit(script, await self._source.bundle(script), floor)
-            if bundle is None:
+            data = await self._source.bundle(script, self._bundle_cache.wanted(script))
+            bundle = self._bundle_cache.admit(script, data, floor)
+            await self._log_check.cover(bundle.serial)
+            if not self._bundle_cache.take(bundle):
                 return
             reasons = refusals(bundle)
             if not reasons:
@@ -92,7 +116,22 @@ class Follower:
             if (served := self._bundle_cache.put(bundle)) is not None:
                 self._unsent[script] = served
             await self._send_unsent_route(script)
-            self._set_problems(script, reasons or tuple(map(_stale_reason, bundle.behind)))
+            stale = tuple(map(_stale_reason, bundle.behind))
+            self._set_problems(script, (*(reasons or stale), *self._waiting_reasons(bundle)))
+
+    def _waiting_reasons(self, bundle: Bundle) -> tuple[str, ...]:
+        """Remember which versions of a script wait for an approval; return it as a reason for the log."""
+        served, script = self._bundle_cache.get(bundle.script), bundle.script
+        serving = tuple(load.version.id for load in served.loads) if served else ()
+        before = self.waiting.pop(script, None)
+        if bundle.waiting:
+            self.waiting[script] = WaitingScript(script=script, versions=bundle.waiting, serving=serving)
+        if before != self.waiting.get(script):
+            self.tell_waiting()
+        if not bundle.waiting or self._bundle_cache.gate is None:
+            return ()
+        instead = f"the version {', '.join(serving)} stays in service" if serving else "requests get 503"
+        return (f"version {', '.join(bundle.waiting)}: {self._bundle_cache.gate.reason(script)}; {instead}",)
 
     async def _send_unsent_route(self, script: str) -> None:
         """Tell workerd how to serve a script, unless it knows. After a failure, the next call tells it again."""
@@ -106,6 +145,7 @@ class Follower:
         while True:
             try:
                 changes = await self._source.changes(self._cursor, wait="" not in self.problems)
+                await self._log_check.check()
             except NightsafeError as error:
                 self._set_problems("", (error.problems[0].detail,))
                 await asyncio.sleep(pause)
@@ -143,6 +183,19 @@ class Follower:
             return error.code
         self._failed.discard(script)
         return None
+
+    async def _apply_rules(self) -> None:
+        """After each change of the approvers file, stop serving what is not approved, and fetch all scripts again."""
+        while True:
+            await self._rules_changed.wait()
+            self._rules_changed.clear()
+            self._unsent |= {served.bundle.script: served for served in self._bundle_cache.withdraw_unapproved()}
+            for script in tuple(self._unsent):
+                with suppress(NightsafeError):  # workerd was killed, and asks for the routes when it is back
+                    async with self._locks[script]:
+                        await self._send_unsent_route(script)
+            self._failed.update(self._bundle_cache.scripts())
+            self._retry_needed.set()
 
     async def _retry(self) -> None:
         """Fetch the scripts that failed again, less and less often."""

@@ -11,6 +11,8 @@ import httpcore
 import msgspec
 from msgspec import Struct
 
+from nightsafe.bundle.approvals.approval import ApprovedBy
+from nightsafe.bundle.log_proof import LogProof
 from nightsafe.bundle.processes import HeldScriptsReport
 from nightsafe.delivery.source.bundle_source import BundleChanges
 from nightsafe.errors import Code, NightsafeError
@@ -96,13 +98,22 @@ class HttpSource:
         if elapsed >= _SHORTEST_POLL:
             self._poll_seconds = max(_SHORTEST_POLL, min(seconds, int(elapsed)) // 2)
 
-    async def bundle(self, script: str) -> bytes:
+    async def bundle(self, script: str, wanted: ApprovedBy | None = None) -> bytes:
         """Implement `BundleSource.bundle`."""
-        return await self._get(self._account_path(f"bundles/{quote(script, safe='')}"))
+        query = ""
+        if wanted is not None:
+            fields = {"approved_by": ",".join(wanted.keys), "covers": wanted.covers, "since": wanted.since}
+            query = f"?{urlencode(fields)}"
+        return await self._get(self._account_path(f"bundles/{quote(script, safe='')}{query}"))
 
     async def module(self, digest: bytes) -> bytes:
         """Implement `BundleSource.module`."""
         return await self._get(self._account_path(f"modules/{digest.hex()}"))
+
+    async def log_proof(self, old: int) -> LogProof:
+        """Implement `BundleSource.log_proof`."""
+        proof: LogProof = self._decode_result(await self._get(self._account_path(f"log-proof?from={old}")), LogProof)
+        return proof
 
     async def report(self, report: HeldScriptsReport) -> None:
         """Implement `BundleSource.report`."""

@@ -44,5 +44,6 @@ class ReloadingOpener:
         """Return an opener with the current ring."""
         ring = self._ring.current()
         if ring is not self._seen:
+            self._opener.forget()
             self._seen, self._opener = ring, RecordOpener(self._verifier, ring)
         return self._opener

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from typing import Final
 
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import Signer
+from nightsafe.sealing.groups.sealer import Later
+from nightsafe.sealing.interfaces import MessageSigner
 from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.sealer import SigningSealer
@@ -16,15 +17,17 @@ class ReloadingSealer:
 
     Args:
         ring: the public ring's file.
-        signer: signs the stored records, and messages to the delivery process.
+        signer: signs messages to the delivery process.
+        later: see `GroupSealer`. Without it, each value is a group of its own.
     """
 
-    __slots__ = ("_ring", "_sealer", "_signer")
+    __slots__ = ("_later", "_ring", "_sealer", "_signer")
 
-    def __init__(self, ring: ReloadedFile[PublicRing], signer: Signer) -> None:
+    def __init__(self, ring: ReloadedFile[PublicRing], signer: MessageSigner, later: Later | None = None) -> None:
         self._ring: Final = ring
         self._signer: Final = signer
-        self._sealer = SigningSealer(ring.current(), signer)
+        self._later: Final = later
+        self._sealer = SigningSealer(ring.current(), signer, later)
 
     @property
     def ring(self) -> PublicRing:
@@ -42,9 +45,7 @@ class ReloadingSealer:
         Raises:
             NightsafeError: INVALID, when the file's primary is among these keys.
         """
-        self._sealer = SigningSealer(
-            self._ring.replace_until_change(lambda ring: ring.with_retired(key_ids, source)), self._signer
-        )
+        self._use(self._ring.replace_until_change(lambda ring: ring.with_retired(key_ids, source)))
 
     def sign_message(self, message: bytes) -> bytes:
         """Do the same as `SigningSealer.sign_message`."""
@@ -54,13 +55,18 @@ class ReloadingSealer:
         """Do the same as `SigningSealer.seal`."""
         return self._current_sealer().seal(context, value)
 
-    def countersign(self, context: Context, sealed: bytes) -> bytes:
-        """Do the same as `SigningSealer.countersign`."""
-        return self._current_sealer().countersign(context, sealed)
+    def check(self, sealed: bytes) -> None:
+        """Do the same as `SigningSealer.check`."""
+        self._current_sealer().check(sealed)
 
     def _current_sealer(self) -> SigningSealer:
         """Return a sealer with the current ring."""
         ring = self._ring.current()
         if ring is not self._sealer.ring:
-            self._sealer = SigningSealer(ring, self._signer)
+            self._use(ring)
         return self._sealer
+
+    def _use(self, ring: PublicRing) -> None:
+        """Seal to another ring from now on, and end the group of values under the previous one."""
+        self._sealer.forget()
+        self._sealer = SigningSealer(ring, self._signer, self._later)

@@ -1,4 +1,4 @@
-"""Common code of the four key files: reads and writes their JSON, and checks the rules of a ring."""
+"""Common code of the key files: reads and writes their JSON, and checks the rules of a ring."""
 
 import re
 from collections import Counter

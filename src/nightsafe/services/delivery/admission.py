@@ -13,13 +13,14 @@ from msgspec.structs import replace
 
 from nightsafe.bindings.model import PlainBinding, Secret
 from nightsafe.bundle.compatibility import problems_of
+from nightsafe.bundle.fields import BODY_PART
 from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.delivery.bundling import to_bundle_version
 from nightsafe.services.delivery.change_feed import ChangeFeed
 from nightsafe.services.delivery.code_checks import CodeChecks
 from nightsafe.services.notices import Notices
-from nightsafe.services.scripts.modules import BODY_PART, Source
+from nightsafe.services.scripts.modules import Source
 from nightsafe.services.secrets_store.bound_secrets import KIND, BoundSecrets, location_of_binding
 from nightsafe.store.interface import Store
 from nightsafe.store.references import RequiredScript

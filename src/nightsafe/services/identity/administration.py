@@ -99,7 +99,7 @@ async def create_account(
     )
     credentials = Credentials(account_id, token, user.email, key)
     show(credentials)
-    await _write(store, "accounts.create", account_id, account_id, at, rows)
+    await _write(store, "accounts.create", account_id, account_id, user.id, at, rows)
     return credentials
 
 
@@ -119,7 +119,7 @@ async def create_user(
     user = User(uuid.uuid4().hex, email, digest(key), at, digest(service_key) if service_key else None)
     credentials = UserCredentials(user.id, email, key, service_key)
     show(credentials)
-    await _write(store, "users.create", "", user.id, at, (user,))
+    await _write(store, "users.create", "", user.id, user.id, at, (user,))
     return credentials
 
 
@@ -169,7 +169,7 @@ async def issue_token(  # noqa: PLR0913 - a token has many fields
     )
     issued = IssuedToken(row.id, token)
     show(issued)
-    await _write(store, "tokens.create", account_id, row.id, at, (row,))
+    await _write(store, "tokens.create", account_id, row.id, "" if row.account_id else user_id, at, (row,))
     return issued
 
 
@@ -209,10 +209,16 @@ def _token(  # noqa: PLR0913 - a row has many columns
 
 
 async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many fields
-    store: Store, action: str, account_id: str, resource: str, at: int, rows: tuple[Identity, ...]
+    store: Store, action: str, account_id: str, resource: str, user_id: str, at: int, rows: tuple[Identity, ...]
 ) -> None:
     """Commit rows together with their log entry."""
     event = AuditEvent(
-        at=at, action=action, actor="", actor_kind="operator", account_id=account_id, resource=resource
+        at=at,
+        action=action,
+        actor="",
+        actor_kind="operator",
+        account_id=account_id,
+        resource=resource,
+        user_id=user_id,
     )
     await store.commit(Change(at=at, audit=entry_for(event), put=rows))

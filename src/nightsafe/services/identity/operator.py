@@ -1,20 +1,22 @@
-"""Finds, rolls and revokes tokens, and adds members, for an operator at the machine.
+"""Finds, rolls and revokes tokens, adds members, and handles refused rows, for an operator at the machine.
 
 An operator needs no permission, unlike a caller of the API. The log names the actor kind `operator`.
 """
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 from msgspec.structs import replace
 
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.compiled import compiled_token
 from nightsafe.identity.credentials import digest, new_token
-from nightsafe.identity.policy import policies_for
+from nightsafe.identity.policy import parse_policies, policies_for
 from nightsafe.services.caller import now
 from nightsafe.services.identity.administration import IssuedToken, show_nothing
 from nightsafe.store.changes import Change
-from nightsafe.store.identities import Account, Identity, Membership, Token, User
+from nightsafe.store.identities import Account, Identity, Membership, RefusedRow, Token, User
 from nightsafe.store.interface import Store
 
 
@@ -75,7 +77,9 @@ async def roll_token(store: Store, token_id: str, show: Callable[[IssuedToken], 
     rolled = replace(token, digest=digest(value), modified_on=at)
     issued = IssuedToken(token.id, value)
     show(issued)
-    await _write(store, "tokens.roll", token.account_id, token.id, at, put=(rolled,), unchanged=(token,))
+    await _write(
+        store, "tokens.roll", token.account_id, token.id, _user_of(token), at, put=(rolled,), unchanged=(token,)
+    )
     return issued
 
 
@@ -86,7 +90,7 @@ async def revoke_token(store: Store, token_id: str) -> None:
         NightsafeError: INVALID, if no token has this ID; STORE.
     """
     token = await find_token(store, token_id)
-    await _write(store, "tokens.delete", token.account_id, token.id, now(), drop_tokens=(token.id,))
+    await _write(store, "tokens.delete", token.account_id, token.id, _user_of(token), now(), drop_tokens=(token.id,))
 
 
 async def add_member(store: Store, user_id: str, account_id: str, groups: Sequence[str]) -> None:
@@ -97,7 +101,54 @@ async def add_member(store: Store, user_id: str, account_id: str, groups: Sequen
     """
     at = now()
     membership = Membership(account_id, user_id, policies_for(account_id, *groups), at)
-    await _write(store, "memberships.create", account_id, user_id, at, put=(membership,))
+    await _write(store, "memberships.create", account_id, user_id, user_id, at, put=(membership,))
+
+
+async def accept_rows(store: Store, rows: Sequence[RefusedRow]) -> None:
+    """Accept rows that did not count: write the identities exactly as they are given here.
+
+    Raises:
+        NightsafeError: INVALID, if one has policies or a condition that cannot be read, or belongs to no identity.
+    """
+    identities = [_readable(row) for row in rows]
+    await _write(store, "identities.accept", "", _names(rows), "", now(), put=tuple(identities))
+
+
+async def delete_rows(store: Store, rows: Sequence[RefusedRow]) -> None:
+    """Delete rows that do not count, except those that have been written again meanwhile.
+
+    Raises:
+        NightsafeError: STORE.
+    """
+    await _write(store, "identities.delete", "", _names(rows), "", now(), drop_refused=tuple(rows))
+
+
+def _readable(row: RefusedRow) -> Identity:
+    """Return the identity of a row; refuse one that would only cause failures later.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    identity = row.identity
+    try:
+        if isinstance(identity, Token):
+            compiled_token(identity)
+        elif isinstance(identity, Membership):
+            parse_policies(identity.policies)
+    except (NightsafeError, ValueError, msgspec.MsgspecError):
+        identity = None
+    if identity is None:
+        raise NightsafeError(
+            Code.INVALID,
+            f"the row {row.name} of {row.table} is malformed and cannot be accepted; delete it with: "
+            "nightsafe token refused-rows --delete",
+        )
+    return identity
+
+
+def _names(rows: Sequence[RefusedRow]) -> str:
+    """Return the tables and names of rows, for the log."""
+    return ", ".join(f"{row.table} {row.name}" for row in rows)
 
 
 async def find_token(store: Store, token_id: str) -> Token:
@@ -112,20 +163,33 @@ async def find_token(store: Store, token_id: str) -> Token:
     raise NightsafeError(Code.INVALID, f"no such token: {token_id}; see: nightsafe token list")
 
 
-async def _write(  # noqa: PLR0913 - a log entry has many fields
+def _user_of(token: Token) -> str:
+    """Return the ID of the user who owns a token, or "" if an account owns it."""
+    return "" if token.account_id else token.user_id
+
+
+async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many fields
     store: Store,
     action: str,
     account_id: str,
     resource: str,
+    user_id: str,
     at: int,
     *,
     put: tuple[Identity, ...] = (),
     drop_tokens: tuple[str, ...] = (),
+    drop_refused: tuple[RefusedRow, ...] = (),
     unchanged: tuple[Token, ...] = (),
 ) -> None:
     """Commit rows together with their log entry."""
     event = AuditEvent(
-        at=at, action=action, actor="", actor_kind="operator", account_id=account_id, resource=resource
+        at=at,
+        action=action,
+        actor="",
+        actor_kind="operator",
+        account_id=account_id,
+        resource=resource,
+        user_id=user_id,
     )
     change = Change(at=at, audit=entry_for(event), put=put, drop_tokens=drop_tokens, unchanged=unchanged)
-    await store.commit(change)
+    await store.commit(replace(change, drop_refused=drop_refused))

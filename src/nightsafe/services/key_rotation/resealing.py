@@ -18,7 +18,6 @@ from nightsafe.bindings.metadata import public_metadata_of
 from nightsafe.bundle.resealing import NewValue, OldValue, OldValues, ResealingResult
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.record import key_id_of
 from nightsafe.services.caller import Caller, caller_fields, now
 from nightsafe.services.secrets.seal import STORED_KIND, Safe, sealing_ref
 from nightsafe.services.secrets_store.stores import SecretMetadata
@@ -119,17 +118,20 @@ class Resealing:
         refused = 0
         for value in values:
             before = await self._store.value(account_id, value.mark)
-            if before is None or not self._is_old(before) or sha256(before.sealed).digest() != value.before:
+            if before is None or not self._is_old(before) or sha256(before.record).digest() != value.before:
                 continue
             try:
-                record = self._safe.countersign_again(location_of_value(before).signed, before.sealed, value.sealed)
+                new = self._safe.check_resealed(location_of_value(before).signed, before.record, value.sealed)
             except NightsafeError as error:
                 if error.code is not Code.CANNOT_OPEN:
                     raise
                 refused += 1
                 continue
-            key_id = key_id_of(record)
-            signed.append(Resealed(mark=value.mark, before=before.sealed, sealed=record, key_id=key_id))
+            signed.append(
+                Resealed(
+                    mark=value.mark, before=before.sealed, sealed=new.sealed, key_id=new.key_id, digest=new.digest
+                )
+            )
             places.append(_name_in_log(before))
             await asyncio.sleep(0)  # a check and a signature hold the interpreter for a fifth of a millisecond
         resealed = await self._commit(caller, account_id, signed, places) if signed else 0
@@ -202,7 +204,7 @@ def _to_old_value(value: StoredValue) -> OldValue:
         sealed_name=location.sealed_name,
         kind=signed.kind,
         public=signed.public,
-        record=value.sealed,
+        record=value.record,
     )
 
 

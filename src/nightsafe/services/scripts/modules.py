@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from nightsafe.bindings.json_fields import optional_string
+from nightsafe.bundle.fields import BODY_PART
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.limits import Limits
 from nightsafe.store.scripts import Module
@@ -22,7 +23,6 @@ _NO_SCRIPTS = frozenset(
 """Content types that the main file of a Worker cannot have."""
 
 MAIN_MODULE = "main_module"
-BODY_PART = "body_part"
 """The setting of a version that marks a classic script. Its value is the name of the main file."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import msgspec
 from msgspec import Struct
 
+from nightsafe.bundle.fields import BODY_PART
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit, retry_conflicts
@@ -14,7 +15,7 @@ from nightsafe.services.delivery.admission import Admission
 from nightsafe.services.limits import Limits
 from nightsafe.services.lookup import find_script
 from nightsafe.services.notices import Notices
-from nightsafe.services.scripts.modules import BODY_PART, Source
+from nightsafe.services.scripts.modules import Source
 from nightsafe.services.scripts.upload import Migration, ParsedUpload
 from nightsafe.services.scripts.upload_edit import (
     check_admission,

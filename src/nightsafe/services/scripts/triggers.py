@@ -107,15 +107,6 @@ def subdomain_of(script: Script) -> Subdomain:
     return Subdomain(triggers.get(_ENABLED, True), triggers.get(_PREVIEWS_ENABLED, False))
 
 
-def is_subdomain_disabled(triggers: bytes) -> bool:
-    """Return whether a script must not be reached from outside, because its subdomain has been disabled.
-
-    Args:
-        triggers: the script's stored triggers.
-    """
-    return not msgspec.json.decode(triggers).get(_ENABLED, True)
-
-
 def schedules_of(script: Script) -> tuple[Schedule, ...]:
     """Return a script's schedules."""
     return msgspec.convert(msgspec.json.decode(script.triggers).get(_SCHEDULES, []), tuple[Schedule, ...])

@@ -12,12 +12,13 @@ from nightsafe.bindings.json_fields import need_array, need_object, optional_str
 from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import InheritedBinding, PlainBinding, Secret
 from nightsafe.bindings.unknown_members import refuse_misspelt, unknown_member_notices
+from nightsafe.bundle.fields import BODY_PART
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices, migration_notices, settings_notices
 from nightsafe.services.scripts.bindings_update import ReadBackBinding, parse_upload_bindings
 from nightsafe.services.scripts.kept_bindings import kept_kinds
-from nightsafe.services.scripts.modules import BODY_PART, Part, Source, parse_source
+from nightsafe.services.scripts.modules import Part, Source, parse_source
 from nightsafe.services.scripts.setting_fields import (
     SCRIPT_LEVEL,
     VERSION_LEVEL,

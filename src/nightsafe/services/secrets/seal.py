@@ -8,6 +8,8 @@ of the script's name.
 import asyncio
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from nightsafe.bindings.client_sealed import SealedByClient
 from nightsafe.bindings.model import Secret
 from nightsafe.bundle.model import Bundle
@@ -15,10 +17,10 @@ from nightsafe.bundle.signed import sign_bundle
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.interfaces import Sealer, Verifier
-from nightsafe.sealing.record import Record, key_id_of
+from nightsafe.sealing.record import key_id_of
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.secret_value import SecretValue
-from nightsafe.services.secrets.client_sealed import countersign_client_value
+from nightsafe.services.secrets.client_sealed import check_client_value
 from nightsafe.store.collections import Kind
 from nightsafe.store.scripts import Binding, ScriptRef
 
@@ -40,12 +42,31 @@ def sealing_ref(kind: Kind, account_id: str, collection: str, environment: str =
     return ScriptRef(account_id, collection, f"{_NAMESPACES[kind]}:{environment}")
 
 
+class SealedForPlace(Struct, frozen=True):
+    """A sealed value with what the store keeps beside it.
+
+    Attributes:
+        sealed: the sealed value.
+        key_id: the id of the key that it is sealed to.
+        digest: `Context.record_digest` for its place.
+    """
+
+    sealed: bytes
+    key_id: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, context: Context, sealed: bytes) -> "SealedForPlace":
+        """Return a sealed value for a place."""
+        return cls(sealed, key_id_of(sealed), context.record_digest(sealed))
+
+
 class Safe:
     """Seals secrets into bindings. It cannot open them.
 
     Args:
         sealer: seals to the public ring, and signs.
-        verifier: verifies the sealer's signatures.
+        verifier: verifies stored records.
     """
 
     def __init__(self, sealer: Sealer, verifier: Verifier) -> None:
@@ -64,12 +85,13 @@ class Safe:
         )
         try:
             if isinstance(secret.value, SealedByClient):
-                record = countersign_client_value(self._sealer.countersign, context, secret.value)
+                sealed = check_client_value(self._sealer.check, context, secret.value)
             else:
-                record = self._sealer.seal(context, secret.value)
+                sealed = self._sealer.seal(context, secret.value)
         finally:
             secret.value.wipe()
-        return Binding(secret.name, secret.kind, secret.public_json(), record, key_id_of(record))
+        digest = context.record_digest(sealed)
+        return Binding(secret.name, secret.kind, secret.public_json(), sealed, key_id_of(sealed), digest)
 
     async def seal_all(self, ref: ScriptRef, secrets: Sequence[Secret]) -> tuple[Binding, ...]:
         """Seal several secrets, and wipe their values.
@@ -86,12 +108,12 @@ class Safe:
                 secret.value.wipe()
         return tuple(sealed)
 
-    def seal_stored(self, store: ScriptRef, name: str, sealed_name: str, value: SecretValue) -> bytes:
-        """Seal a value of a Secrets Store, wipe it, and return the record.
+    def seal_stored(self, store: ScriptRef, name: str, sealed_name: str, value: SecretValue) -> SealedForPlace:
+        """Seal a value of a Secrets Store, and wipe it.
 
-        The value is sealed to the ID of the secret that it first came with, and signed for the secret's name. So a
+        The value is sealed to the ID of the secret that it first came with, and stated for the secret's name. So a
         process that cannot open the value can give it a second name, and the value still has only names that were
-        signed.
+        stated.
 
         Args:
             store: the store's place.
@@ -100,46 +122,48 @@ class Safe:
             value: the value; it is always wiped.
         """
         try:
-            record = self._sealer.seal(_stored_secret_context(store, sealed_name), value)
+            sealed = self._sealer.seal(_stored_secret_context(store, sealed_name), value)
         finally:
             value.wipe()
-        return self._sealer.countersign(_stored_secret_context(store, name), Record.parse(record).sealed)
+        return SealedForPlace.of(_stored_secret_context(store, name), sealed)
 
-    def rename_stored(self, store: ScriptRef, name: str, new_name: str, record: bytes) -> bytes:
-        """Return the record of the same value under another name in the same store.
+    def rename_stored(self, store: ScriptRef, name: str, new_name: str, record: bytes) -> SealedForPlace:
+        """Return the same value for another name in the same store.
 
         Raises:
-            NightsafeError: CANNOT_OPEN, if the record was not signed for its current name, so that a record that
-                somebody wrote into the database gets no signature; INVALID, if its key accepts no new values.
+            NightsafeError: CANNOT_OPEN, if the record was not stated for its current name, so that a record that
+                somebody wrote into the database gets no statement; INVALID, if its key accepts no new values.
         """
         sealed = self._verifier.verify(_stored_secret_context(store, name), record)
-        return self._sealer.countersign(_stored_secret_context(store, new_name), sealed)
+        self._sealer.check(sealed)
+        return SealedForPlace.of(_stored_secret_context(store, new_name), sealed)
 
     @property
     def ring(self) -> PublicRing:
         """The public key ring in use."""
         return self._sealer.ring
 
-    def countersign_again(self, context: Context, before: bytes, sealed: bytes) -> bytes:
-        """Return the record of a value that was resealed to the primary key.
+    def check_resealed(self, context: Context, before: bytes, sealed: bytes) -> SealedForPlace:
+        """Return a value that was resealed to the primary key, for its place.
 
         Args:
-            context: the place to sign it for.
+            context: the place.
             before: the record that it replaces.
             sealed: the new sealed value. Whether it opens, and to the same value, cannot be checked here.
 
         Raises:
-            NightsafeError: CANNOT_OPEN, if the previous record was not signed for this place, so that a record that
-                somebody wrote into the database gets no signature; INVALID, if `sealed` is not a sealed value or is
+            NightsafeError: CANNOT_OPEN, if the previous record was not stated for this place, so that a record that
+                somebody wrote into the database gets no statement; INVALID, if `sealed` is not a sealed value or is
                 not sealed to the primary key.
         """
         self._verifier.verify(context, before)
-        record = self._sealer.countersign(context, sealed)
-        if key_id_of(record) != self.ring.primary.id:
+        self._sealer.check(sealed)
+        resealed = SealedForPlace.of(context, sealed)
+        if resealed.key_id != self.ring.primary.id:
             raise NightsafeError(
                 Code.INVALID, f"the value is not sealed to the primary key, which is {self.ring.primary.id}"
             )
-        return record
+        return resealed
 
     def sign(self, bundle: Bundle) -> bytes:
         """Return a signed bundle for delivery processes."""

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from nightsafe.bundle.model import StoredSecret
 from nightsafe.services.secrets_store.stores import metadata_of
+from nightsafe.store.bundles import ServedBinding
 from nightsafe.store.changes import AuditEntry
 from nightsafe.store.collections import Item, Kind
 from nightsafe.store.interface import Store
@@ -53,7 +54,7 @@ class BoundSecrets:
         self._store: Final = store
 
     async def for_bindings(
-        self, account_id: str, bindings: Iterable[Binding]
+        self, account_id: str, bindings: Iterable[Binding | ServedBinding]
     ) -> Mapping[SecretLocation, StoredSecret]:
         """Return the secrets that bindings name, by place.
 
@@ -62,9 +63,11 @@ class BoundSecrets:
         locations = {location_of_binding(binding) for binding in bindings if binding.kind == KIND}
         secrets: dict[SecretLocation, StoredSecret] = {}
         for store_id in {store_id for store_id, _ in locations}:
+            records = await self._records(account_id, store_id)
             for item in await self._items(account_id, store_id):
-                if (store_id, item.name) in locations and item.sealed is not None and _is_for_workers(item):
-                    secrets[store_id, item.name] = _to_stored_secret(str(store_id), item, item.sealed)
+                record = records.get((item.environment, item.name))
+                if (store_id, item.name) in locations and record is not None and _is_for_workers(item):
+                    secrets[store_id, item.name] = _to_stored_secret(str(store_id), item, record)
         return secrets
 
     async def existing(self, account_id: str, locations: Collection[SecretLocation]) -> set[SecretLocation]:
@@ -90,8 +93,15 @@ class BoundSecrets:
         collection = await self._store.collection(account_id, Kind.SECRETS_STORE, store_id)
         return [] if collection is None else await self._store.items(account_id, collection.id)
 
+    async def _records(self, account_id: str, store_id: object) -> Mapping[tuple[str, str], bytes]:
+        """Return the records of a store's secrets; empty if the store does not exist."""
+        if not isinstance(store_id, str):
+            return {}
+        collection = await self._store.collection(account_id, Kind.SECRETS_STORE, store_id)
+        return {} if collection is None else await self._store.item_records(account_id, collection.id)
 
-def location_of_binding(binding: Binding) -> SecretLocation:
+
+def location_of_binding(binding: Binding | ServedBinding) -> SecretLocation:
     """Return the place that a binding of this type names.
 
     If a member is not a string, return a place that never exists.
@@ -106,6 +116,6 @@ def _is_for_workers(item: Item) -> bool:
     return _SCOPE in metadata_of(item).scopes
 
 
-def _to_stored_secret(store_id: str, item: Item, sealed: bytes) -> StoredSecret:
+def _to_stored_secret(store_id: str, item: Item, record: bytes) -> StoredSecret:
     """Return a secret in the form of a bundle."""
-    return StoredSecret(store_id=store_id, name=item.name, sealed_name=metadata_of(item).sealed_name, sealed=sealed)
+    return StoredSecret(store_id=store_id, name=item.name, sealed_name=metadata_of(item).sealed_name, record=record)

@@ -14,11 +14,10 @@ from msgspec import Struct, UnsetType
 from msgspec.structs import replace
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.record import key_id_of
 from nightsafe.services.caller import Caller, collection_change, now
 from nightsafe.services.collections import commit_collection, find_collection, new_id
 from nightsafe.services.limits import Limits
-from nightsafe.services.secrets.seal import STORED_KIND, Safe, sealing_ref
+from nightsafe.services.secrets.seal import STORED_KIND, Safe, SealedForPlace, sealing_ref
 from nightsafe.services.secrets_store.fields import NewSecret, SecretPatch
 from nightsafe.store.changes import Outcome
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, PutMode
@@ -162,15 +161,16 @@ class Stores:
         """
         secret = await self.secret(account_id, store_id, secret_id)
         at, store_ref = now(), sealing_ref(_KIND, account_id, store_id)
-        record = None
+        new = None
         if patch.value is not None:
-            record = self._safe.seal_stored(store_ref, secret.name, metadata_of(secret).sealed_name, patch.value)
+            new = self._safe.seal_stored(store_ref, secret.name, metadata_of(secret).sealed_name, patch.value)
         item = replace(
             secret,
             shown=msgspec.json.encode(_MetadataChange(patch.scopes, patch.comment)),
             modified_on=at,
-            sealed=record,
-            key_id=None if record is None else key_id_of(record),
+            sealed=None if new is None else new.sealed,
+            key_id=None if new is None else new.key_id,
+            digest=b"" if new is None else new.digest,
         )
         edit = replace(self._put_edit(store_ref, [item], PutMode.PRESENT), amend=True)
         outcome = await self._commit(caller, "stores.secrets.edit", edit, at)
@@ -186,12 +186,14 @@ class Stores:
                 the value is sealed to a key that accepts no new values.
         """
         secret = await self.secret(account_id, store_id, secret_id)
-        if secret.sealed is None:
+        collection = await find_collection(self._store, account_id, _KIND, store_id)
+        record = (await self._store.item_records(account_id, collection.id)).get((secret.environment, secret.name))
+        if record is None:
             raise NightsafeError(Code.CANNOT_OPEN, "a secret of a store has no record")
         at, store_ref = now(), sealing_ref(_KIND, account_id, store_id)
-        record = self._safe.rename_stored(store_ref, secret.name, copy.name, secret.sealed)
+        sealed = self._safe.rename_stored(store_ref, secret.name, copy.name, record)
         metadata = SecretMetadata(copy.scopes, copy.comment, metadata_of(secret).sealed_name)
-        item = _to_item(new_id(), copy.name, metadata, record, at)
+        item = _to_item(new_id(), copy.name, metadata, sealed, at)
         await self._commit(caller, "stores.secrets.duplicate", self._put_edit(store_ref, [item], PutMode.NEW), at)
         return item
 
@@ -222,8 +224,8 @@ class Stores:
         """Return a new secret with its value sealed to its own ID."""
         if secret.value is None:
             raise NightsafeError(Code.INVALID, "a secret needs a value")
-        record = self._safe.seal_stored(store_ref, secret.name, secret_id, secret.value)
-        return _to_item(secret_id, secret.name, SecretMetadata(secret.scopes, secret.comment, secret_id), record, at)
+        sealed = self._safe.seal_stored(store_ref, secret.name, secret_id, secret.value)
+        return _to_item(secret_id, secret.name, SecretMetadata(secret.scopes, secret.comment, secret_id), sealed, at)
 
     def _put_edit(self, store_ref: ScriptRef, items: Sequence[Item], mode: PutMode) -> CollectionEdit:
         """Return the edit that puts items into a store."""
@@ -251,7 +253,7 @@ def metadata_of(secret: Item) -> SecretMetadata:
     return msgspec.json.decode(secret.shown, type=SecretMetadata)
 
 
-def _to_item(secret_id: str, name: str, metadata: SecretMetadata, record: bytes, at: int) -> Item:
+def _to_item(secret_id: str, name: str, metadata: SecretMetadata, value: SealedForPlace, at: int) -> Item:
     """Return a new secret in the form of the database."""
     return Item(
         name=name,
@@ -260,8 +262,9 @@ def _to_item(secret_id: str, name: str, metadata: SecretMetadata, record: bytes,
         shown=msgspec.json.encode(metadata),
         created_on=at,
         modified_on=at,
-        sealed=record,
-        key_id=key_id_of(record),
+        sealed=value.sealed,
+        key_id=value.key_id,
+        digest=value.digest,
     )
 
 

@@ -22,9 +22,8 @@ from nightsafe.services.notices import Notices
 from nightsafe.services.target_access import TargetAccess
 from nightsafe.services.versions.annotations import annotation_notices, parse_annotations
 from nightsafe.store.interface import Store
-from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.script_edit import NewDeployment, ScriptEdit
-from nightsafe.store.scripts import Deployment, ScriptRef
+from nightsafe.store.scripts import ALWAYS, Deployment, Period, ScriptRef
 
 WITHOUT_NEW_VERSION = frozenset({"deployment", "rollback"})
 """Values of `Deployment.triggered_by` for deployments of versions that already existed."""

@@ -8,7 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.figures import Figures
 from nightsafe.store.sqlite.engine.checkpointer import Checkpointer
@@ -20,6 +24,10 @@ from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.engine.schema import migrate
 from nightsafe.store.sqlite.engine.wal import WalIndex
 from nightsafe.store.sqlite.engine.writer import Writer
+from nightsafe.store.sqlite.identity_macs import IdentityMacs
+from nightsafe.store.sqlite.reads.approvals import ApprovalReads
+from nightsafe.store.sqlite.reads.audit import AuditReads
+from nightsafe.store.sqlite.reads.audit_log import AuditLogReads
 from nightsafe.store.sqlite.reads.bundles import BundleReads
 from nightsafe.store.sqlite.reads.content import ContentReads, PartReader
 from nightsafe.store.sqlite.reads.identities import IdentityReads
@@ -43,24 +51,45 @@ NO_THREAD = (
 )
 
 
-class SqliteStore(Reads, IdentityReads, ContentReads, ReferenceReads, BundleReads, ValueReads):
+class SqliteStore(
+    Reads,
+    ApprovalReads,
+    AuditReads,
+    AuditLogReads,
+    IdentityReads,
+    ContentReads,
+    ReferenceReads,
+    BundleReads,
+    ValueReads,
+):
     """`Store` in one SQLite file. Create it with `open`, and use it only on the event loop that opened it."""
 
-    def __init__(self, path: Path, anchor: sqlite3.Connection, files: DatabaseFiles, busy_timeout: float) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what an open store needs
+        self,
+        path: Path,
+        anchor: sqlite3.Connection,
+        files: DatabaseFiles,
+        identity_key: IdentityKey | None,
+        busy_timeout: float,
+        signer: NoteSigner | None,
+    ) -> None:
         """See `open`.
 
         Args:
             path: the database file.
             anchor: a connection that keeps the wal-index alive while other connections open and close.
             files: the location of the database's files.
+            identity_key: as for `open`.
             busy_timeout: as for `open`.
+            signer: as for `open`.
         """
+        self._macs = IdentityMacs(identity_key)
         self._loop = asyncio.get_running_loop()
         self._path = path
         self._anchor = anchor
         self._files = files
         self._index = WalIndex.of(path)
-        super().__init__(Reader(partial(self._connect, _READ_TIMEOUT), self._index, self._loop))
+        super().__init__(Reader(partial(self._connect, _READ_TIMEOUT), self._index, self._loop, LOG_LIMIT))
         self._closing: asyncio.Task[None] | None = None
         self._copied = asyncio.Event()
         self._condition = Condition()
@@ -73,17 +102,36 @@ class SqliteStore(Reads, IdentityReads, ContentReads, ReferenceReads, BundleRead
         )
         self._commits = CommitWaiters(self._index.header, self._loop)
         self._writer = Writer(
-            connect_at_once, busy_timeout, self._committed, self._log, files, self._condition, self._copy_removed_log
+            connect_at_once,
+            busy_timeout,
+            self._committed,
+            self._log,
+            files,
+            self._condition,
+            self._copy_removed_log,
+            signer,
+            identity_key,
         )
 
     @classmethod
-    def open(cls, path: Path, *, create: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Self:
+    def open(
+        cls,
+        path: Path,
+        identity_key: IdentityKey | None = None,
+        *,
+        create: bool = False,
+        busy_timeout: float = BUSY_TIMEOUT,
+        signer: NoteSigner | None = None,
+    ) -> Self:
         """Open a store, and migrate an older schema to the newest.
 
         Args:
             path: the database file.
+            identity_key: authenticates the rows of identities, and scripts; without it, the store has and takes no
+                identities, and does not notice that something else has changed a script.
             create: create the file if it is absent, with mode 0600, and its folder with mode 0700.
             busy_timeout: seconds that a write waits for another process's write before it fails.
+            signer: signs the checkpoints of the audit log; without it, the store refuses every change.
 
         Raises:
             NightsafeError: STORE, when the store is absent, damaged, or newer than this program.
@@ -102,7 +150,7 @@ class SqliteStore(Reads, IdentityReads, ContentReads, ReferenceReads, BundleRead
             purge_pending = is_purge_pending(anchor)
             files = DatabaseFiles(path)
             files.check_database(identity_before, path)
-            store = cls(path, anchor, files, busy_timeout)
+            store = cls(path, anchor, files, identity_key, busy_timeout, signer)
         except (OSError, sqlite3.Error) as error:
             anchor.close()
             raise store_error(error, path) from error
@@ -151,6 +199,8 @@ class SqliteStore(Reads, IdentityReads, ContentReads, ReferenceReads, BundleRead
 
     async def commit(self, change: Change) -> Outcome:
         """See `Store.commit`. If the caller is cancelled while it waits, the change may still be applied."""
+        if change.put:
+            change = msgspec.structs.replace(change, macs=tuple(map(self._macs.make, change.put)))
         return await self._submit(change)
 
     async def changed(self, generation: object, seconds: float) -> None:

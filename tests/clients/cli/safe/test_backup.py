@@ -17,7 +17,13 @@ from tests.clients.stored_values import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, run
 
-NAMES = ("nightsafe.db", "keys/public-ring.json", "keys/signing-key.json", "keys/verify-keys.json")
+NAMES = (
+    "nightsafe.db",
+    "keys/public-ring.json",
+    "keys/signing-key.json",
+    "keys/verify-keys.json",
+    "keys/identity-key.json",
+)
 
 
 @pytest.fixture

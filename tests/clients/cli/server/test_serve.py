@@ -109,6 +109,21 @@ def test_max_variables_sets_the_limit_of_bindings(safe: Safe) -> None:
     assert "exceeds the limit of 2" in answers[2].messages[0]
 
 
+def test_audit_reads_records_reads_up_to_the_end(safe: Safe) -> None:
+    """With `--audit-reads`, or its variable, each read is in the log; the last ones are written at the end."""
+    target = f"/client/v4/accounts/{safe.account_id}"
+    with Server(safe, "--audit-reads") as server, Wire.to(server) as wire:
+        wire.upload("script")
+        wire.put("script", "KEY")
+        for _ in range(5):
+            assert wire.ask("GET", f"{target}/workers/scripts/script/secrets/KEY").status == 200
+    with Server(safe, environ={"NIGHTSAFE_AUDIT_READS": "1"}) as server, Wire.to(server) as wire:
+        query = "since=2020-01-01&before=9999-01-01&action_type=view"
+        views = wire.ask("GET", f"{target}/logs/audit?{query}").result
+
+    assert [entry["resource"]["id"] for entry in views] == ["script/KEY"] * 5
+
+
 @pytest.mark.parametrize(("log_format", "start"), [("json", "{"), ("text", "2")])
 def test_a_refused_request_is_one_log_line(safe: Safe, log_format: str, start: str) -> None:
     """A refused request is one line of the log, with the client's address and no credential."""
@@ -129,7 +144,7 @@ def test_a_refused_request_is_one_log_line(safe: Safe, log_format: str, start: s
         (("init",), ("--data", "--account-id", "--email", "--json")),
         (("serve",), ("--data", "--host", "--port", "--max-variables", "--log-format", "NIGHTSAFE_PORT")),
         (("serve",), ("--tls-cert", "--tls-key", "--tls-client-ca", "--plain-http")),
-        (("serve",), ("--rate-limit", "--rate-window", "--auth-failures")),
+        (("serve",), ("--rate-limit", "--rate-window", "--auth-failures", "--audit-reads")),
         (("token",), ("create", "list", "roll", "revoke")),
         (("account",), ("create", "list")),
         (("user",), ("create",)),

@@ -24,6 +24,10 @@ EXAMPLES = {
     "keys remove": ((("KEY",), r"Delete the key [0-9a-f]{16}\? Values sealed to it, .* Go on\?"),),
     "token roll": ((("TOKEN",), r"Give the token owner \([0-9a-f]{32}\) a new value\? The old value will .*"),),
     "token revoke": ((("TOKEN",), r"Delete the token owner \([0-9a-f]{32}\)\? It will be refused\."),),
+    "token refused-rows": (
+        (("--delete",), r"Delete these 1 rows\?"),
+        (("--accept",), r"Accept these 1 rows with all the rights that they name\?"),
+    ),
     "secret put": ((("HMAC", "--from-file", "value"), r"Replace HMAC, a key \(HMAC .*\), by a text, of SCRIPT\?"),),
     "secret delete": ((("TEXT", "HMAC"), r"Delete TEXT, HMAC of SCRIPT\?"),),
     "secret bulk": (
@@ -49,6 +53,9 @@ EXAMPLES = {
 TESTED_WITH_RINGS = {"ring forget", "ring trust"}
 """Commands that `test_ring.py` tests, since they ask about a file that its tests write."""
 
+TESTED_WITH_LOGS = {"approve", "audit witness forget", "delivery accept-restore", "migrate"}
+"""Commands that have tests of their own, since they ask about logs, or about code that waits for an approval."""
+
 CASES = [(words, arguments, question) for words, cases in EXAMPLES.items() for arguments, question in cases]
 IDS = [f"{words} {' '.join(arguments)}" for words, arguments, _ in CASES]
 
@@ -59,7 +66,7 @@ def test_every_command_that_asks_has_an_example() -> None:
     with_flag = {
         words for words, command in every_command() if "--yes" in str([option.opts for option in command.params])
     }
-    assert EXAMPLES.keys() | TESTED_WITH_RINGS == asking == with_flag
+    assert EXAMPLES.keys() | TESTED_WITH_RINGS | TESTED_WITH_LOGS == asking == with_flag
     elsewhere = [
         path.name
         for path in CLI.rglob("*.py")
@@ -92,6 +99,8 @@ class InProcessUser:
         with user.wire as wire:
             for fields in (TEXT, HMAC):
                 assert wire.send("PUT", f"{SCRIPTS}/{user.script}/secrets", fields).status == 200
+        with closing(sqlite3.connect(safe.database, isolation_level=None)) as db:
+            db.execute("INSERT INTO accounts (id, name, created_on) VALUES (?, 'Forged', 1)", ("b" * 32,))
         self.known = {"KEY": _retired_key(safe), "TOKEN": _token(safe.database)}
 
     def run(self, words: str, *arguments: str, answer: str = "") -> Result:
@@ -110,7 +119,8 @@ class InProcessUser:
             deployed = wire.ask("GET", f"{SCRIPTS}/{self.user.script}/deployments").result
         with closing(sqlite3.connect(self.safe.database)) as db:
             tokens = db.execute("SELECT id, digest FROM tokens").fetchall()
-        return deployed, tokens, self.safe.private_ring.read_bytes()
+            accounts = db.execute("SELECT id, mac FROM accounts").fetchall()
+        return deployed, tokens, accounts, self.safe.private_ring.read_bytes()
 
 
 TEXT = {"name": "TEXT", "type": "secret_text", "text": "a value"}

@@ -1,6 +1,7 @@
 """The keys that a script would receive, opened with the safe's private ring."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tests.clients.tokens import in_store
@@ -12,7 +13,8 @@ from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
-from nightsafe.store.scripts import Binding, ScriptRef
+from nightsafe.store.bundles import ServedBinding
+from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 
 
@@ -20,9 +22,11 @@ def opened_key(safe: Safe, script: str, name: str) -> tuple[dict[str, Any], byte
     """Return the public fields of a key, and its bytes (the JSON of a JWK)."""
     ref = ScriptRef(safe.account_id, script)
 
-    async def read(store: SqliteStore) -> list[Binding]:
-        """Return the bindings as they are stored."""
-        return await store.bindings(ref)
+    async def read(store: SqliteStore) -> Sequence[ServedBinding]:
+        """Return the bindings of the newest version with their records."""
+        found = await store.full_version(ref)
+        assert found is not None
+        return found.bindings
 
     binding = next(found for found in in_store(safe, read) if found.name == name)
     shown = json.loads(binding.shown)
@@ -37,7 +41,7 @@ def opened_key(safe: Safe, script: str, name: str) -> tuple[dict[str, Any], byte
         public=key.public_metadata(),
     )
     verify = VerifyKeys.load(safe.path / "keys" / "verify-keys.json")
-    assert binding.sealed is not None
+    assert binding.record is not None
     return shown, bytes(
-        RecordOpener(verify, PrivateRing.load(safe.private_ring)).open(context, binding.sealed).reveal()
+        RecordOpener(verify, PrivateRing.load(safe.private_ring)).open(context, binding.record).reveal()
     )

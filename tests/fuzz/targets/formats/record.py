@@ -1,9 +1,12 @@
 """Sealed values and stored records, each with one encoding only."""
 
+from tests.proofs import proven_record, signed_record
+
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.padding import unpad
+from nightsafe.sealing.proven_record import ProvenRecord
 from nightsafe.sealing.record import Record, SealedValue, key_id_of
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.signing_key import SigningKey
@@ -16,13 +19,13 @@ _PLACE = Context(account_id="0" * 32, namespace="", script="s", name="N", kind="
 
 
 def check(data: bytes) -> None:
-    """Check that data that parses packs to the same bytes, and that none of it opens, signed or not."""
-    for form in (SealedValue, Record):
+    """Check that data that parses packs to the same bytes, and that none of it opens, signed, proven or neither."""
+    for form in (SealedValue, Record, ProvenRecord):
         try:
             assert form.parse(data).pack() == data
         except NightsafeError as refused:
             assert refused.code is Code.CANNOT_OPEN
-    for record in (data, _KEY.sign(_PLACE, data)):
+    for record in (data, signed_record(_KEY, _PLACE, data), proven_record(_KEY, _PLACE, data)):
         try:
             assert len(key_id_of(record)) == 16
         except NightsafeError as refused:

@@ -1,8 +1,11 @@
-"""The four key files: both rings, the signing key and the verify keys."""
+"""The key files: both rings, the signing key, the verify keys, the identity key, and the files of approvers."""
 
 from typing import Protocol, Self
 
+from nightsafe.bundle.approvals.approver_key import ApproverKey
+from nightsafe.bundle.approvals.approvers import Approvers
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.signing_key import SigningKey
@@ -10,7 +13,7 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 
 
 class _KeyFile(Protocol):
-    """The methods that the four have in common."""
+    """The methods that all have in common."""
 
     @classmethod
     def decode(cls, data: bytes, source: str = ...) -> Self:
@@ -20,7 +23,15 @@ class _KeyFile(Protocol):
         """Return the file's bytes."""
 
 
-_FORMS: tuple[type[_KeyFile], ...] = (PrivateRing, PublicRing, SigningKey, VerifyKeys)
+_FORMS: tuple[type[_KeyFile], ...] = (
+    PrivateRing,
+    PublicRing,
+    SigningKey,
+    VerifyKeys,
+    IdentityKey,
+    ApproverKey,
+    Approvers,
+)
 
 
 def check(data: bytes) -> None:

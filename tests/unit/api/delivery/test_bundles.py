@@ -12,7 +12,9 @@ from tests.unit.api.tools.driver import ACCOUNT, Answer, Api, Exchange, File, sc
 
 from nightsafe.bundle.model import Bundle
 from nightsafe.bundle.signed import open_bundle
+from nightsafe.bundle.verification import check_stated
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy
+from nightsafe.sealing.proven_record import ProvenRecord
 from nightsafe.services.identity.administration import issue_token
 
 AT = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
@@ -55,7 +57,7 @@ def head_of(api: Api) -> int:
 
 
 def test_a_bundle_has_the_deployed_versions(api: Api) -> None:
-    """A bundle has the script's deployed versions, is signed and numbered, and its secrets are sealed."""
+    """A bundle has the script's deployed versions, is signed, stated and numbered, and its secrets are sealed."""
     head = head_of(api) + 1  # making a token is an entry
     bundle = bundle_of(api, "worker")
     [version] = bundle.versions
@@ -71,8 +73,10 @@ def test_a_bundle_has_the_deployed_versions(api: Api) -> None:
     assert (100.0, hashlib.sha256(b"export default {}").digest()) == (version.percentage, module.digest)
     assert ("TOKEN", "secret_text") == (binding.name, binding.kind)
     assert {"name": "TOKEN", "type": "secret_text"} == json.loads(bytes(binding.shown))
-    assert binding.sealed is not None
-    assert b"planted" not in binding.sealed
+    assert binding.record is not None
+    assert b"planted" not in binding.record
+    assert (1, version.number) == (binding.since, ProvenRecord.parse(binding.record).since)
+    check_stated(bundle, verifier())
 
 
 def test_a_bundle_marks_a_classic_script_and_its_tag(api: Api) -> None:

@@ -59,6 +59,7 @@ DELIVERY_PATHS = (
     "checks",
     "checks/{check}",
     "bundles/{script_name}",
+    "log-proof",
     "modules/{digest}",
     "processes/{process}",
 )
@@ -71,6 +72,9 @@ DECIDED_BY_HANDLER: dict[str, dict[str, Outcome]] = {
     f"{V4}/accounts/{{account_id}}/tokens/verify": dict.fromkeys(KINDS, INVALID_API_TOKEN) | {"account_token": OK},
 }
 """Answers of handlers that decide about access themselves, by the kind of credential."""
+
+OF_THE_LOG = {f"{V4}/nightsafe/log/{rest}" for rest in ("checkpoint", "tile/{tile:path}", "entries/{tile:path}")}
+"""Routes of the transparency log. They are open to every caller who may read the audit log of any account."""
 
 OPEN_TO_ACCOUNT_VIEWERS = {
     f"{V4}/accounts/{{account_id}}/{rest}"
@@ -117,6 +121,9 @@ def expected(route: Resource, kind: str, actions: frozenset[Action], span: Span)
     if route.path == f"{V4}/memberships":
         refused = of_user(Action.READ_MEMBERSHIPS, kind, actions, span) and NOT_PERMITTED
         return (400, [9106]) if kind == "account_token" else refused
+    if route.path in OF_THE_LOG:
+        elsewhere = span.resource == ACCOUNT_RESOURCE + OTHER_ACCOUNT and kind == "token"
+        return None if Action.READ_AUDIT in actions and (span.account or elsewhere) else NOT_PERMITTED
     if not route.is_of_account:
         return (
             DECIDED_BY_HANDLER[route.path][kind]
@@ -184,12 +191,12 @@ def test_every_route_has_an_expected_outcome(api: Api, permitted: dict[tuple[str
     undecided = {route.path for route in routes(api) if route.action is None}
 
     assert len(permitted) == len(routes(api))
-    assert undecided == {*DECIDED_BY_HANDLER, *OPEN_TO_ACCOUNT_VIEWERS, f"{V4}/memberships"}
+    assert undecided == {*DECIDED_BY_HANDLER, *OPEN_TO_ACCOUNT_VIEWERS, *OF_THE_LOG, f"{V4}/memberships"}
     assert {path for (_, path), (status, _) in permitted.items() if status in {401, 403}} == {
         f"{V4}/accounts/{{account_id}}/tokens/verify"
     }
     used = {route.action for route in routes(api)}
-    assert set(Action) - {Action.READ_MEMBERSHIPS} == used - {None}
+    assert set(Action) - {Action.READ_MEMBERSHIPS} == (used | {Action.READ_AUDIT}) - {None}
 
 
 def test_the_delivery_permission_is_separate(api: Api) -> None:

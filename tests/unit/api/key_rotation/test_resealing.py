@@ -12,7 +12,7 @@ from tests.unit.api.tools.rotation import ALL, COUNT, GROUP, RESEALING, ROOT, Ro
 
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, ResealingResult
-from nightsafe.delivery.key_rotation.resealed_value import reseal_value
+from nightsafe.delivery.key_rotation.resealed_value import BatchSealer, reseal_value
 from nightsafe.delivery.key_rotation.resealing import Progress
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
@@ -180,12 +180,18 @@ def test_an_interrupted_pass_can_be_resumed(rotation: Rotation, answered: int) -
 
 
 BINDING = "UPDATE bindings SET {} WHERE name = ?"
+STATED = "sealed, since, stated_in, position"
+THE_KEY = "SELECT {} FROM bindings WHERE name = 'K'"
 TAMPERING = {
     "an unsigned record": (BINDING.format("sealed = randomblob(300)"), "T"),
+    "a value of another place": (BINDING.format(f"sealed = ({THE_KEY.format('sealed')})"), "T"),
     "a record of another place": (
-        "UPDATE bindings SET sealed = (SELECT sealed FROM bindings WHERE name = 'K') WHERE name = ?",
+        BINDING.format(f"({STATED}) = ({THE_KEY.format(STATED)})"),
         "T",
     ),
+    "another proof": (BINDING.format("position = position + 1"), "T"),
+    "a proof that is missing": (BINDING.format("stated_in = NULL"), "T"),
+    "another time": (BINDING.format("since = since + 1"), "T"),
     "other metadata": (BINDING.format("""shown = replace(shown, 'SHA-256', 'SHA-512')"""), "K"),
     "metadata that is not JSON": (BINDING.format("shown = x'00'"), "K"),
     "another sealed name": (
@@ -208,7 +214,7 @@ def test_a_tampered_value_is_not_re_encrypted(rotation: Rotation, tampering: str
     assert Progress(waiting=1, unopened=1) == rotation.reseal()
 
 
-@pytest.mark.parametrize("tampering", ["an unsigned record", "a record of another place"])
+@pytest.mark.parametrize("tampering", ["an unsigned record", "a value of another place", "a record of another place"])
 def test_an_unsigned_record_never_gets_a_signature(rotation: Rotation, tampering: str) -> None:
     """A stored record without a valid signature gets none, even if a valid value is returned for it."""
     rotation.rotate()
@@ -219,7 +225,7 @@ def test_an_unsigned_record_never_gets_a_signature(rotation: Rotation, tampering
     stored_before = rotation.api.run(rotation.api.store.value(ACCOUNT, old.mark))
     assert stored_before is not None
 
-    forged = replace(good, before=sha256(stored_before.sealed).digest())
+    forged = replace(good, before=sha256(stored_before.record).digest())
     stored = rotation.api.run(rotation.store(NewValues((forged,))))
 
     assert ResealingResult(resealed=0, changed=0, refused=1) == stored
@@ -346,7 +352,7 @@ def test_the_re_encryption_permission_is_separate(rotation: Rotation) -> None:
 
 def renewed(rotation: Rotation, value: OldValue) -> NewValue:
     """Return the resealed value that the delivery process would send back."""
-    return reseal_value(ACCOUNT, value, rotation.primary, rotation.opener, rotation.ring)
+    return reseal_value(ACCOUNT, value, rotation.primary, rotation.opener, BatchSealer())
 
 
 def as_json(value: NewValue) -> dict[str, object]:

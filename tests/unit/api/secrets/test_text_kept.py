@@ -43,8 +43,8 @@ def opened(binding: BundleBinding) -> str:
     context = Context(
         account_id=ACCOUNT, namespace="", script="worker", name=binding.name, kind=binding.kind, public=b""
     )
-    assert binding.sealed is not None
-    return RecordOpener(verifier(), keys()[0]).open(context, binding.sealed).reveal().decode()
+    assert binding.record is not None
+    return RecordOpener(verifier(), keys()[0]).open(context, binding.record).reveal().decode()
 
 
 def bindings_of(api: Api) -> dict[str, BundleBinding]:

@@ -7,7 +7,6 @@ from tests.unit.api.tools.driver import ACCOUNT, Api, keys, verifier
 
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.opener import RecordOpener
-from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.services.secrets.seal import sealing_ref
 from nightsafe.store.collections import Item, Kind
 
@@ -22,10 +21,16 @@ def items(api: Api, kind: Kind, name: str) -> dict[tuple[str, str], Item]:
     return {(item.environment, item.name): item for item in api.run(api.store.items(ACCOUNT, collection.id))}
 
 
+def record(api: Api, kind: Kind, name: str, item: Item) -> bytes:
+    """Return the stored record of an item."""
+    collection = api.run(api.store.collection(ACCOUNT, kind, name))
+    assert collection is not None
+    return api.run(api.store.item_records(ACCOUNT, collection.id))[item.environment, item.name]
+
+
 def opened(api: Api, kind: Kind, collection: str, name: str, environment: str = "") -> bytes:
     """Return the value of a secret, which opens only in its own place."""
     item = items(api, kind, collection)[environment, name]
-    assert item.sealed is not None
     place = sealing_ref(kind, ACCOUNT, collection, environment)
     context = Context(
         account_id=ACCOUNT,
@@ -35,18 +40,15 @@ def opened(api: Api, kind: Kind, collection: str, name: str, environment: str = 
         kind=item.kind,
         public=_public(item),
     )
-    return RecordOpener(verifier(), keys()[0]).open(context, item.sealed).reveal()
+    return RecordOpener(verifier(), keys()[0]).open(context, record(api, kind, collection, item)).reveal()
 
 
 def opened_stored(api: Api, store: str, name: str) -> bytes:
-    """Return the value of a stored secret; its record is signed for its name and sealed for its `sealed_name`."""
+    """Return the value of a stored secret; its record is stated for its name and sealed for its `sealed_name`."""
     item = items(api, Kind.SECRETS_STORE, store)["", name]
-    assert item.sealed is not None
-    sealed = verifier().verify(_stored(store, name), item.sealed)
-    context = _stored(store, json.loads(item.shown)["sealed_name"])
-    ring, key = keys()
-    record = SigningSealer(ring.public(), key).countersign(context, sealed)
-    return RecordOpener(verifier(), ring).open(context, record).reveal()
+    sealed_for = _stored(store, json.loads(item.shown)["sealed_name"])
+    stored = record(api, Kind.SECRETS_STORE, store, item)
+    return RecordOpener(verifier(), keys()[0]).open_named(_stored(store, name), sealed_for, stored).reveal()
 
 
 def _stored(store: str, name: str) -> Context:

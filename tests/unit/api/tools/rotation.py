@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.stores import SIGNING_KEY
 from tests.unit.api.pages.test_projects import PROJECT, PROJECTS
 from tests.unit.api.secrets_store.test_stores import SecretsStore
 from tests.unit.api.tools.driver import ACCOUNT, JSON, Answer, Api, Exchange, Headers, scope_of
@@ -23,7 +24,6 @@ from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
-from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.key_rotation.resealing import location_of_value
 from nightsafe.services.secrets.seal import Safe
@@ -66,7 +66,7 @@ class Rotation:
         self.problems: list[str] = []
         ring = PrivateRing.generate()
         self._write(ring)
-        self.signing_key = SigningKey.generate()
+        self.signing_key = SIGNING_KEY
         self.verifier = VerifyKeys([self.signing_key.verify_key])
         self.opener = ReloadingOpener(self.verifier, ReloadedFile(self.private, PrivateRing.load))
         public_ring = ReloadedFile(
@@ -143,7 +143,7 @@ class Rotation:
         """Return the content of a value, opened in its place."""
         place = location_of_value(value)
         context: Context = msgspec.structs.replace(place.signed, name=place.sealed_name)
-        return self.opener.open_named(place.signed, context, value.sealed).reveal()
+        return self.opener.open_named(place.signed, context, value.record).reveal()
 
     def contents(self) -> dict[str, int]:
         """Return every stored value, opened, with the number of its occurrences."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 from structlog.testing import capture_logs
+from tests.stores import IDENTITY_KEY, SIGNING_KEY
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.store.sqlite import SqliteStore
@@ -27,13 +28,16 @@ async def _log_something(_: SqliteStore) -> None:
 
 
 def _safe(folder: Path) -> DataDirectory:
-    """Return a data directory with an empty database."""
+    """Return a data directory with an empty database and its signing key."""
     directory = DataDirectory(folder / "safe")
-    directory.path.mkdir(mode=0o700)
+    directory.identity_key.parent.mkdir(mode=0o700, parents=True)
+    directory.path.chmod(0o700)
+    IDENTITY_KEY.save(directory.identity_key)
+    SIGNING_KEY.save(directory.signing_key)
 
     async def made() -> None:
         """Create the database."""
-        await SqliteStore.open(directory.database, create=True).close()
+        await SqliteStore.open(directory.database, create=True, signer=SIGNING_KEY).close()
 
     asyncio.run(made())
     return directory

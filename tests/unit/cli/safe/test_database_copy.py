@@ -42,7 +42,7 @@ def test_writes_do_not_wait_for_a_copy(
     """With a write at every step, the copy is finished without restarting and has the state of its beginning."""
     steps = 0
 
-    def write(_: Path) -> None:
+    def write(*_: object) -> None:
         """Change every page."""
         nonlocal steps
         steps += 1
@@ -50,7 +50,7 @@ def test_writes_do_not_wait_for_a_copy(
         writer.execute("UPDATE pages SET content = ?", (f"{steps}" * 4000,))
 
     monkeypatch.setattr(database_copy, "_STEP_PAGES", 20)
-    monkeypatch.setattr(database_copy, "_refuse_large_log", write)
+    monkeypatch.setattr(database_copy, "refuse_large_log", write)
     copy_database(source, tmp_path / "copy.db")
 
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:

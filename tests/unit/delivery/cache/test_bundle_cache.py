@@ -1,16 +1,18 @@
 """The bundle cache: the bundles that it admits, and the routes that workerd gets."""
 
 import time
+import uuid
 from pathlib import Path
 
 import msgspec
 import pytest
+from tests.proofs import stated
 
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion
 from nightsafe.bundle.signed import sign_bundle
 from nightsafe.delivery.cache.bundle_cache import NOT_SERVED, REFUSED, BundleCache
 from nightsafe.delivery.cache.serials import Serials
-from nightsafe.errors import NightsafeError
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 
@@ -18,11 +20,16 @@ KEY = SigningKey.generate()
 KV = BundleBinding("CACHE", "kv_namespace", msgspec.Raw(b'{"name":"CACHE","type":"kv_namespace"}'))
 
 
+def version_id(name: str) -> str:
+    """Return the id of the version with a name."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+
+
 def version(name: str = "1", share: float = 100, *bindings: BundleBinding) -> BundleVersion:
     """Return a version with one module."""
     modules = (BundleModule("m.js", "application/javascript+module", b"digest"),)
     return BundleVersion(
-        id=name, percentage=share, created_on="", main_module="m.js", modules=modules, bindings=bindings
+        id=version_id(name), percentage=share, created_on="", main_module="m.js", modules=modules, bindings=bindings
     )
 
 
@@ -39,14 +46,24 @@ def bundle_cache(tmp_path: Path) -> BundleCache:
 
 
 def admit(bundle_cache: BundleCache, one: Bundle, floor: int = 0) -> Bundle | None:
-    """Sign a bundle, and admit it as the answer for `s`."""
-    return bundle_cache.admit("s", sign_bundle(one, KEY), floor)
+    """State and sign a bundle, and admit and take it as the answer for `s`; return None if a newer one is there."""
+    admitted = bundle_cache.admit("s", sign_bundle(stated(one, KEY), KEY), floor)
+    return admitted if bundle_cache.take(admitted) else None
 
 
 async def test_a_valid_bundle_is_admitted(bundle_cache: BundleCache) -> None:
     """A valid bundle is admitted, and its serial becomes the floor."""
-    assert bundle(5, version()) == admit(bundle_cache, bundle(5, version()))
+    assert stated(bundle(5, version()), KEY) == admit(bundle_cache, bundle(5, version()))
     assert 5 == bundle_cache.floor()
+
+
+async def test_a_bundle_that_was_not_stated_is_refused(bundle_cache: BundleCache) -> None:
+    """A signed bundle is refused if its parts were not stated by a trusted key, and the floor stays."""
+    for one in (bundle(5, version()), stated(bundle(5, version()), SigningKey.generate())):
+        with pytest.raises(NightsafeError) as caught:
+            bundle_cache.admit("s", sign_bundle(one, KEY), 0)
+        assert Code.CANNOT_OPEN is caught.value.code
+    assert 0 == bundle_cache.floor()
 
 
 @pytest.mark.parametrize("members", [{"account_id": "b"}, {"script": "t"}, {"namespace": "n"}])
@@ -81,7 +98,7 @@ async def test_a_version_of_0_percent_is_in_the_route(bundle_cache: BundleCache)
     held = bundle_cache.put(admitted)
 
     assert held is not None
-    assert [("old", 100), ("new", 0)] == [
+    assert [(version_id("old"), 100), (version_id("new"), 0)] == [
         (route_version["id"], route_version["share"]) for route_version in held.route()["versions"]
     ]
 

@@ -2,14 +2,18 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.proofs import proven_record
 
-from nightsafe.bundle.resealing import NewValues, OldValue, OldValues, ResealingResult
+from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, OldValues, ResealingResult
+from nightsafe.delivery.key_rotation.resealed_value import BatchSealer, reseal_value
 from nightsafe.delivery.key_rotation.resealing import Progress, Resealer
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
+from nightsafe.sealing.record import SealedValue
 from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -33,6 +37,11 @@ def opener(tmp_path: Path) -> ReloadingOpener:
     return ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), ReloadedFile(path, PrivateRing.load))
 
 
+def put(context: Context) -> bytes:
+    """Return the stored record of a value under the old key."""
+    return proven_record(SIGNING_KEY, context, SEALER.seal(context, SecretValue(b"planted")))
+
+
 def value(number: int, record: bytes | None = None) -> OldValue:
     """Return a value under the old key."""
     context = Context(account_id=ACCOUNT, namespace="", script="worker", name=f"S{number}", kind="secret_text")
@@ -44,7 +53,7 @@ def value(number: int, record: bytes | None = None) -> OldValue:
         sealed_name=f"S{number}",
         kind="secret_text",
         public=b"",
-        record=SEALER.seal(context, SecretValue(b"planted")) if record is None else record,
+        record=put(context) if record is None else record,
     )
 
 
@@ -60,6 +69,7 @@ class Source:
         self.values = {old_value.mark: old_value for old_value in values}
         self.trouble = list(trouble)
         self.asked: list[str] = []
+        self.stored: list[NewValue] = []
         self.done = asyncio.Event()
 
     async def old_values(self, after: str) -> OldValues:
@@ -77,6 +87,7 @@ class Source:
     async def store(self, values: NewValues) -> ResealingResult:
         """Take the resealed values."""
         self._fail()
+        self.stored += values.values
         for old_value in values.values:
             del self.values[old_value.mark]
         return ResealingResult(resealed=len(values.values), changed=0, refused=0)
@@ -204,3 +215,59 @@ async def test_resealing_pauses_as_long_as_it_works(opener: ReloadingOpener, mon
     await Resealer(ACCOUNT, Source(*map(value, range(4))), opener, rest=2).run_once()
 
     assert [20.0, 20.0] == pauses
+
+
+@pytest.fixture
+def group_keys(monkeypatch: pytest.MonkeyPatch) -> list[SecretValue]:
+    """Return the list of the group keys that are made from now on."""
+    keys: list[SecretValue] = []
+
+    def kept(data: bytes) -> SecretValue:
+        """Make a key, and keep it for the test."""
+        keys.append(SecretValue(data))
+        return keys[-1]
+
+    monkeypatch.setattr("nightsafe.sealing.groups.sealer.SecretValue", kept)
+    return keys
+
+
+async def test_the_values_of_a_batch_share_a_group(opener: ReloadingOpener, group_keys: list[SecretValue]) -> None:
+    """The values of one batch share an encapsulation; the key of the group is overwritten at the end of the batch."""
+    source = Source(*map(value, range(4)))
+    group_keys.clear()
+    await resealer(source, opener).run_once()
+
+    groups = [SealedValue.parse(new.sealed).group for new in source.stored]
+    assert groups[0] == groups[1] != groups[2] == groups[3]
+    assert [0, 0] == [len(key) for key in group_keys]
+
+
+async def test_a_batch_that_fails_leaves_no_key(
+    opener: ReloadingOpener, group_keys: list[SecretValue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When resealing fails in the middle of a batch, the key of the group is overwritten."""
+    source = Source(value(0), value(1))
+    group_keys.clear()
+    left: list[int] = []
+
+    def reseal_one(*arguments: Any) -> NewValue:
+        """Reseal the first value, and fail at the second."""
+        left.extend(len(key) for key in group_keys)
+        if group_keys:
+            raise NightsafeError(Code.INVALID, "the ring has changed")
+        return reseal_value(*arguments)
+
+    monkeypatch.setattr("nightsafe.delivery.key_rotation.resealing.reseal_value", reseal_one)
+    with pytest.raises(NightsafeError, match="has changed"):
+        await resealer(source, opener).run_once()
+
+    assert ([32], [0]) == (left, [len(key) for key in group_keys])
+
+
+def test_another_key_begins_another_group(opener: ReloadingOpener) -> None:
+    """A batch that is sealed to two keys has two groups, each under its own key."""
+    batch, ids = BatchSealer(), [key.id for key in RING.keys]
+    sealed = [SealedValue.parse(reseal_value(ACCOUNT, value(1), key_id, opener, batch).sealed) for key_id in ids]
+
+    assert ids == [one.key_id for one in sealed]
+    assert sealed[0].group_id != sealed[1].group_id

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.proofs import proven_record
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.record import Record, key_id_of
+from nightsafe.sealing.record import SealedValue, key_id_of
 from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
@@ -125,13 +126,13 @@ def test_a_key_known_to_be_retired_stays_retired(tmp_path: Path) -> None:
     ring.public().save(public)
     old = RingSealer(first.public()).seal(CONTEXT, SecretValue(b"old"))
     sealer = ReloadingSealer(ReloadedFile(public, PublicRing.load, combine=PublicRing.as_successor_of), signing_key)
-    assert sealer.countersign(CONTEXT, old)
+    sealer.check(old)
 
     sealer.refuse([first.keys[0].id, "0" * 16])
 
     for _ in range(2):
         with pytest.raises(NightsafeError, match="retired"):
-            sealer.countersign(CONTEXT, old)
+            sealer.check(old)
         ring.rotated().public().save(public, replace=True)
     with pytest.raises(NightsafeError, match="cannot be the primary"):
         sealer.refuse([sealer.ring.primary.id])
@@ -144,7 +145,7 @@ def test_a_missing_file_is_refused_at_the_start(tmp_path: Path) -> None:
 
 
 def test_sealing_and_opening_continue_through_a_rotation(tmp_path: Path) -> None:
-    """A record sealed before a rotation opens afterwards; a record sealed afterwards uses the new key."""
+    """A value sealed before a rotation opens afterwards; a value sealed afterwards uses the new key."""
     private, public = tmp_path / "private.json", tmp_path / "public.json"
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring.save(private)
@@ -158,20 +159,20 @@ def test_sealing_and_opening_continue_through_a_rotation(tmp_path: Path) -> None
     rotated.public().save(public, replace=True)
     after = sealer.seal(CONTEXT, SecretValue(b"after"))
 
-    assert [b"before", b"after"] == [opener.open(CONTEXT, record).reveal() for record in (before, after)]
+    records = [proven_record(signing_key, CONTEXT, sealed) for sealed in (before, after)]
+    assert [b"before", b"after"] == [opener.open(CONTEXT, record).reveal() for record in records]
     assert [ring.keys[0].id, rotated.keys[0].id] == [key_id_of(before), key_id_of(after)]
     assert (rotated.keys[0].id, rotated.keys[0].id) == (sealer.ring.primary.id, opener.ring.public().primary.id)
     assert sealer.id == signing_key.id
-    again = sealer.countersign(CONTEXT, Record.parse(before).sealed)
-    assert b"before" == opener.open(CONTEXT, again).reveal()
+    sealer.check(before)
     retired = rotated.retired(ring.keys[0].id)
     retired.public().save(public, replace=True)
     with pytest.raises(NightsafeError, match="retired"):
-        sealer.countersign(CONTEXT, Record.parse(before).sealed)
+        sealer.check(before)
 
 
 def test_a_renamed_record_opens_only_with_both_contexts(tmp_path: Path) -> None:
-    """A record signed for another name opens only with both of its contexts."""
+    """A value that was put under another name opens only with both of its contexts."""
     path = tmp_path / "private.json"
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring.save(path)
@@ -179,11 +180,39 @@ def test_a_renamed_record_opens_only_with_both_contexts(tmp_path: Path) -> None:
     sealer = ReloadingSealer(ReloadedFile(tmp_path / "public.json", PublicRing.load), signing_key)
     opener = ReloadingOpener(VerifyKeys([signing_key.verify_key]), ReloadedFile(path, PrivateRing.load))
     other = Context(account_id="a" * 32, namespace="", script="worker", name="B", kind="secret_text")
-    sealed = Record.parse(sealer.seal(CONTEXT, SecretValue(b"value"))).sealed
-    record = sealer.countersign(other, sealed)
+    record = proven_record(signing_key, other, sealer.seal(CONTEXT, SecretValue(b"value")))
 
     assert b"value" == opener.open_named(other, CONTEXT, record).reveal()
 
     for signed, context in ((CONTEXT, CONTEXT), (other, other), (CONTEXT, other)):
         with pytest.raises(NightsafeError, match="cannot open"):
             opener.open_named(signed, context, record)
+
+
+def test_no_group_outlives_a_change_of_the_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of a group is overwritten, and the next value begins another, when keys are refused or replaced."""
+    keys: list[SecretValue] = []
+
+    def kept(data: bytes) -> SecretValue:
+        """Make a key, and keep it for the test."""
+        keys.append(SecretValue(data))
+        return keys[-1]
+
+    monkeypatch.setattr("nightsafe.sealing.groups.sealer.SecretValue", kept)
+    public, ring = tmp_path / "public.json", PrivateRing.generate().rotated()
+    ring.public().save(public)
+    sealer = ReloadingSealer(ReloadedFile(public, PublicRing.load), SigningKey.generate(), lambda *_: None)
+
+    def group_id() -> bytes:
+        """Seal a value and return its group."""
+        return SealedValue.parse(sealer.seal(CONTEXT, SecretValue(b"x"))).group_id
+
+    ids = [group_id(), group_id()]
+    sealer.refuse([ring.keys[1].id])
+    ids.append(group_id())
+    ring.rotated().public().save(public, replace=True)
+    ids.append(group_id())
+
+    assert ids[0] == ids[1]
+    assert 3 == len(set(ids))
+    assert [0, 0, 32] == [len(key) for key in keys]

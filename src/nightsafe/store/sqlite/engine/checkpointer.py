@@ -19,6 +19,10 @@ _log = structlog.get_logger()
 _LONG_FACTOR: Final = 8
 """At this multiple of the limit, each transaction waits briefly for a copy in progress."""
 
+_STUCK_FACTOR: Final = 2
+"""At this multiple of the limit, the writer itself restarts the log: another process's reads kept commits from it."""
+
+_READERS_MILLISECONDS: Final = 100
 _PAUSE_SECONDS: Final = 0.02
 _PATIENCE_SECONDS: Final = 10.0
 _MAX_WRITER_PAGES: Final = 1000
@@ -32,6 +36,8 @@ class Checkpointer:
     the log. Beside a busy writer, a thread never finds that moment. So the thread copies the current log. Then the
     writer, between two transactions, copies the few pages that were added since, and makes the reader end its
     transaction. If more than a few pages were added, the thread copies again.
+
+    Beside the reads of another process, the next commit may not find that moment. Then the writer waits for it.
 
     Another process that reads in one long transaction blocks all this. Nightsafe cannot end that transaction, so it
     refuses writes when the log reaches a maximum length.
@@ -77,6 +83,14 @@ class Checkpointer:
         """Return the wal-index header, which differs after any commit."""
         return self._index.header()
 
+    def enter_line(self) -> bool:
+        """Become the next process to write; return False if another process is next already."""
+        return self._index.enter_line()
+
+    def leave_line(self) -> None:
+        """Let another process be next."""
+        self._index.leave_line()
+
     async def before(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
         """Refuse the writer's next transaction if the log must not grow; the writer awaits this before each one.
 
@@ -110,7 +124,7 @@ class Checkpointer:
                 self._request_copy()
                 return
             self._release()  # pages after the reader's snapshot cannot be copied
-            await in_thread(_copy_rest, writer)
+            await in_thread(_restart_beside_readers if frames >= self._limit * _STUCK_FACTOR else _copy_rest, writer)
             self._release()  # a reader in the log would keep it from restarting
 
     def end(self) -> None:
@@ -174,6 +188,18 @@ def _copy_rest(writer: sqlite3.Connection) -> None:
     """Copy the pages added since the thread's copy; the next commit restarts the log when no reader uses it."""
     with suppress(sqlite3.Error):
         writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def _restart_beside_readers(writer: sqlite3.Connection) -> None:
+    """Copy the rest and restart the log as soon as the readers of all processes have ended their transactions.
+
+    While the log is long, each process of Nightsafe ends its transactions after a few milliseconds.
+    """
+    with suppress(sqlite3.Error):
+        writer.execute(f"PRAGMA busy_timeout = {_READERS_MILLISECONDS}")
+        writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    with suppress(sqlite3.Error):
+        writer.execute("PRAGMA busy_timeout = 0")
 
 
 def _restart_log(writer: sqlite3.Connection) -> bool:

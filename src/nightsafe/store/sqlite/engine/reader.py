@@ -10,6 +10,9 @@ from nightsafe.store.sqlite.engine.connection import closed_error, store_error
 from nightsafe.store.sqlite.engine.wal import HEADER, WalIndex
 
 _IDLE = 1.0
+_BRIEF = 0.02
+"""The idle time while the log is long: the writer of another process may be waiting to restart the log."""
+
 _NEVER = b""
 
 T = TypeVar("T")
@@ -20,24 +23,32 @@ class Reader:
 
     An open transaction saves the lock calls of each statement. It must not stay open for ever, because it would keep
     the log from restarting. So it ends when this process commits, and within a second after another process commits.
+    While the log is long, it ends after a few milliseconds.
 
     Args:
         connect: opens a connection; called again after an engine failure.
         index: the wal-index, which shows commits.
         loop: the event loop on whose thread this object is used.
+        limit: the log length, in pages, from which the log is long.
     """
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], index: WalIndex, loop: asyncio.AbstractEventLoop
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        index: WalIndex,
+        loop: asyncio.AbstractEventLoop,
+        limit: int,
     ) -> None:
         self._connect = connect
         self._index = index
         self._loop = loop
+        self._limit = limit
         self._view: Any = index.view
         self._seen: bytes | None = _NEVER
         self._db: sqlite3.Connection | None = None
         self._cursor: sqlite3.Cursor = None  # type: ignore[assignment]  # the first read opens it
         self._timer: asyncio.TimerHandle | None = None
+        self._hurried = False
 
     def one(self, sql: str, parameters: tuple[object, ...] = ()) -> Any:
         """Return the only row, or None. This is the hot path: one comparison and one statement."""
@@ -103,16 +114,29 @@ class Reader:
         seen = self._index.header()
         self._cursor.execute("BEGIN")
         self._seen = seen
-        if self._timer is None:
-            self._timer = self._loop.call_later(_IDLE, self._watch)
+        hurried = self._is_log_long()
+        if self._timer is None or hurried > self._hurried:
+            self._set_timer(_BRIEF if hurried else _IDLE)
+            self._hurried = hurried
 
     def _watch(self) -> None:
-        """End a transaction that no read has renewed since another process committed."""
+        """End a transaction that another process's commit has outdated; end every one while the log is long."""
         self._timer = None
-        if self._seen != self._index.header():
+        if self._seen != self._index.header() or self._is_log_long():
             self.release()
         if self._db is not None and self._db.in_transaction:
-            self._timer = self._loop.call_later(_IDLE, self._watch)
+            self._set_timer(_IDLE)
+            self._hurried = False
+
+    def _set_timer(self, seconds: float) -> None:
+        """Look at the transaction after some seconds, and not when it was planned before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._watch)
+
+    def _is_log_long(self) -> bool:
+        """Tell whether the log is so long that writers want to restart it."""
+        return self._index.frames() >= self._limit
 
     def _drop(self) -> None:
         """Drop a failed connection; the next read opens another."""

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.sqlite.writes.audit_log import start_log
 
 _MAX_NAME_LENGTH: Final = 64
 _WAY_OUT: Final = (
@@ -43,6 +44,7 @@ def migrate(db: sqlite3.Connection) -> None:
         for number in range(_version(db, len(steps)), len(steps)):
             for statement in _statements(steps[number]):
                 db.execute(statement)
+        start_log(db)
         db.execute(f"PRAGMA user_version = {len(steps)}")
         db.execute("COMMIT")
     finally:

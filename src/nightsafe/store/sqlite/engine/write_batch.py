@@ -8,6 +8,7 @@ from typing import Final
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.sqlite.engine.connection import CACHE_SIZE, is_engine_failure, store_error
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.changes import apply
 
 Answer = Outcome | BaseException
@@ -65,9 +66,9 @@ class WriteBatch:
         """Whether the next change alone takes long."""
         return is_heavy(self.batch[len(self.answers)][0])
 
-    def attempt(self, cursor: sqlite3.Cursor) -> None:
+    def attempt(self, cursor: sqlite3.Cursor, log: GroupLog) -> None:
         """Apply the next change within the transaction; a refused change does not affect the others."""
-        self.answers.append(_attempt(cursor, self.batch[len(self.answers)][0]))
+        self.answers.append(_attempt(cursor, self.batch[len(self.answers)][0], log))
 
     def commit(self, cursor: sqlite3.Cursor, header: Callable[[], bytes]) -> None:
         """In the thread, make the transaction durable.
@@ -155,19 +156,21 @@ def prove_room(db: sqlite3.Connection) -> None:
         db.execute(CACHE_SIZE)
 
 
-def _attempt(cursor: sqlite3.Cursor, change: Change | None) -> Answer:
+def _attempt(cursor: sqlite3.Cursor, change: Change | None, log: GroupLog) -> Answer:
     """Apply one change within the transaction; an error of this change alone does not affect the others."""
     if change is None:
         cursor.execute(_PROBE)
         return Outcome()
     cursor.execute("SAVEPOINT change")
+    log.begin_change()
     answer: Answer
     try:
-        answer = apply(cursor, change)
+        answer = apply(cursor, change, log)
     except Exception as error:
         if is_engine_failure(error):
             raise
         cursor.execute("ROLLBACK TO change")
+        log.undo_change()
         answer = _answer(error)
     cursor.execute("RELEASE change")
     return answer

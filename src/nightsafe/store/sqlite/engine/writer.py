@@ -21,11 +21,15 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from nightsafe.errors import NightsafeError
+from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.sqlite.engine.condition import Condition
 from nightsafe.store.sqlite.engine.database_files import DatabaseFiles
 from nightsafe.store.sqlite.engine.in_thread import InThread
 from nightsafe.store.sqlite.engine.write_batch import PendingChange, WriteBatch, overwrite, prove_room
+from nightsafe.store.sqlite.engine.write_line import Places, WriteLine
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.removal import is_purge_pending, purge_part
 
 _log = structlog.get_logger()
@@ -42,7 +46,7 @@ _MAX_FAILURES: Final = 2
 T = TypeVar("T")
 
 
-class Log(Protocol):
+class Log(Places, Protocol):
     """The parts of the write-ahead log that the writer uses."""
 
     def header(self) -> bytes:
@@ -69,6 +73,8 @@ class Writer:
         files: checks that the files are still in their places.
         condition: notified of the result of each transaction.
         rescue: called in the thread when the files are no longer in their places.
+        signer: signs the checkpoints of the audit log; None for a store that refuses every change.
+        key: authenticates scripts; None for a store that was opened without it.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a transaction has to do with
@@ -80,14 +86,18 @@ class Writer:
         files: DatabaseFiles,
         condition: Condition,
         rescue: Callable[[], None],
+        signer: NoteSigner | None,
+        key: IdentityKey | None,
     ) -> None:
         self._connect = connect
-        self._patience = patience
+        self._line = WriteLine(log, patience)
         self._committed = committed
         self._wal = log
         self._files = files
         self._condition = condition
         self._rescue = rescue
+        self._signer = signer
+        self._key = key
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "nightsafe-writer")
         self._waiting: deque[PendingChange] = deque()
@@ -202,7 +212,7 @@ class Writer:
         if not is_purge_pending(db):
             return False
         cursor = db.cursor()
-        self._begin_patiently(cursor)
+        self._line.begin(cursor)
         try:
             purge_part(cursor)
             cursor.execute("COMMIT")
@@ -223,13 +233,15 @@ class Writer:
             if batch.probes:
                 await self._in_thread(prove_room, db)
             cursor = await self._begin(db)
+            log = GroupLog(cursor, self._signer, self._key)
             while len(batch.answers) < len(batch.batch):
                 if batch.is_heavy:
-                    await self._in_thread(batch.attempt, cursor)
+                    await self._in_thread(batch.attempt, cursor, log)
                 else:
-                    batch.attempt(cursor)
+                    batch.attempt(cursor, log)
                 if len(batch.answers) % _SLICE == 0:
                     await asyncio.sleep(0)
+            log.finish(cursor)
             await self._in_thread(batch.commit, cursor, self._wal.header)
         except Exception as error:  # noqa: BLE001  # the writer continues, and the callers get the error
             batch.error = batch.error or error
@@ -273,23 +285,11 @@ class Writer:
             batch.mark_undone(surely=True)
 
     async def _begin(self, db: sqlite3.Connection) -> sqlite3.Cursor:
-        """Begin a transaction, at once or, if another process is writing, in the thread."""
+        """Begin a transaction, at once or, if another process is writing or is next to write, in the thread."""
         cursor = db.cursor()
-        try:
-            cursor.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            await self._in_thread(self._begin_patiently, cursor)
+        if not self._line.try_to_begin(cursor):
+            await self._in_thread(self._line.begin, cursor)
         return cursor
-
-    def _begin_patiently(self, cursor: sqlite3.Cursor) -> None:
-        """In the thread, begin as soon as the other process ends its write."""
-        cursor.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
-        try:
-            cursor.execute("BEGIN IMMEDIATE")
-        finally:
-            cursor.execute("PRAGMA busy_timeout = 0")
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
         """Run a call that may wait for the disk or a lock."""

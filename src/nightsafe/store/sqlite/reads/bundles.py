@@ -1,14 +1,22 @@
 """The reads of served versions and of the latest log entry, in SQL."""
 
 import sqlite3
+from typing import Any
 
-from nightsafe.store.bundles import AuditHead, ModuleName, Served, ServedVersion
-from nightsafe.store.scripts import Binding, Deployment, ScriptRef
+from nightsafe.store.bundles import (
+    AuditHead,
+    ModuleName,
+    Served,
+    ServedBinding,
+    ServedDeployment,
+    ServedVersion,
+)
+from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.rows import (
-    BINDINGS_AT,
     DEPLOYMENTS,
     HEAD,
+    ONE_DEPLOYMENT,
     VERSION,
     VERSION_BY_ID,
     at_version,
@@ -16,9 +24,29 @@ from nightsafe.store.sqlite.reads.rows import (
     key_of,
     version_of,
 )
+from nightsafe.store.sqlite.reads.stated import Proofs
 
 _AUDIT_HEAD = "SELECT seq, leaf FROM audit WHERE account_id = ? ORDER BY seq DESC LIMIT 1"
-_TRIGGERS = "SELECT triggers FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
+_TRIGGERS = """
+SELECT triggers, triggers_stated_in, triggers_position FROM scripts
+WHERE account_id = ? AND namespace = ? AND name = ?
+"""
+_VERSION_PLACE = "SELECT stated_in, position FROM versions WHERE account_id = ? AND script_id = ? AND number = ?"
+_DEPLOYMENT_PLACE = """
+SELECT stated_in, position + 1 FROM versions
+WHERE account_id = ?1 AND script_id = ?2 AND number = ?3 AND ?4 = 0
+UNION ALL
+SELECT stated_in, position FROM deployments
+WHERE account_id = ?1 AND script_id = ?2 AND newest_version = ?3 AND place = ?4
+"""
+_SERVED_BINDINGS = """
+SELECT name, kind, shown, since, sealed, stated_in, position FROM bindings
+WHERE account_id = ? AND namespace = ? AND script = ? AND since <= ?
+UNION ALL
+SELECT name, kind, shown, from_version, sealed, stated_in, position FROM binding_history
+WHERE account_id = ? AND script_id = ? AND to_version > ? AND from_version <= ?
+ORDER BY name
+"""
 _MODULE_NAMES = """
 SELECT m.name, m.content_type, m.digest
 FROM versions v
@@ -45,9 +73,9 @@ class BundleReads:
         row = self._reader.one(_AUDIT_HEAD, (account_id,))
         return AuditHead() if row is None else AuditHead(*row)
 
-    async def served(self, ref: ScriptRef) -> Served:
+    async def served(self, ref: ScriptRef, deployment_id: bytes | None = None) -> Served:
         """See `Store.served`."""
-        return self._reader.in_transaction(lambda db: _served(db, ref))
+        return self._reader.in_transaction(lambda db: _served(db, ref, deployment_id))
 
     async def full_version(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
         """See `Store.full_version`."""
@@ -58,19 +86,42 @@ class BundleReads:
         return self._reader.all(_BOUND_TO_STORES, (account_id, account_id))
 
 
-def _served(db: sqlite3.Cursor, ref: ScriptRef) -> Served:
+def _served(db: sqlite3.Cursor, ref: ScriptRef, deployment_id: bytes | None) -> Served:
     """Read the served versions within a transaction."""
     row = db.execute(_AUDIT_HEAD, (ref.account_id,)).fetchone()
     head = AuditHead() if row is None else AuditHead(*row)
     script = db.execute(HEAD, key_of(ref)).fetchone()
     if script is None:
         return Served(head)
-    newest = db.execute(DEPLOYMENTS, (ref.account_id, script[0]) * 2 + (1, 0)).fetchone()
-    if newest is None:
+    found = _deployment(db, ref.account_id, script[0], deployment_id)
+    if found is None:
         return Served(head)
-    deployment: Deployment = deployment_of(newest)
-    (triggers,) = db.execute(_TRIGGERS, key_of(ref)).fetchone()
-    return Served(head, tuple(_version(db, ref, script[0], *share) for share in deployment.versions), triggers)
+    *_, newest, place = found
+    deployment, proofs = deployment_of(found), Proofs(db)
+    triggers, *triggers_place = db.execute(_TRIGGERS, key_of(ref)).fetchone()
+    statement = db.execute(_DEPLOYMENT_PLACE, (ref.account_id, script[0], newest, place)).fetchone()
+    return Served(
+        head,
+        tuple(_version(db, ref, script[0], *share, proofs) for share in deployment.versions),
+        triggers,
+        proofs.proof(*triggers_place),
+        script[0],
+        ServedDeployment(deployment.id, newest, place, proofs.proof(*statement)),
+    )
+
+
+def _deployment(
+    db: sqlite3.Cursor, account_id: str, script_id: str, deployment_id: bytes | None
+) -> tuple[Any, ...] | None:
+    """Read the row of a deployment (default: the newest)."""
+    script = (account_id, script_id)
+    found = (
+        db.execute(DEPLOYMENTS, (*script, *script, 1, 0))
+        if deployment_id is None
+        else db.execute(ONE_DEPLOYMENT, (*script, deployment_id) * 2)
+    )
+    row: tuple[Any, ...] | None = found.fetchone()
+    return row
 
 
 def _made_of(db: sqlite3.Cursor, ref: ScriptRef, version_id: bytes | None) -> ServedVersion | None:
@@ -81,19 +132,36 @@ def _made_of(db: sqlite3.Cursor, ref: ScriptRef, version_id: bytes | None) -> Se
     script_id, newest = script
     query, key = (VERSION, newest) if version_id is None else (VERSION_BY_ID, version_id)
     row = db.execute(query, (ref.account_id, script_id, key)).fetchone()
-    return None if row is None else _version(db, ref, script_id, version_of(row).id, 0.0)
+    return None if row is None else _version(db, ref, script_id, version_of(row).id, 0.0, Proofs(db))
 
 
-def _version(
-    db: sqlite3.Cursor, ref: ScriptRef, script_id: str, version_id: bytes, percentage: float
+def _version(  # noqa: PLR0913, PLR0917 - what a version is read with
+    db: sqlite3.Cursor, ref: ScriptRef, script_id: str, version_id: bytes, percentage: float, proofs: Proofs
 ) -> ServedVersion:
     """Read one served version."""
     version = version_of(db.execute(VERSION_BY_ID, (ref.account_id, script_id, version_id)).fetchone())
     modules = db.execute(_MODULE_NAMES, (ref.account_id, script_id, version.number)).fetchall()
-    bindings = db.execute(BINDINGS_AT, at_version(ref, script_id, version.number)).fetchall()
+    bindings = db.execute(_SERVED_BINDINGS, at_version(ref, script_id, version.number)).fetchall()
+    place = db.execute(_VERSION_PLACE, (ref.account_id, script_id, version.number)).fetchone()
     return ServedVersion(
         version=version,
         percentage=percentage,
         modules=tuple(ModuleName(*module) for module in modules),
-        bindings=tuple(Binding(*binding) for binding in bindings),
+        bindings=tuple(_binding(proofs, *binding) for binding in bindings),
+        proof=proofs.proof(*place),
     )
+
+
+def _binding(  # noqa: PLR0913, PLR0917 - the columns of a row
+    proofs: Proofs,
+    name: str,
+    kind: str,
+    shown: bytes,
+    since: int,
+    sealed: bytes | None,
+    stated_in: int | None,
+    position: int | None,
+) -> ServedBinding:
+    """Build a binding from a row of _SERVED_BINDINGS."""
+    record = None if sealed is None else proofs.record(sealed, since, stated_in, position)
+    return ServedBinding(name, kind, shown, since, record)

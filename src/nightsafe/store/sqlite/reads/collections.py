@@ -1,9 +1,11 @@
 """The reads of collections, in SQL."""
 
+import sqlite3
 from typing import Any
 
 from nightsafe.store.collections import Collection, Item, Kind
 from nightsafe.store.sqlite.engine.reader import Reader
+from nightsafe.store.sqlite.reads.stated import Proofs
 
 _COLLECTIONS = """
 SELECT name, id, body, created_on, modified_on FROM collections WHERE account_id = ? AND kind = ?
@@ -15,9 +17,13 @@ SELECT s.name, s.id, coalesce(h.body, CAST('{}' AS BLOB)), s.created_on, coalesc
 FROM scripts s LEFT JOIN collections h ON h.account_id = s.account_id AND h.id = s.id
 WHERE s.account_id = ? AND s.namespace = '' AND s.name = ?
 """
-ITEMS = """
-SELECT environment, name, id, kind, shown, created_on, modified_on, sealed, key_id FROM items
-WHERE account_id = ? AND collection_id = ? ORDER BY environment, name
+_COLUMNS = ("environment", "name", "id", "kind", "shown", "created_on", "modified_on", "sealed", "key_id")
+ITEMS = f"""
+SELECT {", ".join(_COLUMNS)} FROM items WHERE account_id = ? AND collection_id = ? ORDER BY environment, name
+"""  # noqa: S608 - our own SQL
+_RECORDS = """
+SELECT environment, name, sealed, since, stated_in, position FROM items
+WHERE account_id = ? AND collection_id = ? AND sealed IS NOT NULL
 """
 COUNT_SCRIPTS = "SELECT count(*) FROM scripts WHERE account_id = ? AND namespace = ?"
 
@@ -43,6 +49,16 @@ class CollectionReads:
     async def items(self, account_id: str, collection_id: str) -> list[Item]:
         """See `Store.items`."""
         return [item_of(row) for row in self._reader.all(ITEMS, (account_id, collection_id))]
+
+    async def item_records(self, account_id: str, collection_id: str) -> dict[tuple[str, str], bytes]:
+        """See `Store.item_records`."""
+
+        def read(db: sqlite3.Cursor) -> dict[tuple[str, str], bytes]:
+            """Read the records within a transaction."""
+            rows, proofs = db.execute(_RECORDS, (account_id, collection_id)).fetchall(), Proofs(db)
+            return {(environment, name): proofs.record(*stated) for environment, name, *stated in rows}
+
+        return self._reader.in_transaction(read)
 
     async def count_scripts(self, account_id: str, namespace: str) -> int:
         """See `Store.count_scripts`."""
@@ -72,4 +88,4 @@ def collection_of(account_id: str, kind: Kind, row: tuple[Any, ...]) -> Collecti
 
 def item_of(row: tuple[Any, ...]) -> Item:
     """Build an item from a row of ITEMS."""
-    return Item(**dict(zip(Item.__struct_fields__, row, strict=True)))
+    return Item(**dict(zip(_COLUMNS, row, strict=True)))

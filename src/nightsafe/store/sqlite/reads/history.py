@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-from nightsafe.store.period import ALWAYS, Period
-from nightsafe.store.scripts import Binding, Deployment, Script, ScriptRef
+from nightsafe.store.scripts import ALWAYS, Binding, Deployment, Period, Script, ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.rows import HEAD, OF_VERSIONS, WITHOUT_NEW_VERSION, deployment_of, key_of
 from nightsafe.store.turns import turn

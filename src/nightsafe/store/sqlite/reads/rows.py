@@ -42,6 +42,7 @@ SELECT id, created_on, source, triggered_by, author_id, author_email, annotation
 FROM deployments WHERE account_id = ? AND script_id = ?
 """
 NEWEST_FIRST = "ORDER BY newest DESC, place DESC LIMIT ? OFFSET ?"
+ONE_DEPLOYMENT = f"{OF_VERSIONS} AND deployment_id = ? UNION ALL {WITHOUT_NEW_VERSION} AND id = ?"
 DEPLOYMENTS = f"{OF_VERSIONS} UNION ALL {WITHOUT_NEW_VERSION} {NEWEST_FIRST}"
 
 BINDINGS_AT = """

@@ -1,20 +1,18 @@
 """The reads of scripts and the audit log, in SQL."""
 
 from nightsafe.store.changes import AuditEntry
-from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.references import SecretVersion
-from nightsafe.store.scripts import Binding, Deployment, Script, ScriptRef, Version
+from nightsafe.store.scripts import ALWAYS, Binding, Deployment, Period, Script, ScriptRef, Version
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.collections import CollectionReads
 from nightsafe.store.sqlite.reads.history import HistoryReads
 from nightsafe.store.sqlite.reads.rows import (
-    OF_VERSIONS,
+    ONE_DEPLOYMENT,
     SCRIPT,
     SCRIPTS,
     VERSION,
     VERSION_BY_ID,
     VERSIONS,
-    WITHOUT_NEW_VERSION,
     deployment_of,
     key_of,
     script_of,
@@ -38,7 +36,6 @@ _SCRIPT_BY_ID = SCRIPTS + "AND s.id = ?"
 _SCRIPTS_AFTER = SCRIPTS + "AND s.name > ? ORDER BY s.name LIMIT ?"
 _VERSIONS = VERSIONS + "AND v.number BETWEEN ? AND ? ORDER BY v.number DESC"
 _VERSIONS_BETWEEN = VERSIONS + "AND v.id BETWEEN ? AND ? ORDER BY v.number DESC"
-_DEPLOYMENT = f"{OF_VERSIONS} AND deployment_id = ? UNION ALL {WITHOUT_NEW_VERSION} AND id = ?"
 _COUNT_DEPLOYMENTS = "SELECT deployment_count FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
 _VERSIONS_BY_BINDING = """
 SELECT b.name, v.id, v.annotations, v.created_on, v.author_email, v.source
@@ -51,6 +48,15 @@ ORDER BY b.name
 _AUDIT = """
 SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
+_AUDIT_OF_ALL = """
+SELECT a.seq, a.account_id, a.entry, a.leaf FROM (
+  SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+    SELECT seq, length(entry) AS size FROM audit WHERE seq > ? ORDER BY seq LIMIT ?
+  )
+) p JOIN audit a ON a.seq = p.seq
+WHERE p.before = 0 OR p.before + length(a.entry) <= ? ORDER BY a.seq
+"""
+_LAST_AUDIT = "SELECT coalesce(max(seq), 0) FROM audit"
 
 
 class Reads(HistoryReads, CollectionReads):
@@ -135,7 +141,7 @@ class Reads(HistoryReads, CollectionReads):
         head = self._head(ref)
         if head is None or not deployment_id:
             return None
-        row = self._reader.one(_DEPLOYMENT, (ref.account_id, head[0], deployment_id) * 2)
+        row = self._reader.one(ONE_DEPLOYMENT, (ref.account_id, head[0], deployment_id) * 2)
         return None if row is None else deployment_of(row)
 
     async def count_deployments(self, ref: ScriptRef, period: Period = ALWAYS) -> int:
@@ -154,6 +160,18 @@ class Reads(HistoryReads, CollectionReads):
         """See `Store.audit_entries`."""
         rows = self._reader.all(_AUDIT, (account_id, after, limit))
         return [(sequence, AuditEntry(*entry)) for sequence, *entry in rows]
+
+    async def audit_entries_of_all_accounts(
+        self, after: int = 0, limit: int = 100, max_bytes: int = 1 << 20
+    ) -> list[tuple[int, AuditEntry]]:
+        """See `Store.audit_entries_of_all_accounts`."""
+        rows = self._reader.all(_AUDIT_OF_ALL, (after, limit, max_bytes))
+        return [(sequence, AuditEntry(*entry)) for sequence, *entry in rows]
+
+    async def last_audit_number(self) -> int:
+        """See `Store.last_audit_number`."""
+        number: int = self._reader.one(_LAST_AUDIT)[0]
+        return number
 
     def generation(self) -> object:
         """See `Store.generation`."""

@@ -5,6 +5,7 @@ This does no harm, because a write by mark compares the current record with the 
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.collections import Kind
 from nightsafe.store.sealed_values import StoredValue
 from nightsafe.store.sqlite.engine.reader import Reader
+from nightsafe.store.sqlite.reads.stated import Proofs
 from nightsafe.store.turns import turn
 
 _ROWS_A_TURN: Final = 5000
@@ -25,25 +27,29 @@ class _ValueTable(NamedTuple):
     Attributes:
         table: the table's name.
         columns: the columns for the collection's kind, namespace, owner and environment.
+        since: the column with the version that put the value, or with the time when it was put.
         joined: the JOIN that a row `t` needs for these columns.
     """
 
     table: str
     columns: str
+    since: str
     joined: str = ""
 
 
 _VALUE_TABLES: Final[Mapping[str, _ValueTable]] = MappingProxyType(
     {
-        "a": _ValueTable("bindings", "NULL, t.namespace, t.script, ''"),
+        "a": _ValueTable("bindings", "NULL, t.namespace, t.script, ''", "since"),
         "b": _ValueTable(
             "binding_history",
             "NULL, s.namespace, s.name, ''",
+            "from_version",
             "LEFT JOIN scripts s ON s.account_id = t.account_id AND s.id = t.script_id",
         ),
         "c": _ValueTable(
             "items",
             "h.kind, '', h.name, t.environment",
+            "since",
             "JOIN collections h ON h.account_id = t.account_id AND h.id = t.collection_id",
         ),
     }
@@ -62,11 +68,13 @@ SELECT count(*), max(number) FROM (
 )
 """
 _VALUE = """
-SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id FROM {table} t {joined}
+SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id,
+  t.{since}, t.stated_in, t.position FROM {table} t {joined}
 WHERE t.rowid = ? AND t.account_id = ? AND t.key_id IS NOT NULL
 """
 _PAGE = """
-SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id FROM (
+SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id,
+  t.{since}, t.stated_in, t.position FROM (
   SELECT number, sum(size) OVER (ORDER BY number) - size AS before FROM (
     SELECT rowid AS number, length(sealed) AS size FROM {table}
     WHERE account_id = ? AND key_id = ? AND rowid > ? ORDER BY rowid LIMIT ?
@@ -114,19 +122,35 @@ class ValueReads:
             if letter < first:
                 continue
             after_row = number if letter == first else 0
-            while rows := self._reader.all(_PAGES[letter], (account_id, key_id, after_row, limit, max_bytes)):
-                found = [_value(letter, account_id, row) for row in rows if row[_OWNER] is not None]
-                if found:
-                    return found
-                after_row = rows[-1][0]
+            found, last = self._page(letter, account_id, (account_id, key_id, after_row, limit, max_bytes))
+            while last and not found:
                 await turn()
+                found, last = self._page(letter, account_id, (account_id, key_id, last, limit, max_bytes))
+            if found:
+                return found
         return []
 
     async def value(self, account_id: str, mark: str) -> StoredValue | None:
         """See `Store.value`."""
         letter, number = parse_mark(mark)
-        row = self._reader.one(_VALUES[letter], (number, account_id))
-        return None if row is None or row[_OWNER] is None else _value(letter, account_id, row)
+
+        def read(db: sqlite3.Cursor) -> StoredValue | None:
+            """Read the value within a transaction."""
+            row = db.execute(_VALUES[letter], (number, account_id)).fetchone()
+            return None if row is None or row[_OWNER] is None else _value(Proofs(db), letter, account_id, row)
+
+        return self._reader.in_transaction(read)
+
+    def _page(self, letter: str, account_id: str, key: tuple[object, ...]) -> tuple[list[StoredValue], int]:
+        """Read a page of values; return them, and the number of the last row of the page, which is 0 at the end."""
+
+        def read(db: sqlite3.Cursor) -> tuple[list[StoredValue], int]:
+            """Read the page within a transaction."""
+            rows, proofs = db.execute(_PAGES[letter], key).fetchall(), Proofs(db)
+            values = [_value(proofs, letter, account_id, row) for row in rows if row[_OWNER] is not None]
+            return values, rows[-1][0] if rows else 0
+
+        return self._reader.in_transaction(read)
 
     async def retired_keys(self) -> list[str]:
         """See `Store.retired_keys`."""
@@ -165,9 +189,9 @@ def table_of(letter: str) -> str:
     return _VALUE_TABLES[letter].table
 
 
-def _value(letter: str, account_id: str, row: tuple[Any, ...]) -> StoredValue:
+def _value(proofs: Proofs, letter: str, account_id: str, row: tuple[Any, ...]) -> StoredValue:
     """Build a value from a row of a page, or from a row found by its mark."""
-    number, collection, namespace, owner, environment, name, kind, shown, sealed, key_id = row
+    number, collection, namespace, owner, environment, name, kind, shown, sealed, key_id, *stated = row
     return StoredValue(
         mark=f"{letter}{number}",
         account_id=account_id,
@@ -179,5 +203,6 @@ def _value(letter: str, account_id: str, row: tuple[Any, ...]) -> StoredValue:
         kind=kind,
         shown=shown,
         sealed=sealed,
+        record=proofs.record(sealed, *stated),
         key_id=key_id,
     )

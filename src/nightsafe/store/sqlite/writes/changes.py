@@ -6,16 +6,17 @@ from msgspec.structs import replace
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.sqlite.identity_macs import drop_refused
+from nightsafe.store.sqlite.writes.approvals import keep_approval
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.collections import edit_collection
 from nightsafe.store.sqlite.writes.identities import drop_token, is_unchanged, put_identity
 from nightsafe.store.sqlite.writes.resealing import keep_ring_number, refuse_retired, reseal, retire
 from nightsafe.store.sqlite.writes.scripts import edit_script
 
-_AUDIT = "INSERT INTO audit (account_id, entry, leaf) VALUES (?, ?, ?)"
 
-
-def apply(db: sqlite3.Cursor, change: Change) -> Outcome:
-    """Apply one change.
+def apply(db: sqlite3.Cursor, change: Change, log: GroupLog) -> Outcome:
+    """Apply one change, and append its entry to the log.
 
     Raises:
         NightsafeError: when a precondition does not hold; the caller must undo the writes.
@@ -26,25 +27,37 @@ def apply(db: sqlite3.Cursor, change: Change) -> Outcome:
     refuse_retired(db, change)
     outcome, altered = Outcome(), change.edit is None and change.collection_edit is None and not change.reseal
     if change.edit is not None:
-        outcome, altered = edit_script(db, change.edit, change.at)
+        outcome, altered = edit_script(db, log, change.edit, change.at)
     if change.collection_edit is not None:
-        collection, items, current = edit_collection(db, change.collection_edit, change.at)
+        collection, items, current = edit_collection(db, log, change.collection_edit, change.at)
         outcome, altered = replace(outcome, collection=collection, items=items), altered or current
     if change.reseal:
-        resealed = reseal(db, change.audit.account_id, change.reseal)
+        resealed = reseal(db, log, change.audit.account_id, change.reseal)
         outcome, altered = replace(outcome, resealed=resealed), altered or bool(resealed)
+    altered |= _keep_rows(db, log, change)
+    if not altered and not change.put and not change.drop_tokens and not change.drop_refused:
+        return outcome
+    _change_identities(db, change, log)
+    log.append(db, change.audit)
+    return outcome
+
+
+def _change_identities(db: sqlite3.Cursor, change: Change, log: GroupLog) -> None:
+    """Delete and write identities."""
+    for row in change.drop_refused:
+        drop_refused(db, row)
+    for identity, mac in zip(change.put, change.macs, strict=True):
+        put_identity(db, log, identity, mac)
+    for token_id in change.drop_tokens:
+        drop_token(db, log, token_id)
+
+
+def _keep_rows(db: sqlite3.Cursor, log: GroupLog, change: Change) -> bool:
+    """Keep a retirement, an approval and a ring's number; return whether the change has any of them."""
     if change.retire is not None:
-        retire(db, change.retire, change.at)
-        altered = True
+        retire(db, log, change.retire, change.at)
+    if change.approval is not None:
+        keep_approval(db, change.audit.account_id, change.approval)
     if change.ring_number:
         keep_ring_number(db, change.ring_number)
-        altered = True
-    if not altered and not change.put and not change.drop_tokens:
-        return outcome
-    for identity in change.put:
-        put_identity(db, identity)
-    for token_id in change.drop_tokens:
-        drop_token(db, token_id)
-    entry = change.audit
-    db.execute(_AUDIT, (entry.account_id, entry.entry, entry.leaf))
-    return outcome
+    return change.retire is not None or change.approval is not None or bool(change.ring_number)

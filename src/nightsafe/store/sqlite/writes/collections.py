@@ -2,10 +2,15 @@
 
 import sqlite3
 
+from msgspec.structs import replace
+
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.proven_record import put_digest
 from nightsafe.store.collection_plan import CollectionPlan, Counts, plan_collection, refuse_invalid_edit
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
+from nightsafe.store.log.written import Subject, collection_digest, item_digest, value_place
 from nightsafe.store.sqlite.reads.collections import COUNT_SCRIPTS, ITEMS, collection_of, collection_query, item_of
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
 
 _ID_EXISTS = "SELECT 1 FROM collections WHERE account_id = ? AND id = ?"
 _COUNT_COLLECTIONS = "SELECT count(*) FROM collections WHERE account_id = ? AND kind = ?"
@@ -19,8 +24,13 @@ ON CONFLICT (account_id, kind, name) DO UPDATE SET body = excluded.body, modifie
 """
 _PUT_ITEM = """
 INSERT INTO items
-  (account_id, collection_id, environment, name, id, kind, shown, created_on, modified_on, key_id, sealed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  (account_id, collection_id, environment, name, id, kind, shown, created_on, modified_on, key_id, sealed,
+  since, stated_in, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_STATED = """
+SELECT since, stated_in, position FROM items
+WHERE account_id = ? AND collection_id = ? AND environment = ? AND name = ?
 """
 _DROP_ITEM = "DELETE FROM items WHERE account_id = ? AND collection_id = ? AND environment = ? AND name = ?"
 _REMOVE_ITEMS = "DELETE FROM items WHERE account_id = ? AND collection_id = ?"
@@ -28,12 +38,13 @@ _REMOVE_COLLECTION = "DELETE FROM collections WHERE account_id = ? AND id = ?"
 
 
 def edit_collection(
-    db: sqlite3.Cursor, edit: CollectionEdit, at: int
+    db: sqlite3.Cursor, log: GroupLog, edit: CollectionEdit, at: int
 ) -> tuple[Collection | None, tuple[Item, ...], bool]:
     """Apply an edit of a collection.
 
     Args:
         db: a cursor in a transaction, with a savepoint for this change.
+        log: the transaction's part of the log.
         edit: the requested edit.
         at: the time of the change, in microseconds.
 
@@ -48,14 +59,14 @@ def edit_collection(
     refuse_invalid_edit(edit)
     collection = _find(db, edit.account_id, edit.kind, edit.name)
     if edit.remove:
-        _remove(db, edit, collection)
+        _remove(db, log, edit, collection)
         return None, (), True
     current = [] if collection is None else _items(db, collection)
     plan = plan_collection(edit, collection, current, _counts(db, edit), at)
     if plan.altered:
         _refuse_id(db, edit)
-        _write(db, plan)
-    return plan.collection, plan.items, plan.altered
+        _write(db, log, plan)
+    return plan.collection, tuple(replace(item, digest=b"") for item in plan.items), plan.altered
 
 
 def exists(db: sqlite3.Cursor, account_id: str, kind: Kind, name: str) -> bool:
@@ -97,20 +108,51 @@ def _refuse_id(db: sqlite3.Cursor, edit: CollectionEdit) -> None:
         raise NightsafeError(Code.COLLECTION_TAKEN, edit.name)
 
 
-def _write(db: sqlite3.Cursor, plan: CollectionPlan) -> None:
+def _write(db: sqlite3.Cursor, log: GroupLog, plan: CollectionPlan) -> None:
     """Write the rows of a plan. Deletions come first, so that an id can pass from one item to another."""
+    stated = [_state(db, log, plan.collection, item) for item in plan.put]
     new = plan.collection
     values = (new.id, new.body, new.created_on, new.modified_on)
     db.execute(_PUT_COLLECTION, (new.account_id, new.kind, new.name, *values))
+    _name_rows(log, plan)
     for item in plan.retire:
         db.execute(_DROP_ITEM, (new.account_id, new.id, item.environment, item.name))
-    for item in plan.put:
+    for item, place in zip(plan.put, stated, strict=True):
         what = (item.environment, item.name, item.id, item.kind, item.shown)
         rest = (item.created_on, item.modified_on, item.key_id, item.sealed)
-        db.execute(_PUT_ITEM, (new.account_id, new.id, *what, *rest))
+        db.execute(_PUT_ITEM, (new.account_id, new.id, *what, *rest, *place))
 
 
-def _remove(db: sqlite3.Cursor, edit: CollectionEdit, collection: Collection | None) -> None:
+def _state(db: sqlite3.Cursor, log: GroupLog, collection: Collection, item: Item) -> tuple[int | None, ...]:
+    """State an item's value; return since when it is there, and the place of the statement.
+
+    A value that an amended item keeps has its statement already.
+    """
+    if item.sealed is None:
+        return None, None, None
+    if not item.digest:
+        row = db.execute(_STATED, (collection.account_id, collection.id, item.environment, item.name)).fetchone()
+        return row or (None, None, None)
+    at = value_place(item.environment, item.name)
+    return item.modified_on, *log.state(Subject.ITEM, put_digest(item.digest, item.modified_on), at)
+
+
+def _name_rows(log: GroupLog, plan: CollectionPlan) -> None:
+    """Name in the log the rows that a plan writes and removes."""
+    written, put = log.written, {(item.environment, item.name): item for item in plan.put}
+    written.owner = plan.collection.id
+    written.rows.append((f"collection/{plan.collection.id}", collection_digest(plan.collection)))
+    for item in plan.retire:
+        after = put.get((item.environment, item.name))
+        if after is None:
+            written.gone.append(f"item//{item.environment}/{item.name}")
+        elif after.sealed is None and item.sealed is not None:
+            written.gone.append(f"value//{value_place(item.environment, item.name)}")
+    for item in plan.put:
+        written.rows.append((f"item//{item.environment}/{item.name}", item_digest(item)))
+
+
+def _remove(db: sqlite3.Cursor, log: GroupLog, edit: CollectionEdit, collection: Collection | None) -> None:
     """Delete a collection with its items; refuse to delete a dispatch namespace that contains scripts."""
     if collection is None:
         raise NightsafeError(Code.COLLECTION_NOT_FOUND, edit.name)
@@ -122,6 +164,7 @@ def _remove(db: sqlite3.Cursor, edit: CollectionEdit, collection: Collection | N
     if count:
         raise NightsafeError(Code.COLLECTION_NOT_EMPTY, str(count))
     _erase(db, edit.account_id, collection.id)
+    log.written.gone.append(f"owner/{collection.id}")
 
 
 def _erase(db: sqlite3.Cursor, account_id: str, collection_id: str) -> None:

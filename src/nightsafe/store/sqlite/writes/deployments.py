@@ -7,19 +7,24 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.script_edit import NewDeployment
 from nightsafe.store.script_plan import refuse
 from nightsafe.store.scripts import Deployment, ScriptRef
-from nightsafe.store.sqlite.reads.rows import BINDINGS_AT, at_version, traffic_of
-from nightsafe.store.sqlite.writes.versions import Head
+from nightsafe.store.sqlite.reads.rows import BINDINGS_AT, at_version, key_of, traffic_of
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
+from nightsafe.store.sqlite.writes.script_head import Head
+from nightsafe.store.sqlite.writes.statements import state_deployment, version_at
 
 _NUMBER = "SELECT number FROM versions WHERE account_id = ? AND script_id = ? AND id = ?"
 _SECRETS_AT = f"SELECT name, kind, sealed FROM ({BINDINGS_AT}) WHERE sealed IS NOT NULL"  # noqa: S608  # our own SQL
 _DEPLOY = """
 INSERT INTO deployments (account_id, script_id, newest_version, place, id, created_on, source, triggered_by,
-  author_id, author_email, annotations, traffic) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  author_id, author_email, annotations, traffic, stated_in, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
-def deploy(db: sqlite3.Cursor, ref: ScriptRef, head: Head, new: NewDeployment, at: int) -> tuple[Head, Deployment]:
-    """Write a deployment, and return the script's new state, whose row the caller writes.
+def deploy(  # noqa: PLR0913, PLR0917  # what a deployment is about
+    db: sqlite3.Cursor, log: GroupLog, ref: ScriptRef, head: Head, new: NewDeployment, at: int
+) -> tuple[Head, Deployment]:
+    """Write and state a deployment, and return the script's new state, whose row the caller writes.
 
     Raises:
         NightsafeError: VERSION_NOT_FOUND or SECRETS_CHANGED, as `Store.commit` specifies.
@@ -37,7 +42,12 @@ def deploy(db: sqlite3.Cursor, ref: ScriptRef, head: Head, new: NewDeployment, a
     trigger = "rollback" if goes_back else "deployment"
     properties = (new.id, at, new.source, trigger, new.author_id, new.author_email, new.annotations)
     key = (ref.account_id, head.id, head.version, head.deployment_count)
-    db.execute(_DEPLOY, (*key, *properties, traffic_of(new.versions)))
+    shares = [
+        (numbers[version_id], share, version_at(db, log, key_of(ref), head, numbers[version_id]))
+        for version_id, share in new.versions
+    ]
+    place = state_deployment(log, key_of(ref), head, key[2:], new.id, shares)
+    db.execute(_DEPLOY, (*key, *properties, traffic_of(new.versions), *place))
     return head, Deployment(
         id=new.id,
         created_on=at,

@@ -5,48 +5,56 @@ import sqlite3
 from msgspec.structs import astuple
 
 from nightsafe.store.identities import Account, Identity, Membership, Token, User
+from nightsafe.store.log.written import identity_digest, identity_place
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
 
 _PUT: dict[type[Identity], str] = {
     Account: """
-INSERT INTO accounts (id, name, created_on) VALUES (?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET name = excluded.name, created_on = excluded.created_on
+INSERT INTO accounts (id, name, created_on, mac) VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, created_on = excluded.created_on,
+  mac = excluded.mac
 """,
     User: """
-INSERT INTO users (id, email, key_digest, created_on, service_key_digest, email_folded) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO users (id, email, key_digest, created_on, service_key_digest, mac, email_folded)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET email = excluded.email, key_digest = excluded.key_digest,
   created_on = excluded.created_on, service_key_digest = excluded.service_key_digest,
-  email_folded = excluded.email_folded
+  mac = excluded.mac, email_folded = excluded.email_folded
 """,
     Membership: """
-INSERT INTO memberships (account_id, user_id, policies, created_on) VALUES (?, ?, ?, ?)
-ON CONFLICT (account_id, user_id) DO UPDATE SET policies = excluded.policies, created_on = excluded.created_on
+INSERT INTO memberships (account_id, user_id, policies, created_on, mac) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (account_id, user_id) DO UPDATE SET policies = excluded.policies, created_on = excluded.created_on,
+  mac = excluded.mac
 """,
     Token: """
 INSERT INTO tokens (id, digest, user_id, name, status, policies, issued_on, modified_on, not_before, expires_on,
-  account_id, condition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  account_id, condition, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, user_id = excluded.user_id, name = excluded.name,
   status = excluded.status, policies = excluded.policies, issued_on = excluded.issued_on,
   modified_on = excluded.modified_on, not_before = excluded.not_before, expires_on = excluded.expires_on,
-  account_id = excluded.account_id, condition = excluded.condition
+  account_id = excluded.account_id, condition = excluded.condition,
+  mac = excluded.mac
 """,
 }
 
 
-def put_identity(db: sqlite3.Cursor, identity: Identity) -> None:
-    """Create or replace an identity by its id, or a membership by its account and user.
+def put_identity(db: sqlite3.Cursor, log: GroupLog, identity: Identity, mac: bytes) -> None:
+    """Create or replace an identity by its id, or a membership by its account and user, and name it in the log.
 
     Raises:
         sqlite3.IntegrityError: when another user has the e-mail, or another token has the digest.
     """
-    values = astuple(identity)
+    values = (*astuple(identity), mac)
     if isinstance(identity, User):
         values = (*values, identity.email.casefold())
     db.execute(_PUT[type(identity)], values)
+    log.written.rows.append((identity_place(identity), identity_digest(identity)))
 
 
-def drop_token(db: sqlite3.Cursor, token_id: str) -> None:
-    """Delete a token, if it exists."""
-    db.execute("DELETE FROM tokens WHERE id = ?", (token_id,))
+def drop_token(db: sqlite3.Cursor, log: GroupLog, token_id: str) -> None:
+    """Delete a token, if it exists; name it in the log."""
+    if db.execute("DELETE FROM tokens WHERE id = ?", (token_id,)).rowcount:
+        log.written.gone.append(f"token/{token_id}")
 
 
 def is_unchanged(db: sqlite3.Cursor, token: Token) -> bool:

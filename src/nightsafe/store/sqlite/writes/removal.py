@@ -23,7 +23,7 @@ _REMOVE_BY_NAME: Final = (
 )
 _PURGE: Final = tuple(
     f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE account_id = ? AND script_id = ? LIMIT ?)"  # noqa: S608 - our own SQL
-    for table in ("binding_history", "deployments", "versions", "uploads")
+    for table in ("binding_history", "deployments", "versions", "uploads", "approvals")
 )
 """Sealed values are purged first."""
 

@@ -5,13 +5,29 @@ from collections.abc import Iterator
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.proven_record import put_digest
 from nightsafe.store.changes import Change
+from nightsafe.store.log.written import Subject, row_digest
 from nightsafe.store.sealed_values import Resealed, Retirement
 from nightsafe.store.sqlite.reads.sealed_values import TABLES, parse_mark, table_of
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
 
 _RESEAL: Final = {
-    table: f"UPDATE {table} SET sealed = ?, key_id = ? WHERE rowid = ? AND account_id = ? AND sealed = ?"  # noqa: S608 - our own SQL
+    table: f"UPDATE {table} SET sealed = ?, key_id = ?, stated_in = ?, position = ? WHERE rowid = ?"  # noqa: S608 - our own SQL
     for table in TABLES
+}
+_OWNED: Final = (
+    """since, (
+  SELECT id FROM scripts s WHERE s.account_id = t.account_id AND s.namespace = t.namespace AND s.name = t.script
+) || '/' || since || '/' || name""",
+    "from_version, script_id || '/' || from_version || '/' || name",
+    "since, collection_id || '/' || environment || '/' || name",
+)
+"""Since when each value is there, and its place in the log after `value/`, in the order of `TABLES`."""
+
+_SINCE: Final = {
+    table: f"SELECT {columns} FROM {table} t WHERE rowid = ? AND account_id = ? AND sealed = ?"  # noqa: S608 - the same
+    for table, columns in zip(TABLES, _OWNED, strict=True)
 }
 _USES: Final = tuple(f"SELECT 1 FROM {table} WHERE account_id = ? AND key_id = ? LIMIT 1" for table in TABLES)  # noqa: S608 - the same
 _ACCOUNTS = "SELECT id FROM accounts"
@@ -35,12 +51,12 @@ def refuse_retired(db: sqlite3.Cursor, change: Change) -> None:
             )
 
 
-def reseal(db: sqlite3.Cursor, account_id: str, values: tuple[Resealed, ...]) -> tuple[str, ...]:
+def reseal(db: sqlite3.Cursor, log: GroupLog, account_id: str, values: tuple[Resealed, ...]) -> tuple[str, ...]:
     """Replace records that are still as they were read, and return the marks of the replaced ones."""
-    return tuple(value.mark for value in values if _reseal(db, account_id, value))
+    return tuple(value.mark for value in values if _reseal(db, log, account_id, value))
 
 
-def retire(db: sqlite3.Cursor, retirement: Retirement, at: int) -> None:
+def retire(db: sqlite3.Cursor, log: GroupLog, retirement: Retirement, at: int) -> None:
     """Retire a key, so that it accepts no new values.
 
     Raises:
@@ -48,7 +64,8 @@ def retire(db: sqlite3.Cursor, retirement: Retirement, at: int) -> None:
     """
     if not retirement.in_use and _is_in_use(db, retirement.key_id):
         raise NightsafeError(Code.KEY_IN_USE, retirement.key_id)
-    db.execute(_RETIRE, (retirement.key_id, at))
+    if db.execute(_RETIRE, (retirement.key_id, at)).rowcount:
+        log.written.rows.append((f"retired/{retirement.key_id}", row_digest("Retired", retirement.key_id, at)))
 
 
 def keep_ring_number(db: sqlite3.Cursor, number: int) -> None:
@@ -65,11 +82,17 @@ def _key_ids_of(change: Change) -> Iterator[str]:
     yield from (value.key_id for value in change.reseal)
 
 
-def _reseal(db: sqlite3.Cursor, account_id: str, value: Resealed) -> bool:
+def _reseal(db: sqlite3.Cursor, log: GroupLog, account_id: str, value: Resealed) -> bool:
     """Replace one record; return False if another record is there now."""
     letter, number = parse_mark(value.mark)
-    row = (value.sealed, value.key_id, number, account_id, value.before)
-    return db.execute(_RESEAL[table_of(letter)], row).rowcount > 0
+    table = table_of(letter)
+    row = db.execute(_SINCE[table], (number, account_id, value.before)).fetchone()
+    if row is None:
+        return False
+    since, owned = row
+    place = log.state(Subject.RESEALED, put_digest(value.digest, since), owned)
+    db.execute(_RESEAL[table], (value.sealed, value.key_id, *place, number))
+    return True
 
 
 def _is_in_use(db: sqlite3.Cursor, key_id: str) -> bool:

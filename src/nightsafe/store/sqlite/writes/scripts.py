@@ -3,30 +3,45 @@
 import sqlite3
 from typing import NamedTuple
 
+from nightsafe.bundle.statements import binding_digest
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Outcome
 from nightsafe.store.collections import Kind
 from nightsafe.store.json_merge import apply_settings
+from nightsafe.store.log.written import row_digest
 from nightsafe.store.script_edit import ScriptEdit, SettingsUpdate
 from nightsafe.store.script_plan import CurrentBinding, ScriptPlan, plan_edit
 from nightsafe.store.scripts import Deployment
 from nightsafe.store.sqlite.reads.references import refuse_changed_references, refuse_missing_scripts
 from nightsafe.store.sqlite.reads.rows import SCRIPT, VERSION, key_of, script_of, version_of
 from nightsafe.store.sqlite.writes import collections
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.deployments import deploy
+from nightsafe.store.sqlite.writes.older_rows import state_older_rows
 from nightsafe.store.sqlite.writes.removal import remove_script
-from nightsafe.store.sqlite.writes.versions import Content, Head, Key, write_version
+from nightsafe.store.sqlite.writes.script_head import Head, Key
+from nightsafe.store.sqlite.writes.script_state import (
+    ScriptState,
+    changed,
+    check_content,
+    checked_state,
+    digests_without,
+    keep_mac,
+    mac_of,
+)
+from nightsafe.store.sqlite.writes.statements import state_triggers
+from nightsafe.store.sqlite.writes.versions import Content, write_version
 
 _HEAD = """
-SELECT id, version, upload_version, variables, live_version, served_version, deployment_count, source FROM scripts
-WHERE account_id = ? AND namespace = ? AND name = ?
+SELECT id, version, upload_version, variables, live_version, served_version, deployment_count, source, content
+FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?
 """
 _CURRENT_BINDING = """
-SELECT kind, shown, sealed IS NOT NULL FROM bindings
+SELECT kind, shown, sealed IS NOT NULL, digest, since FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ? AND name = ?
 """
 _CURRENT_BINDINGS = """
-SELECT name, kind, shown, sealed IS NOT NULL FROM bindings
+SELECT name, kind, shown, sealed IS NOT NULL, digest, since FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ?
 """
 _SECRETS = """
@@ -42,15 +57,19 @@ WHERE s.account_id = ? AND s.namespace = ? AND s.name = ?
 """
 _NEW_SCRIPT = """
 INSERT INTO scripts (account_id, namespace, name, id, created_on, modified_on, version, upload_version,
-  variables, source, script_settings) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, '', x'7b7d')
+  variables, source, script_settings, triggers_stated_in, triggers_position)
+VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, '', x'7b7d', ?, ?)
 """
 _TOUCH = """
 UPDATE scripts SET modified_on = ?, version = ?, upload_version = ?, variables = ?, live_version = ?,
-  served_version = ?, deployment_count = ?, source = ?
+  served_version = ?, deployment_count = ?, source = ?, content = ?, mac = ?
 WHERE account_id = ? AND namespace = ? AND name = ?
 """
 _SCRIPT_SETTINGS = "UPDATE scripts SET script_settings = ? WHERE account_id = ? AND namespace = ? AND name = ?"
-_TRIGGERS = "UPDATE scripts SET triggers = ? WHERE account_id = ? AND namespace = ? AND name = ?"
+_TRIGGERS = """
+UPDATE scripts SET triggers = ?, triggers_stated_in = ?, triggers_position = ?
+WHERE account_id = ? AND namespace = ? AND name = ?
+"""
 
 _EMPTY = b"{}"
 
@@ -67,8 +86,8 @@ _NO_TEXTS = _Texts()
 _NO_PARTS = (None,) * 6
 
 
-def edit_script(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome, bool]:
-    """Apply an edit; return its outcome, and whether it altered anything.
+def edit_script(db: sqlite3.Cursor, log: GroupLog, edit: ScriptEdit, at: int) -> tuple[Outcome, bool]:
+    """Apply an edit, and state what it wrote; return its outcome, and whether it altered anything.
 
     Raises:
         NightsafeError: as `Store.commit` specifies.
@@ -78,17 +97,28 @@ def edit_script(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome,
     if edit.based_on not in {None, before.version}:
         raise NightsafeError(Code.UNAVAILABLE, "the Worker was changed meanwhile: send the request again")
     refuse_missing_scripts(db, edit.needs)
+    log.written.owner = before.id
     if edit.remove:
         refuse_changed_references(db, edit)
         remove_script(db, key, before.id)
+        log.written.gone.append(f"owner/{before.id}")
         return Outcome(script_id=before.id), True
     if edit.must_be_live is not None and before.live_version != before.version:
         raise NightsafeError(edit.must_be_live, edit.ref.name)
-    plan = plan_edit(edit, _current_bindings(db, key, edit), before.variables)
+    before, state = checked_state(db, log, key, before)
+    if edit.state is not None:
+        keep_mac(db, log, key, before, state)
+        stated = state_older_rows(db, log, edit.ref, before, edit.state)
+        return Outcome(script_id=before.id, stated=stated), stated > 0
+    current = _current_bindings(db, key, edit)
+    plan = plan_edit(edit, current, before.variables)
     texts = _texts(db, key, edit)
     if not _alters(edit, plan, texts):
         return _outcome(db, edit, before, 0), False
-    head, deployment = _write(db, edit, before, plan, texts, at)
+    if texts != _NO_TEXTS:
+        check_content(db, key, before)
+    kept = digests_without(state, [current[name].digest for name in plan.retire])
+    head, deployment = _write(db, log, edit, before, plan, texts, ScriptState(state.triggers, kept), at)
     return _outcome(db, edit, head, head.version if head.version > before.version else 0, deployment), True
 
 
@@ -108,13 +138,15 @@ def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> Head:
 def _current_bindings(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> dict[str, CurrentBinding]:
     """Read the current bindings: all of them for a `bindings_update`, otherwise those that the edit names."""
     if edit.bindings_update is not None:
-        return {name: CurrentBinding(*rest) for name, *rest in db.execute(_CURRENT_BINDINGS, key)}
-    current = {}
-    for name in {*(binding.name for binding in edit.set), *edit.drop}:
-        row = db.execute(_CURRENT_BINDING, (*key, name)).fetchone()
-        if row is not None:
-            current[name] = CurrentBinding(*row)
-    return current
+        rows = db.execute(_CURRENT_BINDINGS, key).fetchall()
+    else:
+        names = {*(binding.name for binding in edit.set), *edit.drop}
+        found = [(name, db.execute(_CURRENT_BINDING, (*key, name)).fetchone()) for name in names]
+        rows = [(name, *row) for name, row in found if row is not None]
+    for name, kind, shown, _, digest, since in rows:
+        if binding_digest(name, kind, shown, since) != digest:
+            raise changed(f"the binding {name!r} and others")
+    return {name: CurrentBinding(*rest) for name, *rest, _ in rows}
 
 
 def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
@@ -144,23 +176,34 @@ def _makes_version(edit: ScriptEdit, plan: ScriptPlan, texts: _Texts) -> bool:
 
 
 def _write(  # noqa: PLR0913, PLR0917  # what the edit came to
-    db: sqlite3.Cursor, edit: ScriptEdit, head: Head, plan: ScriptPlan, texts: _Texts, at: int
+    db: sqlite3.Cursor,
+    log: GroupLog,
+    edit: ScriptEdit,
+    head: Head,
+    plan: ScriptPlan,
+    texts: _Texts,
+    state: ScriptState,
+    at: int,
 ) -> tuple[Head, Deployment | None]:
     """Write the alterations of an edit, and return the script's new state and deployment."""
     key, deployment = key_of(edit.ref), None
     if not head.version:
-        db.execute(_NEW_SCRIPT, (*key, head.id, at, at))
+        db.execute(_NEW_SCRIPT, (*key, head.id, at, at, *state_triggers(log, key, head, _EMPTY)))
     if _makes_version(edit, plan, texts):
         if edit.stamp is None:
             raise NightsafeError(Code.INVALID, "an edit that makes a version needs a stamp")
-        head = write_version(db, key, head, plan, Content(edit.upload, texts.settings), edit.stamp, at)
+        content = Content(edit.upload, texts.settings)
+        head, state = write_version(db, log, key, head, plan, content, state, edit.stamp, at)
     if texts.script_settings is not None:
         db.execute(_SCRIPT_SETTINGS, (texts.script_settings, *key))
+        log.written.rows.append(("settings//", row_digest("Settings", texts.script_settings)))
     if texts.triggers is not None:
-        db.execute(_TRIGGERS, (texts.triggers, *key))
+        place = state_triggers(log, key, head, texts.triggers)
+        db.execute(_TRIGGERS, (texts.triggers, *place, *key))
+        state = state._replace(triggers=texts.triggers)
     if edit.deploy is not None:
-        head, deployment = deploy(db, edit.ref, head, edit.deploy, at)
-    db.execute(_TOUCH, (at, *head[1:], *key))
+        head, deployment = deploy(db, log, edit.ref, head, edit.deploy, at)
+    db.execute(_TOUCH, (at, *head[1:], mac_of(log, key, head, state), *key))
     return head, deployment
 
 

@@ -3,27 +3,35 @@
 import sqlite3
 from typing import NamedTuple
 
+from nightsafe.bundle.statements import binding_digest
 from nightsafe.store.script_edit import Stamp
 from nightsafe.store.script_plan import ScriptPlan, etag
-from nightsafe.store.scripts import Binding, Upload
+from nightsafe.store.scripts import Upload
+from nightsafe.store.sqlite.writes import statements
+from nightsafe.store.sqlite.writes.audit_log import GroupLog
+from nightsafe.store.sqlite.writes.script_head import Head, Key
+from nightsafe.store.sqlite.writes.script_state import ScriptState
 
 _RETIRE = """
 INSERT INTO binding_history
-  (account_id, script_id, to_version, name, from_version, kind, shown, key_id, sealed)
-SELECT account_id, ?, ?, name, since, kind, shown, key_id, sealed FROM bindings
+  (account_id, script_id, to_version, name, from_version, kind, shown, key_id, sealed, digest, stated_in, position)
+SELECT account_id, ?, ?, name, since, kind, shown, key_id, sealed, digest, stated_in, position FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ? AND name = ?
 """
 _REMOVE = "DELETE FROM bindings WHERE account_id = ? AND namespace = ? AND script = ? AND name = ?"
 _PUT = """
-INSERT INTO bindings (account_id, namespace, script, name, since, kind, shown, key_id, sealed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO bindings
+  (account_id, namespace, script, name, since, kind, shown, key_id, sealed, digest, stated_in, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (account_id, namespace, script, name) DO UPDATE SET
   since = excluded.since, kind = excluded.kind, shown = excluded.shown,
-  key_id = excluded.key_id, sealed = excluded.sealed
+  key_id = excluded.key_id, sealed = excluded.sealed,
+  digest = excluded.digest, stated_in = excluded.stated_in, position = excluded.position
 """
 _VERSION = """
 INSERT INTO versions (account_id, script_id, number, id, deployment_id, created_on, upload_version, source,
-  triggered_by, author_id, author_email, annotations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  triggered_by, author_id, author_email, annotations, digest, stated_in, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPLOAD = """
 INSERT INTO uploads (account_id, script_id, version, code_version, main_module, etag, settings)
@@ -42,33 +50,6 @@ _CONTENT = "INSERT INTO contents (account_id, digest, body) VALUES (?, ?, ?) ON 
 _ROOM = "INSERT INTO contents (account_id, digest, body) VALUES (?, ?, zeroblob(?)) ON CONFLICT DO NOTHING"
 _PART = 256 * 1024
 
-Key = tuple[str, str, str]
-"""Account, dispatch namespace and name of a script."""
-
-
-class Head(NamedTuple):
-    """The state of a script that an edit needs. For an absent script, the version is 0.
-
-    Attributes:
-        id: the script's tag.
-        version: the number of its newest version.
-        upload_version: the number of the version that set its current settings.
-        variables: how many secrets, text variables and JSON variables it has.
-        live_version: the number of the only served version, or 0.
-        served_version: the number of the newest served version, or 0.
-        deployment_count: how many deployments it has had.
-        source: the source of its newest code.
-    """
-
-    id: str = ""
-    version: int = 0
-    upload_version: int = 0
-    variables: int = 0
-    live_version: int = 0
-    served_version: int = 0
-    deployment_count: int = 0
-    source: str = ""
-
 
 class Content(NamedTuple):
     """A version's content besides its bindings: new code, if any, and its settings, or None if they stay."""
@@ -78,38 +59,54 @@ class Content(NamedTuple):
 
 
 def write_version(  # noqa: PLR0913, PLR0917  # a version has that many sides
-    db: sqlite3.Cursor, key: Key, head: Head, plan: ScriptPlan, content: Content, stamp: Stamp, at: int
-) -> Head:
-    """Write the version after `head`, and return the script's new state, whose row the caller writes."""
+    db: sqlite3.Cursor,
+    log: GroupLog,
+    key: Key,
+    head: Head,
+    plan: ScriptPlan,
+    content: Content,
+    kept: ScriptState,
+    stamp: Stamp,
+    at: int,
+) -> tuple[Head, ScriptState]:
+    """Write the version after `head`; return the script's new head, whose row the caller writes, and its new state.
+
+    `kept` is the state without the bindings that the version replaces or removes.
+    """
     number = head.version + 1
-    _write_bindings(db, key, head.id, number, plan)
-    upload_version = head.upload_version
+    state = kept._replace(digests=(*kept.digests, *_write_bindings(db, log, key, head.id, number, plan)))
+    upload_version, digest = head.upload_version, head.content
     if content.settings is not None:
         _write_content(db, key[0], head, content.upload, content.settings)
-        upload_version = number
+        upload_version, digest = number, b""
+    digest = digest or statements.content_at(db, key[0], head.id, upload_version)
+    after = head._replace(version=number, upload_version=upload_version, variables=plan.variables, content=digest)
+    version, place = statements.state_version(log, key, after, stamp, state.digests, at)
     numbers = (key[0], head.id, number, stamp.version_id, stamp.deployment_id, at, upload_version)
     author = (stamp.source, stamp.triggered_by, stamp.author_id, stamp.author_email, stamp.annotations)
-    db.execute(_VERSION, (*numbers, *author))
-    served = (head.live_version, head.served_version, head.deployment_count)
+    db.execute(_VERSION, (*numbers, *author, version, *place))
     if stamp.deployment_id:
-        served = (number, number, head.deployment_count + 1)
-    source = stamp.source if content.upload is not None else head.source
-    return Head(head.id, number, upload_version, plan.variables, *served, source)
+        after = after._replace(live_version=number, served_version=number, deployment_count=head.deployment_count + 1)
+        shares = [(number, 100.0, version)]
+        statements.state_deployment(log, key, after, (number, 0), stamp.deployment_id, shares)
+    return (after._replace(source=stamp.source) if content.upload is not None else after), state
 
 
-def _write_bindings(db: sqlite3.Cursor, key: Key, script_id: str, number: int, plan: ScriptPlan) -> None:
-    """Move replaced bindings to the history table, and write the new ones."""
+def _write_bindings(  # noqa: PLR0913, PLR0917  # what the version is about
+    db: sqlite3.Cursor, log: GroupLog, key: Key, script_id: str, number: int, plan: ScriptPlan
+) -> list[bytes]:
+    """Move replaced bindings to the history table, write the new ones, and return the digests of these."""
+    digests = []
     for name in plan.retire:
         db.execute(_RETIRE, (script_id, number, *key, name))
     for name in plan.remove:
         db.execute(_REMOVE, (*key, name))
     for new in plan.put:
-        db.execute(_PUT, (*key, new.name, number, *_columns(new)))
-
-
-def _columns(new: Binding) -> tuple[object, ...]:
-    """Return a binding's columns after its name and version."""
-    return new.kind, new.shown, new.key_id, new.sealed
+        place = (None, None) if new.sealed is None else statements.state_record(log, new, number)
+        digest = binding_digest(new.name, new.kind, new.shown, number)
+        db.execute(_PUT, (*key, new.name, number, new.kind, new.shown, new.key_id, new.sealed, digest, *place))
+        digests.append(digest)
+    return digests
 
 
 def _write_content(db: sqlite3.Cursor, account_id: str, head: Head, upload: Upload | None, settings: bytes) -> None:

@@ -1,0 +1,1 @@
+"""Compares a database with its transparency log, and with the signatures on the log."""

@@ -1,0 +1,138 @@
+"""Compares the sealed values of a database with the log: those of bindings, of their history, and of items."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final
+
+from nightsafe.audit.verification.difference import DifferenceError
+from nightsafe.audit.verification.log_check import Report
+from nightsafe.audit.verification.named_state import NamedState
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.proven_record import put_digest
+from nightsafe.sealing.record import RECORD_MAGIC
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.store.collections import Kind
+from nightsafe.store.log.written import value_place
+from nightsafe.store.sealed_values import StoredValue
+
+ContextOf = Callable[[StoredValue], Context]
+"""Returns the context that the signature on a value covers; raises NightsafeError for fields of a foreign form."""
+
+_BINDINGS: Final = """
+SELECT t.account_id, NULL, t.namespace, t.script, '', t.name, t.kind, t.shown, t.sealed, t.key_id,
+  s.id, t.since, t.since, t.stated_in, t.position, 0
+FROM bindings t JOIN scripts s ON s.account_id = t.account_id AND s.namespace = t.namespace AND s.name = t.script
+WHERE t.sealed IS NOT NULL
+"""
+_HISTORY: Final = """
+SELECT t.account_id, NULL, s.namespace, s.name, '', t.name, t.kind, t.shown, t.sealed, t.key_id,
+  s.id, t.from_version, t.from_version, t.stated_in, t.position, 0
+FROM binding_history t JOIN scripts s ON s.account_id = t.account_id AND s.id = t.script_id
+WHERE t.sealed IS NOT NULL
+"""
+_ITEMS: Final = """
+SELECT t.account_id, h.kind, '', h.name, t.environment, t.name, t.kind, t.shown, t.sealed, t.key_id,
+  h.id, t.environment, t.since, t.stated_in, t.position, t.since
+FROM items t JOIN collections h ON h.account_id = t.account_id AND h.id = t.collection_id
+WHERE t.sealed IS NOT NULL
+"""
+
+
+class ValueCheck:
+    """The comparison of sealed values with the log.
+
+    Args:
+        state: the state that the log describes.
+        keys: verify the records of values that are older than the log.
+        context_of: returns the context of a value.
+        report: receives the progress.
+    """
+
+    def __init__(self, state: NamedState, keys: VerifyKeys, context_of: ContextOf, report: Report) -> None:
+        self._state = state
+        self._keys = keys
+        self._context_of = context_of
+        self._report = report
+
+    def check(self, db: sqlite3.Connection) -> int:
+        """Compare every sealed value, and return their number.
+
+        Raises:
+            DifferenceError: the first difference.
+        """
+        count = 0
+        for sql in (_BINDINGS, _HISTORY, _ITEMS):
+            for row in db.execute(sql):
+                self._check_value(*row)
+                self._report(1)
+                count += 1
+        return count
+
+    def _check_value(  # noqa: PLR0913, PLR0917 - the columns of a row
+        self,
+        account_id: str,
+        collection: str | None,
+        namespace: str,
+        owner: str,
+        environment: str,
+        name: str,
+        kind: str,
+        shown: bytes,
+        sealed: bytes,
+        key_id: str,
+        owner_id: str,
+        part: int | str,
+        since: int | None,
+        stated_in: int | None,
+        position: int | None,
+        made_on: int,
+    ) -> None:
+        """Compare one value."""
+        value = StoredValue(
+            mark="",
+            account_id=account_id,
+            collection=None if collection is None else Kind(collection),
+            namespace=namespace,
+            owner=owner,
+            environment=environment,
+            name=name,
+            kind=kind,
+            shown=shown,
+            sealed=sealed,
+            record=sealed,
+            key_id=key_id,
+        )
+        words = _words(value, part)
+        try:
+            context = self._context_of(value)
+            digest = put_digest(context.record_digest(sealed), since or 0)
+        except NightsafeError:
+            raise DifferenceError(f"{words} has fields that this program does not write") from None
+
+        def is_older() -> bool:
+            """Return True if the value has a signature of its own, as values had before the log."""
+            return stated_in is None and made_on <= self._state.older_until and self._is_signed(context, sealed)
+
+        place = f"value/{owner_id}/{value_place(part, name)}"
+        self._state.match(place, digest, words, stated=(stated_in, position), is_older=is_older)
+
+    def _is_signed(self, context: Context, sealed: bytes) -> bool:
+        """Return True if a value is a record of the first form with a signature by a given key."""
+        try:
+            return sealed.startswith(RECORD_MAGIC) and bool(self._keys.verify(context, sealed))
+        except NightsafeError:
+            return False
+
+
+def _words(value: StoredValue, part: Any) -> str:
+    """Return a value in words."""
+    if value.collection is not None:
+        where = f"{value.environment} of " if value.environment else ""
+        kind = value.collection.replace("_", " ")
+        return f"the value of {value.name!r} in {where}the {kind} {value.owner!r} of the account {value.account_id}"
+    script = f"{value.namespace}/{value.owner}" if value.namespace else value.owner
+    return (
+        f"the value of the binding {value.name!r}, put by version {part} of the script {script!r} of the account"
+        f" {value.account_id},"
+    )

@@ -1,0 +1,1 @@
+"""Commands of approvers: create a key, approve a version."""

@@ -1,0 +1,1 @@
+"""`nightsafe audit`: one module for each way to use the audit log."""

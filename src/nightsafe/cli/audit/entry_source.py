@@ -1,0 +1,117 @@
+"""The entries that `list`, `show` and `watch` print, and where they come from."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.audit.entry import AuditEvent
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.merkle.checkpoint import read_note
+from nightsafe.store.interface import Store
+
+_SLICE: Final = 500
+_POLL_SECONDS: Final = 1.0
+_event_decoder = msgspec.json.Decoder(AuditEvent)
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+class ShownEntry(Struct, frozen=True):
+    """An entry to show.
+
+    Attributes:
+        index: its index in the log.
+        fields: its members.
+    """
+
+    index: int
+    fields: dict[str, Any]
+
+
+class EntrySource(Protocol):
+    """Provides the entries of the log, for example from a store or from a server's API."""
+
+    async def size(self) -> int:
+        """Return the number of entries."""
+        ...
+
+    async def entries(self, start: int, count: int) -> list[ShownEntry]:
+        """Return consecutive entries from the index `start` on."""
+        ...
+
+    async def wait(self) -> None:
+        """Return when there may be new entries."""
+        ...
+
+
+class StoreEntries:
+    """The entries of a data directory's store.
+
+    Args:
+        store: the store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: object = None
+
+    async def size(self) -> int:
+        """See `EntrySource.size`. A log that is just upgraded has no checkpoint until its first change."""
+        self._seen = self._store.generation()
+        note = await self._store.checkpoint()
+        if note:
+            return read_note(note).size
+        size = 0
+        while found := len(await self._store.log_hashes(0, size, _SLICE)):
+            size += found
+        return size
+
+    async def entries(self, start: int, count: int) -> list[ShownEntry]:
+        """See `EntrySource.entries`."""
+        found = await self._store.log_entries(start, count)
+        return [shown(index, entry.entry) for index, entry in enumerate(found, start=start)]
+
+    async def wait(self) -> None:
+        """See `EntrySource.wait`. Commits of a running server are noticed within a second."""
+        before = self._seen
+        while self._store.generation() == before:
+            await self._store.changed(before, _POLL_SECONDS)
+
+
+def shown(index: int, entry: bytes) -> ShownEntry:
+    """Return an entry to show.
+
+    Raises:
+        NightsafeError: STORE, when the bytes are not an entry.
+    """
+    try:
+        _event_decoder.decode(entry)  # only to refuse members of other types
+        return ShownEntry(index, _decoder.decode(entry))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise NightsafeError(
+            Code.STORE, f"entry {index} is not one that this program writes: run `nightsafe audit verify`"
+        ) from None
+
+
+async def newest_first(source: EntrySource) -> AsyncIterator[ShownEntry]:
+    """Yield the entries, the newest first."""
+    end = await source.size()
+    while end > 0:
+        start = max(0, end - _SLICE)
+        for entry in reversed(await source.entries(start, end - start)):
+            yield entry
+        end = start
+        await asyncio.sleep(0)
+
+
+async def following(source: EntrySource, start: int) -> AsyncIterator[ShownEntry]:
+    """Yield the entries from an index on, and then each new one, without an end."""
+    while True:
+        end = await source.size()
+        while start < end:
+            for entry in await source.entries(start, min(_SLICE, end - start)):
+                yield entry
+                start = entry.index + 1
+        await source.wait()

@@ -1,0 +1,66 @@
+"""`nightsafe audit export`: writes the whole audit log to one file."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import click
+
+from nightsafe.audit.exports.csv_table import csv_lines
+from nightsafe.audit.exports.json_lines import json_lines
+from nightsafe.audit.verification.database_check import refuse_schema
+from nightsafe.audit.verification.log_check import read_head
+from nightsafe.cli.audit.database_source import backup_option, open_log
+from nightsafe.cli.settings.options import FILE, data_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.progress import byte_bar
+
+_FORMATS: Final = {"jsonl": json_lines, "csv": csv_lines}
+
+
+@click.command("export")
+@data_option
+@backup_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(_FORMATS)),
+    default="jsonl",
+    show_default=True,
+    help="jsonl: JSON lines with proofs, for `audit verify`; csv: a table for people.",
+)
+@click.option("--output", type=FILE, help="The file to create, with mode 0600.  [default: standard output]")
+def command(*, data: Path, backup: Path | None, form: str, output: Path | None) -> None:
+    """Write the whole log of all accounts to one file.
+
+    The JSON lines have each entry with the proof that the log has it, and the signed checkpoint first, so that
+    `audit verify` verifies them alone. The log has no secret's value.
+    """
+    with open_log(data, backup, "export") as database:
+        refuse_schema(database.db)
+        with byte_bar(read_head(database.db).size, "Exporting") as report:
+            _write(_FORMATS[form](database.db, database.watch(report)), output)
+
+
+def _write(lines: Iterable[bytes], output: Path | None) -> None:
+    """Write lines to a new file, or to standard output. An export that fails leaves no file."""
+    if output is None:
+        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise CommandError(f"{output} already exists; name another file, or remove it") from None
+    except OSError as error:
+        raise CommandError(f"{output} cannot be created: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        output.unlink(missing_ok=True)
+        raise

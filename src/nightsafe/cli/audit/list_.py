@@ -1,0 +1,47 @@
+"""`nightsafe audit list`: lists entries of the audit log, the newest first."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nightsafe.cli.audit.entry_source import EntrySource, ShownEntry, StoreEntries, newest_first
+from nightsafe.cli.audit.filters import ELASTIC, HEAD, Filter, as_json, filter_options, row
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.terminal.output import say, show_json, show_table
+
+
+@click.command("list")
+@data_option
+@filter_options
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Show at most this many.")
+@json_option
+def command(*, data: Path, limit: int, as_json: bool, **fields: Any) -> None:
+    """List entries of all accounts, newest first.
+
+    Times are RFC 3339, for example 2030-01-31T12:00:00Z.
+    """
+    entries = DataDirectory(data).run(lambda store: _newest(StoreEntries(store), Filter(**fields), limit))
+    _show(entries, json_wanted=as_json)
+
+
+async def _newest(source: EntrySource, selection: Filter, limit: int) -> list[ShownEntry]:
+    """Return the newest entries that a filter selects."""
+    found: list[ShownEntry] = []
+    async for entry in newest_first(source):
+        if selection.selects(entry):
+            found.append(entry)
+        if len(found) == limit:
+            break
+    return found
+
+
+def _show(entries: list[ShownEntry], *, json_wanted: bool) -> None:
+    """Print entries."""
+    if json_wanted:
+        show_json({"entries": [as_json(entry) for entry in entries]})
+    elif entries:
+        show_table(HEAD, [row(entry) for entry in entries], elastic=ELASTIC)
+    else:
+        say("no entry of the audit log is like this")

@@ -1,0 +1,1 @@
+"""`nightsafe delivery`: commands for the state that a delivery process keeps."""

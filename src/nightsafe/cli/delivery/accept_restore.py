@@ -1,0 +1,246 @@
+"""`nightsafe delivery accept-restore`: makes delivery trust the API's log again after an intended restore."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from nightsafe.cli.server.delivery_options import api_options, keys_option, marks_option, ring_option
+from nightsafe.cli.settings.options import data_option, json_option, option
+from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import say, show_json
+from nightsafe.errors import Code, NightsafeError
+
+if TYPE_CHECKING:
+    from nightsafe.bundle.log_proof import LogProof
+    from nightsafe.delivery.cache.serials import SeenLog, Serials
+    from nightsafe.delivery.source.http import HttpSource
+    from nightsafe.sealing.verify_keys import VerifyKeys
+    from nightsafe.store.sqlite import SqliteStore
+
+_ANY_SCRIPT = "accept-restore"
+"""The name in a request for a bundle. The API signs a bundle with the serial also if there is no such script."""
+
+
+class _Current(NamedTuple):
+    """The state of the API: the newest serial of the account, and the log with a proof from the size seen last."""
+
+    serial: int
+    proof: "LogProof"
+
+
+class _Change(NamedTuple):
+    """The marks of one account, and the ones that would replace them.
+
+    Attributes:
+        seen: the log seen last, or None.
+        floor: the highest serial seen.
+        log: the API's log.
+        serial: the API's newest serial of the account.
+        is_continued: whether the API's log begins with the log seen last.
+    """
+
+    seen: "SeenLog | None"
+    floor: int
+    log: "SeenLog"
+    serial: int
+    is_continued: bool
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether delivery refuses the API as it is now."""
+        return not self.is_continued or self.serial < self.floor
+
+    def losses(self) -> list[str]:
+        """Return a sentence for each loss that can be known."""
+        found = []
+        if self.seen is not None and not self.is_continued:
+            found.append(_loss(self.seen, self.log))
+        if self.serial < self.floor:
+            found.append(f"The highest serial seen of the account goes back from {self.floor} to {self.serial}.")
+        return found
+
+
+@click.command("accept-restore")
+@data_option
+@api_options
+@option("--account-id", "Account of the scripts.  [default: the oldest account, or the token's account]")
+@ring_option
+@keys_option
+@marks_option
+@yes_option
+@json_option
+def command(*, yes: bool, as_json: bool, **values: Any) -> None:
+    """Accept the API's log after an intended restore.
+
+    Delivery refuses a log that was put back to an older state, cut or exchanged. Run this where the delivery process
+    runs, while it is stopped. With the data directory of `nightsafe run` you need neither a token nor a running
+    server. The command shows what was lost, and asks before it changes the marks file.
+    """
+    from nightsafe.cli.data_directory.directory import DataDirectory
+    from nightsafe.cli.process.logs import configure_command
+    from nightsafe.cli.server.delivery_process import source_from_options
+    from nightsafe.sealing.verify_keys import VerifyKeys
+
+    configure_command()
+    directory = DataDirectory(values["data"])
+    is_remote = values["token_file"] is not None or values["token_fd"] is not None or not directory.database.exists()
+    source = source_from_options(values) if is_remote else None
+    verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
+    path = values["marks"] or (values["private_ring"] or directory.private_ring).with_name("delivery-marks.json")
+    with _locked(path) as serials:
+        account_id, change = (
+            asyncio.run(_ask_api(source, values["account_id"], verifier, serials))
+            if source is not None
+            else directory.run(lambda store: _read_store(store, values["account_id"], verifier, serials))
+        )
+        if change.is_needed:
+            for line in _description(change):
+                say(line)
+            confirm(
+                f"{' '.join(change.losses())} Trust this log of account {account_id} from now on?",
+                yes=yes,
+                advice="give --yes to accept the log",
+            )
+            serials.replace(account_id, change.serial, change.log)
+    _print_result(account_id, change, as_json=as_json)
+
+
+@contextmanager
+def _locked(path: Path) -> "Iterator[Serials]":
+    """Give the marks file, locked against delivery processes.
+
+    Raises:
+        CommandError: if a delivery process uses the file, or it does not exist.
+        NightsafeError: INVALID, if it is not a marks file.
+    """
+    from nightsafe.delivery.cache.serials import Serials
+
+    if not path.exists():
+        raise CommandError(
+            f"{path} does not exist, so no delivery process has seen anything that it could refuse; name the file of"
+            " another one with --marks or --private-ring"
+        )
+    serials = Serials(path)
+    try:
+        serials.acquire()
+    except NightsafeError as error:
+        if error.code is not Code.UNAVAILABLE:
+            raise
+        raise CommandError(f"a delivery process uses {path}; stop it first") from None
+    try:
+        yield Serials(path)  # as it is now that nothing else writes to it
+    finally:
+        serials.release()
+
+
+async def _ask_api(
+    source: "HttpSource", account_id: str | None, verifier: "VerifyKeys", serials: "Serials"
+) -> tuple[str, _Change]:
+    """Compare the API with the marks. Return the account and the change.
+
+    Raises:
+        NightsafeError: UNAVAILABLE, if the API cannot be reached; CANNOT_OPEN or INVALID, if no trusted key has
+            signed its answers.
+    """
+    from nightsafe.bundle.signed import open_bundle
+
+    try:
+        account = account_id or await source.find_account()
+        bundle = open_bundle(await source.bundle(_ANY_SCRIPT), verifier)
+        if bundle.account_id != account:
+            raise NightsafeError(Code.INVALID, "the bundle belongs to another account")
+        change = await _change(account, bundle.serial, source.log_proof, verifier, serials)
+    finally:
+        await source.close()
+    return account, change
+
+
+async def _read_store(
+    store: "SqliteStore", account_id: str | None, verifier: "VerifyKeys", serials: "Serials"
+) -> tuple[str, _Change]:
+    """Compare a database with the marks. Return the account and the change.
+
+    Raises:
+        NightsafeError: INVALID, if the account does not exist; CANNOT_OPEN or INVALID, if no trusted key has signed
+            the log.
+    """
+    from nightsafe.services.audit.transparency_log import TransparencyLog
+    from nightsafe.services.identity.operator import find_account
+
+    account = (await find_account(store, account_id)).id
+    serial = (await store.audit_head(account)).number
+    return account, await _change(account, serial, TransparencyLog(store).proof, verifier, serials)
+
+
+async def _change(
+    account_id: str, serial: int, log_proof: Any, verifier: "VerifyKeys", serials: "Serials"
+) -> _Change:
+    """Compare the newest serial and the log with the marks of an account.
+
+    Args:
+        account_id: the account.
+        serial: its newest serial.
+        log_proof: returns the checkpoint, with a proof from an older size.
+        verifier: verifies the checkpoint's signature.
+        serials: the marks.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN or INVALID, if no trusted key has signed the checkpoint, or there is none.
+    """
+    from nightsafe.delivery.cache.serials import SeenLog
+    from nightsafe.delivery.source.log_check import continues
+
+    seen = serials.log(account_id)
+    answer = await log_proof(seen.size if seen else 0)
+    if not answer.checkpoint:
+        raise NightsafeError(Code.INVALID, "the API's log has no entry yet, so there is no log to accept")
+    checkpoint = verifier.open_checkpoint(answer.checkpoint)
+    if serial > checkpoint.size:
+        raise NightsafeError(
+            Code.INVALID, f"the account has serial {serial}, but the log has only {checkpoint.size} entries"
+        )
+    log = SeenLog(checkpoint.origin, checkpoint.size, checkpoint.root)
+    is_continued = seen is None or continues(seen, checkpoint, answer.proof)
+    return _Change(seen, serials.get(account_id), log, serial, is_continued)
+
+
+def _loss(seen: "SeenLog", log: "SeenLog") -> str:
+    """Return what is lost with a log that does not continue the one seen last."""
+    if log.origin != seen.origin:
+        return f"This is another log: none of the {seen.size} entries seen before is in it."
+    if log.size < seen.size:
+        return f"At least {seen.size - log.size} entries of the log are lost."
+    return f"The log differs before entry {seen.size}: at least one entry that was seen is lost."
+
+
+def _description(change: _Change) -> list[str]:
+    """Return a line for each of the two logs."""
+    lines = [] if change.seen is None else [f"Last seen: {_log_line(change.seen)}"]
+    return [*lines, f"Now: {_log_line(change.log)}"]
+
+
+def _log_line(log: "SeenLog") -> str:
+    """Return a log in one line."""
+    return f"{log.size} entries, root {_base64(log.root)}, log {log.origin}"
+
+
+def _base64(data: bytes) -> str:
+    """Encode bytes in Base64."""
+    return base64.b64encode(data).decode()
+
+
+def _print_result(account_id: str, change: _Change, *, as_json: bool) -> None:
+    """Print the result."""
+    if as_json:
+        result = {"account_id": account_id, "accepted": change.is_needed, "losses": change.losses()}
+        show_json(result | {"entries": change.log.size, "root": _base64(change.log.root), "serial": change.serial})
+    elif change.is_needed:
+        say(f"Accepted. Start the delivery process again: it continues from entry {change.log.size}.")
+    else:
+        say(f"The log continues the one seen last, and has {change.log.size} entries. Nothing was changed.")

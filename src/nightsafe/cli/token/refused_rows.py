@@ -1,0 +1,123 @@
+"""`nightsafe token refused-rows`: lists, accepts or deletes the rows that do not count as identities."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nightsafe.api.http.times import format_time
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.data_directory.identity_key import is_lost
+from nightsafe.cli.data_directory.recovery import recover_and_share
+from nightsafe.cli.safe.database_copy import open_read_only
+from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import say, show_json, show_table
+from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.services.identity.operator import accept_rows, delete_rows
+from nightsafe.store.identities import Account, Identity, Membership, RefusedRow, Token, User
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite.identity_macs import refused_rows
+
+
+@click.command("refused-rows")
+@data_option
+@click.option("--accept", is_flag=True, help="Accept every listed row as it is shown.")
+@click.option("--delete", is_flag=True, help="Delete every listed row.")
+@yes_option
+@json_option
+def command(data: Path, *, accept: bool, delete: bool, yes: bool, as_json: bool) -> None:
+    """List, accept or delete rows of credentials that do not count.
+
+    Rows of tokens, users, memberships and accounts count only with the MAC that Nightsafe made for them.
+
+    Such a row was written or changed by something other than Nightsafe, or under an identity key that was lost.
+    Accept rows only if you know each of them: an accepted token or user has all the rights that the row names.
+    """
+    if accept and delete:
+        raise click.UsageError("give --accept or --delete, not both")
+    if as_json and (accept or delete) and not yes:
+        raise click.UsageError("--json asks no question: give --yes too")
+    directory = DataDirectory(data)
+    with recover_and_share(directory.path):
+        directory.check()
+        lost = is_lost(directory.identity_key, directory.database)
+        advice = f"{directory.identity_key} is missing, so no row counts; restore it from a backup, or give --accept"
+        if lost and delete:
+            raise CommandError(advice)
+        rows = _refused(directory, None if lost else directory.load_identity_key())
+        fields = [{"table": row.table, "id": row.name} | _fields(row) for row in rows]
+        if rows and not as_json:
+            show_table(("name", "table", "contents"), [list(_cells(**row)) for row in fields])
+        if accept and (rows or lost):
+            confirm(f"Accept these {len(rows)} rows with all the rights that they name?", yes=yes)
+            _accept(directory, rows, lost=lost)
+        elif delete and rows:
+            confirm(f"Delete these {len(rows)} rows?", yes=yes)
+            directory.run_unlocked(lambda store: delete_rows(store, rows))
+            say(f"Deleted {len(rows)} rows.")
+        elif lost:
+            say(advice)
+        elif not rows:
+            say("Every row counts.")
+        if as_json:
+            show_json({"key_lost": lost, "rows": fields})
+
+
+def _refused(directory: DataDirectory, key: IdentityKey | None) -> list[RefusedRow]:
+    """Return the rows that do not count under a key; every row without one."""
+    if key is not None:
+        directory.run_unlocked(_do_nothing)  # opening the store migrates its schema
+    with open_read_only(directory.database) as db:
+        return refused_rows(db, key)
+
+
+async def _do_nothing(_: SqliteStore) -> None:
+    """Leave the store as it is."""
+
+
+def _accept(directory: DataDirectory, rows: list[RefusedRow], *, lost: bool) -> None:
+    """Accept exactly the given rows, and make a new key first if the old one was lost."""
+    if lost:
+        IdentityKey.generate().save(directory.identity_key)
+    directory.run_unlocked(lambda store: accept_rows(store, rows))
+    say(f"Accepted {len(rows)} rows.")
+    if lost:
+        say(f"They count under a new key in {directory.identity_key}: restart the server, if one runs.")
+
+
+def _fields(row: RefusedRow) -> dict[str, Any]:
+    """Return what a row grants, and to whom; never the hash of a credential."""
+    return {"malformed": True} if row.identity is None else _fields_of(row.identity)
+
+
+def _fields_of(identity: Identity) -> dict[str, Any]:
+    """Return the fields of an identity."""
+    match identity:
+        case Account():
+            return {"name": identity.name, "created_on": format_time(identity.created_on)}
+        case User():
+            return {"email": identity.email, "service_key": identity.service_key_digest is not None}
+        case Membership():
+            return {"policies": _shown(identity.policies)}
+        case Token():
+            return {
+                "name": identity.name,
+                "owner": f"account {identity.account_id}" if identity.account_id else f"user {identity.user_id}",
+                "status": identity.status,
+                "not_before": None if identity.not_before is None else format_time(identity.not_before),
+                "expires_on": None if identity.expires_on is None else format_time(identity.expires_on),
+                "condition": _shown(identity.condition),
+                "policies": _shown(identity.policies),
+            }
+
+
+def _shown(encoded: bytes) -> str:
+    """Return JSON as it is stored; it may be anything."""
+    return encoded.decode(errors="replace")
+
+
+def _cells(table: str, id: str, **fields: object) -> tuple[str, str, str]:  # noqa: A002 - its name in the output
+    """Return a row's cells in the table: its other fields are in one, without those that are empty."""
+    return id, table, ", ".join(f"{name} {value}" for name, value in fields.items() if value not in {None, False, ""})

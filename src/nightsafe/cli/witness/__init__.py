@@ -1,0 +1,1 @@
+"""`nightsafe audit witness`: a witness of transparency logs, on a machine of its own."""

@@ -1,0 +1,1 @@
+"""Which versions the delivery process may serve, by the approvers file."""

@@ -1,0 +1,290 @@
+"""`nightsafe delivery accept-restore`: the only way to make delivery trust a log that was put back or exchanged."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tests.server import Safe, Server, make_safe, run
+
+from nightsafe.bundle.log_proof import LogProof
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.delivery.accept_restore import _change
+from nightsafe.cli.main import cli
+from nightsafe.cli.terminal import confirm
+from nightsafe.delivery.cache.serials import SeenLog, Serials
+from nightsafe.delivery.source.bundle_source import MemorySource
+from nightsafe.delivery.source.log_check import LogCheck
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.services.audit.transparency_log import TransparencyLog
+
+
+class Place:
+    """A safe on one machine with the marks file of its delivery process.
+
+    Args:
+        safe: the safe.
+    """
+
+    def __init__(self, safe: Safe) -> None:
+        self.safe = safe
+        self.directory = DataDirectory(safe.path)
+        self.marks = safe.path / "delivery" / "delivery-marks.json"
+        self.older = safe.path.parent / "older"
+
+    def grow(self, count: int) -> None:
+        """Append entries to the log."""
+        for _ in range(count):
+            done = run(
+                "token", "create", "--data", str(self.safe.path), "--permission", "Nightsafe Delivery", "--no-expiry",
+                cwd=self.safe.path.parent,
+            )  # fmt: skip
+            assert 0 == done.returncode, done.stderr
+
+    def size(self) -> int:
+        """Return the number of entries of the log."""
+        return self.directory.run(lambda store: store.audit_head(self.safe.account_id)).number
+
+    def follow(self) -> None:
+        """Check the log and remember what was seen, as a delivery process does.
+
+        Raises:
+            NightsafeError: when delivery refuses the log.
+        """
+
+        async def check(store: Any) -> None:
+            """Check the log and the account's newest serial."""
+            source = MemorySource(self.safe.account_id, SigningKey.generate())
+            source.log_proof = TransparencyLog(store).proof  # type: ignore[method-assign]
+            serials, verifier = Serials(self.marks), VerifyKeys.load(self.directory.verify_keys)
+            log_check = LogCheck(self.safe.account_id, source, verifier, serials)
+            await log_check.check()
+            serials.raise_to(self.safe.account_id, (await store.audit_head(self.safe.account_id)).number)
+            await serials.flush()
+
+        self.directory.run(check)
+
+    def refuses(self) -> bool:
+        """Return whether delivery refuses the log or a bundle of the account."""
+        try:
+            self.follow()
+        except NightsafeError:
+            return True
+        return Serials(self.marks).get(self.safe.account_id) > self.size()
+
+    def keep(self) -> None:
+        """Keep a copy of the database."""
+        shutil.copy(self.safe.database, self.older)
+
+    def put_back(self) -> None:
+        """Put the copy in place of the database."""
+        for part in ("-wal", "-shm"):
+            self.safe.database.with_name(f"nightsafe.db{part}").unlink(missing_ok=True)
+        shutil.copy(self.older, self.safe.database)
+
+    def accept(self, *arguments: str) -> CompletedProcess[str]:
+        """Run the command."""
+        cwd = self.safe.path.parent
+        return run("delivery", "accept-restore", "--data", str(self.safe.path), *arguments, cwd=cwd)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Return a safe whose log delivery has seen, with a copy of its database from three entries before."""
+    made = Place(make_safe(tmp_path))
+    made.grow(1)
+    made.keep()
+    made.grow(3)
+    made.follow()
+    return made
+
+
+@pytest.mark.parametrize("growth", [0, 2, 3, 5])
+def test_a_put_back_database_is_served_only_after_the_command(place: Place, growth: int) -> None:
+    """A put-back log is refused at every size; the command says what is lost, and delivery then goes on."""
+    before = place.size()
+    place.put_back()
+    place.grow(growth)
+    for _ in range(2):
+        assert place.refuses()
+    alone = place.accept()
+    marks = place.marks.read_bytes()
+    assert (2, "") == (alone.returncode, alone.stdout)
+    assert "nothing was done: give --yes to accept the log" in alone.stderr
+    assert place.refuses()
+    assert marks == place.marks.read_bytes()
+
+    done = place.accept("--yes", "--json")
+    size = before - 3 + growth
+    assert 0 == done.returncode, done.stderr
+    assert f"Last seen: {before} entries, root " in done.stderr
+    assert f"Now: {size} entries, root " in done.stderr
+    loss = (
+        f"At least {before - size} entries of the log are lost."
+        if growth < 3
+        else f"The log differs before entry {before}: at least one entry that was seen is lost."
+    )
+    floor = [f"The highest serial seen of the account goes back from {before} to {size}."] if growth < 3 else []
+    result = json.loads(done.stdout)
+    assert ([loss, *floor], True) == (result["losses"], result["accepted"])
+    assert not place.refuses()
+    place.grow(1)
+    assert not place.refuses()
+
+
+def test_a_log_that_continues_needs_nothing(place: Place) -> None:
+    """For a log that has only grown, the command says so, asks nothing and changes nothing."""
+    place.grow(1)
+    marks = place.marks.read_bytes()
+    done = place.accept()
+
+    assert (0, marks) == (done.returncode, place.marks.read_bytes())
+    assert "continues the one seen last" in done.stderr
+    assert "Nothing was changed." in done.stderr
+
+
+def test_another_safe_is_another_log(place: Place, tmp_path: Path) -> None:
+    """A database of another safe under the same keys is another log: the command names both, and may accept it."""
+    (tmp_path / "second").mkdir()
+    other = make_safe(tmp_path / "second")
+    shutil.copy(place.directory.signing_key, other.path / "keys" / "signing-key.json")
+    shutil.copy(place.directory.verify_keys, other.path / "keys" / "verify-keys.json")
+    shutil.copy(place.marks, other.path / "delivery" / "delivery-marks.json")
+    exchanged = Place(other)
+    exchanged.grow(1)
+    assert exchanged.refuses()
+    done = exchanged.accept("--yes", "--json")
+
+    assert 0 == done.returncode, done.stderr
+    assert "This is another log: none of the " in json.loads(done.stdout)["losses"][0]
+    assert 2 == len({line.rpartition(" ")[2] for line in done.stderr.splitlines() if ", log " in line})
+    assert not exchanged.refuses()
+
+
+def test_a_log_of_another_signer_is_never_accepted(place: Place, tmp_path: Path) -> None:
+    """A checkpoint that no trusted key has signed is refused, also with `--yes`, and the marks stay."""
+    place.put_back()
+    keys, marks = tmp_path / "keys.json", place.marks.read_bytes()
+    VerifyKeys([SigningKey.generate().verify_key]).save(keys)
+    done = place.accept("--yes", "--verify-keys", str(keys))
+
+    assert (1, marks) == (done.returncode, place.marks.read_bytes())
+    assert "no trusted key has signed the checkpoint" in done.stderr
+
+
+def test_a_running_delivery_process_must_be_stopped(place: Place) -> None:
+    """While a delivery process holds the marks file, the command refuses and says to stop it."""
+    place.put_back()
+    held, marks = Serials(place.marks), place.marks.read_bytes()
+    held.acquire()
+    try:
+        done = place.accept("--yes")
+    finally:
+        held.release()
+
+    assert (1, marks) == (done.returncode, place.marks.read_bytes())
+    assert f"a delivery process uses {place.marks}; stop it first" in done.stderr
+
+
+def test_without_a_marks_file_there_is_nothing_to_accept(place: Place) -> None:
+    """A missing marks file is refused with the options that name another one; none is created."""
+    place.marks.unlink()
+    done = place.accept("--yes")
+
+    assert (1, False) == (done.returncode, place.marks.exists())
+    assert "--marks or --private-ring" in done.stderr
+
+
+def test_an_account_that_is_absent_is_refused(place: Place) -> None:
+    """An account that the database does not have is refused, and the marks stay."""
+    marks = place.marks.read_bytes()
+    done = place.accept("--yes", "--account-id", "f" * 32)
+
+    assert (1, marks) == (done.returncode, place.marks.read_bytes())
+
+
+def test_it_asks_at_a_terminal(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal it asks, with the loss in the question; the answer "n" changes nothing, "y" accepts."""
+    place.put_back()
+    monkeypatch.setattr(confirm, "is_interactive", lambda: True)
+    line = ["delivery", "accept-restore", "--data", str(place.safe.path)]
+    no = CliRunner().invoke(cli, line, input="n\n")
+    assert 1 == no.exit_code
+    assert "entries of the log are lost." in no.stderr
+    assert f"Trust this log of account {place.safe.account_id} from now on? [y/N]" in no.stderr
+    assert place.refuses()
+
+    yes = CliRunner().invoke(cli, line, input="y\n")
+    assert 0 == yes.exit_code, yes.output
+    assert not place.refuses()
+
+
+@pytest.fixture
+def far(place: Place, tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the options of a delivery machine, whose API serves the put-back database."""
+    token = tmp_path / "token"
+    place.put_back()
+    made = run(
+        "token", "create", "--data", str(place.safe.path), "--permission", "Nightsafe Delivery", "--no-expiry",
+        cwd=tmp_path,
+    )  # fmt: skip
+    token.touch(0o600)
+    token.write_text(made.stdout)
+    machine = tmp_path / "machine"
+    machine.mkdir()
+    for path in (place.marks, place.safe.private_ring, place.directory.verify_keys):
+        shutil.copy(path, machine)
+    with Server(place.safe) as server:
+        ring, keys = machine / "private-ring.json", machine / "verify-keys.json"
+        yield ("--data", str(tmp_path / "none"), "--api", server.base_url, "--token-file", str(token),
+               "--private-ring", str(ring), "--verify-keys", str(keys))  # fmt: skip
+
+
+def test_on_the_delivery_machine_it_asks_the_api(place: Place, far: tuple[str, ...], tmp_path: Path) -> None:
+    """With an address and a token, the command compares the marks with the API's own signed answers."""
+    done = run("delivery", "accept-restore", *far, "--yes", "--json", cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    result = json.loads(done.stdout)
+    serials = Serials(tmp_path / "machine" / "delivery-marks.json")
+
+    assert place.safe.account_id == result["account_id"]
+    assert result["serial"] == serials.get(place.safe.account_id) == place.size()
+    seen = serials.log(place.safe.account_id)
+    assert isinstance(seen, SeenLog)
+    assert result["entries"] == seen.size
+    again = run("delivery", "accept-restore", *far, cwd=tmp_path)
+    assert (0, True) == (again.returncode, "Nothing was changed." in again.stderr)
+
+
+def test_an_api_that_is_away_changes_nothing(place: Place, tmp_path: Path) -> None:
+    """If the API cannot be reached, the command says so and the marks stay."""
+    token = tmp_path / "token"
+    token.touch(0o600)
+    token.write_text("nst_x")
+    marks = place.marks.read_bytes()
+    done = run(
+        "delivery", "accept-restore", "--api", "http://127.0.0.1:1/client/v4", "--token-file", str(token),
+        "--data", str(place.safe.path), "--account-id", place.safe.account_id, "--yes", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert (1, marks) == (done.returncode, place.marks.read_bytes())
+    assert "the API cannot be reached" in done.stderr
+
+
+def test_an_empty_log_cannot_be_accepted() -> None:
+    """A log without entries has no signed checkpoint, so there is nothing to accept."""
+
+    async def nothing(_: int) -> LogProof:
+        """Answer for a log without entries."""
+        return LogProof(b"", ())
+
+    verifier = VerifyKeys([SigningKey.generate().verify_key])
+    with pytest.raises(NightsafeError, match="no entry yet"):
+        asyncio.run(_change("a", 0, nothing, verifier, Serials(Path("/nonexistent/marks.json"))))

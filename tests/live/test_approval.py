@@ -1,0 +1,102 @@
+"""Two people: one deploys, the other approves. The real runtime serves nothing else."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.live.tools.running import HELLO, Run, put, secret, until, upload
+from tests.server import Safe, Server, run
+
+SECOND = b"export default { fetch(request, env) { return new Response('second ' + env.TOKEN); } };"
+THIEF = b"export default { fetch(request, env) { return new Response('stolen ' + env.TOKEN); } };"
+
+
+def approver(folder: Path, name: str = "alice") -> tuple[Path, str]:
+    """Create an approver's key; return its file and its public half."""
+    file = folder / f"{name}.json"
+    done = run("approver", "create", str(file), "--json", cwd=folder)
+    assert 0 == done.returncode, done.stderr
+    return file, json.loads(done.stdout)["public"]
+
+
+def approvers_file(folder: Path, **keys: str) -> Path:
+    """Write an approvers file in which each key may approve every script."""
+    rules = [{"glob": "free-*", "covers": "nothing"}, {"glob": "*", "keys": list(keys)}]
+    path = folder / "approvers.json"
+    path.write_text(json.dumps({"format": "nightsafe-approvers/1", "keys": keys, "scripts": rules}))
+    path.chmod(0o644)
+    return path
+
+
+def nightsafe(server: Server, *arguments: str) -> Any:
+    """Run a command as the approver; return its JSON."""
+    environ = {"CLOUDFLARE_BASE_URL": server.base_url, "CLOUDFLARE_API_TOKEN": server.safe.api_token}
+    done = run(*arguments, "--json", cwd=server.safe.path.parent, environ=environ)
+    assert 0 == done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_only_approved_versions_are_served(safe: Safe, tmp_path: Path) -> None:
+    """A new version waits, and the last approved one is served, until an approver signs; a secret needs no second."""
+    key, public = approver(tmp_path)
+    approvers = approvers_file(tmp_path, alice=public)
+    with Run(safe, "--approvers", str(approvers)) as server, Wire.to(server) as wire:
+        upload(wire, "worker", HELLO, secret("TOKEN", "one"))
+        upload(wire, "free-one", HELLO, secret("TOKEN", "free"))
+        assert 503 == server.workers.get("worker").status_code
+        assert "free" == server.workers.text("free-one")
+
+        nightsafe(server, "approve", "worker", "--yes", "--approver-key", str(key))
+        until(lambda: server.workers.get("worker").text == "one")
+
+        put(wire, "worker", "TOKEN", "two")
+        until(lambda: server.workers.text("worker") == "two")
+
+        upload(wire, "worker", SECOND, secret("TOKEN", "three"))
+        (waiting,) = until(lambda: nightsafe(server, "status")["processes"][0]["waiting"])
+        assert ["worker"] == [waiting["script"]]
+        assert 1 == len(waiting["serving"])
+        assert "two" == server.workers.text("worker")
+        messages = wire.ask("GET", f"{SCRIPTS}/worker/deployments").envelope["messages"]
+        assert "waiting for approval" in messages[0]["message"]
+
+        environ = {"CLOUDFLARE_BASE_URL": server.base_url, "CLOUDFLARE_API_TOKEN": safe.api_token}
+        listed = run("deployment", "list", "--script", "worker", cwd=tmp_path, environ=environ)
+        assert f"worker is waiting for approval of version {waiting['versions'][0]}" in listed.stderr
+        assert "waiting for approval" in run("status", cwd=tmp_path, environ=environ).stdout
+
+        changes = nightsafe(server, "approve", "worker", "--yes", "--approver-key", str(key))["changes"]
+        assert [("changed", "module", "worker.js"), ("changed", "value", "TOKEN")] == [
+            (change["change"], change["part"], change["name"]) for change in changes
+        ]
+        until(lambda: server.workers.get("worker").text == "second three")
+        until(lambda: not nightsafe(server, "status")["processes"][0]["waiting"])
+
+
+def test_a_restart_and_a_new_approvers_file(safe: Safe, tmp_path: Path) -> None:
+    """A restarted process finds the last approved version; a key that leaves the file takes its approvals along."""
+    key, public = approver(tmp_path)
+    other, other_public = approver(tmp_path, "bob")
+    approvers = approvers_file(tmp_path, alice=public)
+    options = ("--approvers", str(approvers))
+    with Run(safe, *options) as server, Wire.to(server) as wire:
+        upload(wire, "worker", HELLO, secret("TOKEN", "one"))
+        nightsafe(server, "approve", "worker", "--yes", "--approver-key", str(key))
+        until(lambda: server.workers.get("worker").text == "one")
+        upload(wire, "worker", THIEF, secret("TOKEN", "one"))
+        nightsafe(server, "approve", "worker", "--yes", "--approver-key", str(other))
+        assert "one" == server.workers.text("worker")
+
+    with Run(safe, *options) as server:
+        assert "one" == until(lambda: server.workers.get("worker").text)
+
+        approvers_file(tmp_path, carol=other_public)
+        os.kill(server.pid, signal.SIGHUP)
+        until(lambda: server.workers.get("worker").text == "stolen one")
+
+        approvers_file(tmp_path, carol=approver(tmp_path, "carol")[1])
+        os.kill(server.pid, signal.SIGHUP)
+        until(lambda: server.workers.get("worker").status_code == 503)

@@ -1,0 +1,89 @@
+"""The files of approvers: their own key, and the approvers file."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightsafe.bundle.approvals.approver_key import ApproverKey
+from nightsafe.bundle.approvals.approvers import Approvers
+from nightsafe.bundle.approvals.manifest import Covers
+from nightsafe.errors import NightsafeError
+
+ALICE, BOB = ApproverKey.generate(), ApproverKey.generate()
+
+
+def approvers(rules: list[dict[str, Any]], **members: Any) -> Approvers:
+    """Read an approvers file with these rules."""
+    keys = {"alice": base64.b64encode(ALICE.public).decode(), "bob": base64.b64encode(BOB.public).decode()}
+    file = {"format": "nightsafe-approvers/1", "keys": keys, "scripts": rules, **members}
+    return Approvers.decode(json.dumps(file).encode(), "approvers.json")
+
+
+def test_the_first_matching_rule_counts() -> None:
+    """A script has the keys of the first rule that matches it."""
+    found = approvers(
+        [
+            {"glob": "pay-*", "keys": ["alice"], "covers": "values"},
+            {"glob": "dev-?", "covers": "nothing"},
+            {"glob": "*", "keys": ["alice", "bob"]},
+        ]
+    )
+    rule = found.rule_for("pay-out")
+    assert (Covers.VALUES, (ALICE.id,)) == (rule.covers, found.key_ids(rule))
+    assert Covers.NOTHING == found.rule_for("dev-1").covers
+    rule = found.rule_for("dev-12")
+    assert (Covers.CODE, (ALICE.id, BOB.id)) == (rule.covers, found.key_ids(rule))
+
+
+def test_a_script_without_a_rule_has_no_approver() -> None:
+    """A script that no rule matches needs an approval that no key can give."""
+    found = approvers([{"glob": "pay-*", "keys": ["alice"]}])
+
+    assert (Covers.CODE, ()) == (found.rule_for("other").covers, found.key_ids(found.rule_for("other")))
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        ([], "no rule"),
+        ([{"glob": "*"}], "names no key"),
+        ([{"glob": "*", "keys": ["carol"]}], "'carol', which is not"),
+        ([{"glob": "*", "keys": ["bob"], "covers": "nothing"}], "must not name keys"),
+        ([{"glob": "n/*", "keys": ["bob"]}], "matches no script"),
+        ([{"glob": "*", "keys": ["bob"], "covers": "all"}], "wrong or missing field"),
+        ([{"glob": "*", "key": ["bob"]}], "wrong or missing field"),
+    ],
+)
+def test_a_file_that_cannot_mean_what_it_says_is_refused(rules: list[dict[str, Any]], reason: str) -> None:
+    """A refusal names the file, the rule and the way out."""
+    with pytest.raises(NightsafeError, match=reason):
+        approvers(rules)
+
+
+def test_a_file_that_others_can_change_is_refused(tmp_path: Path) -> None:
+    """An approvers file that other users may write to is refused, and a key file that they may read, too."""
+    path, key = tmp_path / "approvers.json", tmp_path / "key.json"
+    approvers([{"glob": "*", "keys": ["bob"]}]).save(path)
+    assert Approvers.load(path).rules
+    path.chmod(0o666)
+    with pytest.raises(NightsafeError, match="chmod 0644"):
+        Approvers.load(path)
+
+    ALICE.save(key)
+    assert 0o600 == key.stat().st_mode & 0o777
+    assert ALICE.id == ApproverKey.load(key).id
+    key.chmod(0o640)
+    with pytest.raises(NightsafeError, match="chmod 0600"):
+        ApproverKey.load(key)
+
+
+@pytest.mark.parametrize("change", [{"private": ""}, {"id": "0" * 16}, {"format": "nightsafe-signing-key/1"}])
+def test_a_damaged_key_is_refused_without_showing_it(change: dict[str, str]) -> None:
+    """A damaged key file is refused, and the refusal does not contain the key."""
+    file = json.loads(ALICE.encode())
+    with pytest.raises(NightsafeError) as caught:
+        ApproverKey.decode(json.dumps(file | change).encode())
+    assert file["private"] not in str(caught.value)

@@ -1,0 +1,221 @@
+"""`nightsafe audit` on a data directory, in this process."""
+
+import json
+import shutil
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+from tests.stores import IDENTITY_KEY, SIGNING_KEY
+from tests.unit.audit.tools.filled_safe import KEYS, fill
+
+from nightsafe.cli.audit.entry_source import ShownEntry, StoreEntries, following, shown
+from nightsafe.cli.audit.filters import Filter, row
+from nightsafe.cli.doctor.audit_log import audit_log
+from nightsafe.cli.doctor.examination import Examination, State
+from nightsafe.cli.main import cli
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.ring_signer import public_ring
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.store.sqlite import SqliteStore
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data directory with rows of every kind."""
+    folder = tmp_path_factory.mktemp("filled")
+    data = folder / "safe of the tests"
+    data.mkdir(mode=0o700)
+    (data / "nightsafe.db").write_bytes(fill(folder, secrets=3))
+    (data / "nightsafe.db").chmod(0o600)
+    (data / "keys").mkdir(mode=0o700)
+    SIGNING_KEY.save(data / "keys" / "signing-key.json")
+    IDENTITY_KEY.save(data / "keys" / "identity-key.json")
+    KEYS.save(data / "keys" / "verify-keys.json")
+    public_ring(PrivateRing.generate()).save(data / "keys" / "public-ring.json")
+    return data
+
+
+@pytest.fixture
+def data(filled: Path, tmp_path: Path) -> Path:
+    """Return a copy of the data directory."""
+    return Path(shutil.copytree(filled, tmp_path / "data"))
+
+
+def call(*arguments: str | Path, code: int = 0) -> Result:
+    """Run `nightsafe audit`; check its exit code."""
+    done = CliRunner().invoke(cli, ["audit", *map(str, arguments)])
+    structlog.reset_defaults()
+    assert code == done.exit_code, (done.output, done.exception)
+    return done
+
+
+def delete_token(data: Path) -> None:
+    """Delete a token without the API."""
+    with closing(sqlite3.connect(data / "nightsafe.db")) as db:
+        db.execute("DELETE FROM tokens WHERE name = 'kept'")
+        db.commit()
+
+
+def test_a_data_directory_verifies(data: Path) -> None:
+    """The result has the numbers, as a sentence or as JSON, and a note that the keys are the directory's own."""
+    done = call("verify", "--data", data)
+    fields = json.loads(call("verify", "--data", data, "--json").stdout)
+
+    counts = f"{fields['entries']} entries, {fields['versions']} versions, {fields['records']} values"
+    assert f"{counts}: all as the log says\n" == done.stdout
+    assert "give --verify-keys with a copy from elsewhere" in done.stderr
+    assert (True, None, 0) == (fields["verified"], fields["difference"], fields["older"])
+
+
+def test_a_difference_is_named_and_exits_with_1(data: Path) -> None:
+    """A difference is on stderr with advice, or in the JSON object with the entry; the exit code is 1."""
+    delete_token(data)
+
+    done = call("verify", "--data", data, code=1)
+    fields = json.loads(call("verify", "--data", data, "--json", code=1).stdout)
+
+    assert "" == done.stdout
+    assert f"nightsafe: {fields['difference']['what']}\n" in done.stderr
+    assert f"What to do: {fields['difference']['advice']}\n" in done.stderr
+    assert "wrote the token" in fields["difference"]["what"]
+    assert isinstance(fields["difference"]["entry"], int)
+    assert fields["verified"] is False
+
+
+def test_a_backup_verifies_with_keys_from_elsewhere(data: Path, tmp_path: Path) -> None:
+    """A backup is verified with keys that the user names; those in the backup are not trusted."""
+    backup, keys, foreign = tmp_path / "backup.tar", tmp_path / "keys.json", tmp_path / "foreign.json"
+    done = CliRunner().invoke(cli, ["backup", str(backup), "--data", str(data)])
+    assert 0 == done.exit_code, done.output
+    shutil.copy(data / "keys" / "verify-keys.json", keys)
+    VerifyKeys([SigningKey.generate().verify_key]).save(foreign)
+
+    assert "all as the log says" in call("verify", "--backup", backup, "--verify-keys", keys).stdout
+    assert "prove nothing" in call("verify", "--backup", backup, code=2).output
+    assert "no given key has signed" in call("verify", "--backup", backup, "--verify-keys", foreign, code=1).stderr
+
+
+def test_a_backup_that_was_changed_is_refused(data: Path, tmp_path: Path) -> None:
+    """A backup of a database that was changed without the API does not verify."""
+    delete_token(data)
+    backup = tmp_path / "backup.tar"
+    assert 0 == CliRunner().invoke(cli, ["backup", str(backup), "--data", str(data)]).exit_code
+
+    keys = data / "keys" / "verify-keys.json"
+    assert "wrote the token" in call("verify", "--backup", backup, "--verify-keys", keys, code=1).stderr
+
+
+def test_an_export_is_private_and_verifies_from_a_checkpoint(data: Path, tmp_path: Path) -> None:
+    """An export has mode 0600, replaces no file, and continues a kept checkpoint."""
+    export, kept, keys = tmp_path / "log.jsonl", tmp_path / "kept", data / "keys" / "verify-keys.json"
+    call("export", "--data", data, "--output", export)
+    kept.write_text(call("checkpoint", "--data", data).stdout)
+
+    assert 0o600 == stat.S_IMODE(export.stat().st_mode)
+    assert "already exists" in call("export", "--data", data, "--output", export, code=1).output
+    done = call("verify", export, "--verify-keys", keys, "--from", kept)
+    assert done.stdout.endswith(" entries: all as the checkpoint says\n")
+    assert "all as the log says" in call("verify", "--data", data, "--from", kept).stdout
+    assert "not a checkpoint" in call("verify", "--data", data, "--from", export, code=1).output
+    assert "give only one" in call("verify", export, "--data", data, code=2).output
+    assert call("export", "--data", data).stdout == export.read_text()
+    assert call("export", "--data", data, "--format", "csv").stdout.startswith("index,time,")
+
+
+def test_the_public_keys_have_the_form_of_other_tools(data: Path) -> None:
+    """`key` prints a verifier key with the log's name, and `checkpoint` a note by that name."""
+    fields = json.loads(call("key", "--data", data, "--json").stdout)
+    note = json.loads(call("checkpoint", "--data", data, "--json").stdout)
+
+    assert call("key", "--data", data).stdout == "\n".join(fields["keys"]) + "\n"
+    assert fields["keys"][0].startswith(f"{note['origin']}+")
+    assert note["note"].startswith(f"{note['origin']}\n{note['size']}\n")
+
+
+def test_entries_are_listed_by_their_fields(data: Path) -> None:
+    """`list` shows the newest entries first, as far as they fit all given options."""
+
+    def actions(*options: str) -> list[str]:
+        """Return the actions of the listed entries."""
+        listed = json.loads(call("list", "--data", data, "--json", "--limit", "1000", *options).stdout)
+        return [entry["action"] for entry in listed["entries"]]
+
+    assert "accounts.create" == actions()[-1]
+    assert {"tokens.create", "tokens.delete"} == set(actions("--action", "tokens.*"))
+    assert actions("--script", "space/tenant")
+    assert actions() == actions("--since", "1970-01-01T00:00:00Z", "--result", "success")
+    assert ["tokens.create"] == actions("--until", "2020-01-01T00:00:00Z")
+    assert [] == actions("--account-id", "0" * 32)
+    assert [] == actions("--result", "failure")
+    assert {"owner@example.com"} == {
+        entry["email"]
+        for entry in json.loads(call("list", "--data", data, "--json", "--actor", "owner@example.com").stdout)[
+            "entries"
+        ]
+    }
+    assert "no entry" in call("list", "--data", data, "--script", "absent").stderr
+    assert call("list", "--data", data, "--limit", "3").stdout.startswith("index  time")
+
+
+def test_an_entry_is_shown_with_what_it_wrote(data: Path) -> None:
+    """`show` prints one entry, and refuses an index that the log does not have."""
+    assert "token/" in call("show", "0", "--data", data).stdout
+    assert 0 == json.loads(call("show", "0", "--data", data, "--json").stdout)["index"]
+    assert "has no entry 99999: the last is" in call("show", "99999", "--data", data, code=4).output
+
+
+async def test_new_entries_follow(data: Path) -> None:
+    """`watch` shows the entries from an index on, in order."""
+    store = SqliteStore.open(data / "nightsafe.db")
+    try:
+        source = StoreEntries(store)
+        size, seen = await source.size(), []
+        async for entry in following(source, size - 3):
+            seen.append(entry.index)
+            if len(seen) == 3:
+                break
+    finally:
+        await store.close()
+
+    assert [size - 3, size - 2, size - 1] == seen
+
+
+def test_an_entry_of_another_form_is_refused() -> None:
+    """An entry that is not one of this program is refused without its content."""
+    with pytest.raises(NightsafeError, match="entry 7 is not one that this program writes"):
+        shown(7, b'{"at":"text"}')
+
+
+def test_refused_requests_are_selected_by_their_result() -> None:
+    """An entry about a refused request has the result `failure`, and the table says so."""
+    refused = ShownEntry(0, {"action": "secrets.put", "outcome": "refused"})
+
+    assert Filter(None, None, None, None, None, None, "failure").selects(refused)
+    assert not Filter(None, None, None, None, None, None, "success").selects(refused)
+    assert "secrets.put (refused)" in row(refused)
+
+
+def test_a_filter_without_options_selects_everything() -> None:
+    """Without options every entry is selected, also one with few members."""
+    assert Filter(None, None, None, None, None, None, None).selects(ShownEntry(0, {}))
+
+
+def test_the_doctor_checks_the_newest_part(data: Path) -> None:
+    """`doctor` reports the size of a sound log, and a failed check with the command that finds the rest."""
+    safe = Examination(data, thorough=True, tls=(None, None, None))
+    (sound,) = audit_log(safe)
+    with closing(sqlite3.connect(data / "nightsafe.db")) as db:
+        db.execute("UPDATE log_head SET size = size - 1")
+        db.commit()
+    (failed,) = audit_log(safe)
+
+    assert (State.OK, State.FAILED) == (sound.state, failed.state)
+    assert "entries, signed" in sound.found
+    assert "nightsafe audit verify" in failed.advice
