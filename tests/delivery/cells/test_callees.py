@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 from tests.delivery.runtime import Binding, Runtime, text
+from tests.delivery.waiting import until
 
 from nightsafe.delivery.source.bundle_source import MemorySource
 from nightsafe.errors import Code, NightsafeError
@@ -79,8 +80,9 @@ async def unavailable(own_runtime: Runtime) -> str:
         """Fail to fetch the bundle."""
         raise NightsafeError(Code.UNAVAILABLE, "away")
 
-    await own_runtime.put("callee", own_runtime.version("callee", CALLEE))
     own_runtime.source.bundle = fail  # type: ignore[method-assign]
+    await own_runtime.put("callee", own_runtime.version("callee", CALLEE))
+    await until(lambda: "callee" in own_runtime.delivery.follower.problems)
     return "the script cannot be had at this moment; try again later"
 
 
