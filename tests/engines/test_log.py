@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +275,19 @@ async def test_a_new_log_is_empty(path: Path) -> None:
 
     assert Frontier().root() == EMPTY_ROOT
     assert 2 == len(origins)
+
+
+async def test_nothing_is_appended_to_a_log_that_was_cut(store: SqliteStore, path: Path) -> None:
+    """A log whose newest entry is missing takes no further change, which would make the gap lasting."""
+    await store.commit(upload())
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DROP TRIGGER audit_is_never_cut")
+        db.execute("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)")
+
+    with pytest.raises(NightsafeError, match="restore a backup") as refusal:
+        await store.commit(setting(secret("S")))
+
+    assert Code.CANNOT_OPEN is refusal.value.code
 
 
 async def test_reopening_continues_the_tree(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Serves the transparency log as C2SP tlog-tiles: `nightsafe/log/checkpoint`, `…/tile/…` and `…/entries/…`.
 
 Callers need Audit Read on an account for the checkpoint and the hashes, which tell nothing about entries. A bundle of
-entries needs it on every account that has an entry in the bundle. Delivery processes get the checkpoint of their
+entries needs it on every account that has an entry in the bundle, and on all accounts if it has an entry without one.
+Delivery processes get the checkpoint of their
 account's log with a proof from `…/nightsafe/log-proof`.
 """
 
@@ -69,12 +70,9 @@ def _check_may_read_any(call: Call) -> None:
 
 
 def _may_read(call: Call) -> Callable[[str], bool]:
-    """Return a function that tells whether the caller may read an account's entries.
-
-    Entries without an account concern users. They need Audit Read on all accounts.
-    """
+    """Return a function that tells whether the caller may read an account's entries."""
     grants = call.caller.principal.grants
-    return lambda account_id: grants.allow(Action.READ_AUDIT, policy.Resource(account_id or policy.ALL_ACCOUNTS))
+    return lambda account_id: grants.allow(Action.READ_AUDIT, policy.Resource(account_id))
 
 
 def _size(text: str) -> int:

@@ -30,6 +30,11 @@ _ITEMS: Final = """
 SELECT account_id, collection_id, environment, name, id, kind, shown, created_on, modified_on, sealed FROM items
 """
 _RETIRED: Final = "SELECT id, retired_on FROM retired_keys"
+_MISSING_CONTENTS: Final = """
+SELECT m.account_id, m.digest, m.name FROM modules m
+LEFT JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
+WHERE c.digest IS NULL LIMIT 1
+"""
 _CONTENTS: Final = "SELECT rowid, account_id, digest, length(body) FROM contents"
 _ORPHANS: Final = {
     "bindings": """
@@ -91,8 +96,15 @@ def check_contents(db: sqlite3.Connection, report: Report) -> None:
     """Compare the contents of files with their digests.
 
     Raises:
-        DifferenceError: the first difference.
+        DifferenceError: the first difference, or the first file without contents.
     """
+    missing = db.execute(_MISSING_CONTENTS).fetchone()
+    if missing is not None:
+        account_id, digest, name = missing
+        raise DifferenceError(
+            f"the contents of the file {name!r} of the account {account_id}, with the SHA-256 {digest.hex()}, are"
+            " missing"
+        )
     for row, account_id, digest, size in db.execute(_CONTENTS):
         actual = sha256()
         with db.blobopen("contents", "body", row, readonly=True) as blob:

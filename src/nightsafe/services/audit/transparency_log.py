@@ -48,6 +48,7 @@ class TransparencyLog:
         Args:
             tile: the tile.
             may_read: tells whether the caller may read an account's entries. Hashes tell nothing about entries.
+                Entries without an account concern the safe and its users: they need all accounts.
 
         Raises:
             NightsafeError: BAD_IDENTIFIER, if the log has no such tile; NOT_PERMITTED, if a bundle has entries that
@@ -58,7 +59,10 @@ class TransparencyLog:
         if tile.level is not None:
             return b"".join(await self._store.log_hashes(tile.level, tile.start, tile.width))
         entries = await self._store.log_entries(tile.start, tile.width)
-        if not all(may_read(account_id) for account_id in {entry.account_id for entry in entries}):
+        account_ids = {entry.account_id for entry in entries}
+        if "" in account_ids:
+            account_ids = account_ids - {""} | {account.id for account in await self._store.accounts()}
+        if not all(map(may_read, account_ids)):
             raise NightsafeError(Code.NOT_PERMITTED)
         return entry_bundle([entry.entry for entry in entries])
 

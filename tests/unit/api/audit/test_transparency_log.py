@@ -74,7 +74,9 @@ def test_a_tile_that_the_log_does_not_have_is_not_found(api: Api, path: str) -> 
 
 
 def test_the_log_needs_audit_read(api: Api) -> None:
-    """Hashes need Audit Read on any account, entries on every account that they are about."""
+    """Hashes need Audit Read on any account; entries need it on every account that they are about, or on all."""
+    at_first = f"entries/000.p/{checkpoint_of(api).size}"
+    assert 200 == ask(api, at_first, bearer(api, policies_for(ACCOUNT, ALL_ACCESS))).status
     api.run(create_account(api.store, OTHER_ACCOUNT, "other", "other@example.com"))
     width = checkpoint_of(api).size
     entries, hashes = f"entries/000.p/{width}", f"tile/0/000.p/{width}"

@@ -261,3 +261,6 @@ UPDATE bindings SET name = CAST(x'ff' AS TEXT) WHERE name = 'P';
 
 -- column of another type: a row of the database has a form that this program does not write
 UPDATE bindings SET shown = 7 WHERE name = 'P';
+
+-- contents of a file: the contents of the file
+DELETE FROM contents;

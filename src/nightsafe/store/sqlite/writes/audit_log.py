@@ -15,7 +15,7 @@ from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.changes import AuditEntry
 from nightsafe.store.log.written import Subject, Written
 
-_HEAD: Final = "SELECT origin, size, frontier FROM log_head"
+_HEAD: Final = "SELECT origin, size, frontier, (SELECT coalesce(max(seq), 0) FROM audit) FROM log_head"
 _ENTRY: Final = "INSERT INTO audit (seq, account_id, entry, leaf) VALUES (?, ?, ?, ?)"
 _NODE: Final = "INSERT INTO log_nodes (level, number, hash) VALUES (?, ?, ?)"
 _GROUP: Final = (
@@ -45,10 +45,21 @@ class GroupLog:
     Attributes:
         written: what the current change has written so far.
         key: as above.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, when the newest entry is not the one that the head of the log counts. Nothing may
+            be appended to such a log, because no reader could follow it any more.
     """
 
     def __init__(self, db: sqlite3.Cursor, signer: NoteSigner | None, key: IdentityKey | None) -> None:
-        origin, size, frontier = db.execute(_HEAD).fetchone()
+        origin, size, frontier, newest = db.execute(_HEAD).fetchone()
+        if newest != size:
+            raise NightsafeError(
+                Code.CANNOT_OPEN,
+                f"the audit log has {size} entries by its head, but its newest entry is number {newest}:"
+                " something else has changed the database. Look at it with nightsafe audit verify, and restore a"
+                " backup",
+            )
         self._signer = signer
         self.key = key
         self._origin: str = origin
