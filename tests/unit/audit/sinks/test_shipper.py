@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from tests.delivery.waiting import until
 from tests.stores import open_store
 
 from nightsafe.audit.entry import AuditEvent, entry_for
@@ -293,10 +294,8 @@ async def test_two_servers_of_a_safe_do_not_ship_twice(store: Store, position: P
     async with shipping(waiting := Shipper("x", sink, position, store, _FAST)):
         await write(store, 1)
         await other.until(lambda: other.numbers == [1, 2])
-        async with asyncio.timeout(_SECONDS):
-            while (await waiting.lag()).unsent:  # the position is stored after the sink has accepted
-                await asyncio.sleep(0.01)
-        assert [] == sink.attempts
+        await until(lambda: 2 == position.read().seq)
+        assert ([], 0) == (sink.attempts, (await waiting.lag()).unsent)
         first.cancel()
         await asyncio.wait({first})
         theirs.close()
