@@ -5,9 +5,8 @@ from typing import Final, Literal, Self
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nightsafe.sealing.key_file import KeyFile
+from nightsafe.sealing.ed25519_file import Ed25519File
 from nightsafe.sealing.rings import ring_file
-from nightsafe.sealing.rings.ring_file import problem
 from nightsafe.sealing.verify_keys import VerifyKey
 
 
@@ -23,18 +22,17 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
         return f"_File({self.id})"
 
 
-class SigningKey(KeyFile):
+class SigningKey(Ed25519File):
     """An Ed25519 key as a `NoteSigner`.
 
     Args:
         key: the private key, kept loaded.
     """
 
-    __slots__ = ("_key", "verify_key")
-    is_private = True
+    __slots__ = ("verify_key",)
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key: Final = key
+        super().__init__(key)
         self.verify_key: Final = VerifyKey.load(key.public_key().public_bytes_raw())
 
     @classmethod
@@ -52,10 +50,6 @@ class SigningKey(KeyFile):
         """The public key, 32 bytes."""
         return self.verify_key.public
 
-    def sign_message(self, message: bytes) -> bytes:
-        """Sign a message that begins with its own tag; return the 64 bytes of the signature."""
-        return self._key.sign(message)
-
     @classmethod
     def decode(cls, data: bytes, source: str = "signing key") -> Self:
         """Read a key from a file's bytes.
@@ -64,10 +58,7 @@ class SigningKey(KeyFile):
             NightsafeError: INVALID, with the source and what is wrong, never with the key.
         """
         file = ring_file.decode(data, _File, source)
-        try:
-            key = cls(Ed25519PrivateKey.from_private_bytes(file.private))
-        except ValueError:
-            raise problem(source, "holds a private key that is not a usable Ed25519 key") from None
+        key = cls(cls._private_key(file.private, source))
         ring_file.check_id(source, file.id, key.id)
         return key
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 from nightsafe.audit.sinks.sender import NotAcceptedError
-from nightsafe.confinement import landlock, seccomp
+from nightsafe.confinement import helper, landlock, seccomp
 from nightsafe.confinement.process import drop_capabilities
 
 _WAIT_SECONDS: Final = 30.0
@@ -85,13 +85,7 @@ def _helper_is_gone() -> NotAcceptedError:
 def _serve_requests(descriptor: int, open_sink: Callable[[], int], allowed: landlock.Allowed) -> None:
     """In the helper process: answer requests until the other end is closed, then exit."""
     try:
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_IGN)
-        null_device = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(null_device, standard)
-        os.closerange(3, descriptor)  # close everything else, such as the listening socket
-        os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+        helper.keep_only(descriptor, _IGNORED)
         drop_capabilities(())
         landlock.restrict(allowed)
         seccomp.forbid(seccomp.NEVER)

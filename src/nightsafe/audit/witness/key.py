@@ -6,7 +6,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nightsafe.merkle.verifier_key import COSIGNATURE, VerifierKey, is_key_name
-from nightsafe.sealing.key_file import KeyFile
+from nightsafe.sealing.ed25519_file import Ed25519File
 from nightsafe.sealing.rings import ring_file
 from nightsafe.sealing.rings.ring_file import problem
 
@@ -23,7 +23,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
         return f"_File({self.name})"
 
 
-class WitnessKey(KeyFile):
+class WitnessKey(Ed25519File):
     """An Ed25519 key with the witness's name. It signs nothing but cosignatures.
 
     Args:
@@ -31,21 +31,16 @@ class WitnessKey(KeyFile):
         key: the private key, kept loaded.
     """
 
-    __slots__ = ("_key", "verifier_key")
-    is_private = True
+    __slots__ = ("verifier_key",)
 
     def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
-        self._key: Final = key
+        super().__init__(key)
         self.verifier_key: Final = VerifierKey(name, COSIGNATURE, key.public_key().public_bytes_raw())
 
     @classmethod
     def generate(cls, name: str) -> Self:
         """Make a new key."""
         return cls(name, Ed25519PrivateKey.generate())
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the 64 bytes of a signature of a cosignature's message."""
-        return self._key.sign(message)
 
     @classmethod
     def decode(cls, data: bytes, source: str = "witness key") -> Self:
@@ -57,10 +52,7 @@ class WitnessKey(KeyFile):
         file = ring_file.decode(data, _File, source)
         if not is_key_name(file.name):
             raise problem(source, "has a name that signed notes cannot have: it has a space or a plus sign, or none")
-        try:
-            return cls(file.name, Ed25519PrivateKey.from_private_bytes(file.private))
-        except ValueError:
-            raise problem(source, "holds a private key that is not a usable Ed25519 key") from None
+        return cls(file.name, cls._private_key(file.private, source))
 
     def encode(self) -> bytes:
         """Return the key as a file's bytes, in the clear."""

@@ -110,7 +110,7 @@ class Witness:
             )  # fmt: skip
             return _refusal(422, "the proof does not show that the log has only grown")
         text = checkpoint.text()
-        cosignature = cosign(self._key.verifier_key, self._key.sign, text, int(self._clock()))
+        cosignature = cosign(self._key.verifier_key, self._key.sign_message, text, int(self._clock()))
         note = text + b"\n" + _lines_of(request.note, keys) + cosignature
         await asyncio.to_thread(self._state.keep, checkpoint.origin, note)
         return _ok(cosignature)

@@ -6,9 +6,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nightsafe.bundle.approvals.approval import approver_id
-from nightsafe.sealing.key_file import KeyFile
+from nightsafe.sealing.ed25519_file import Ed25519File
 from nightsafe.sealing.rings import ring_file
-from nightsafe.sealing.rings.ring_file import problem
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,18 +22,17 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
         return f"_File({self.id})"
 
 
-class ApproverKey(KeyFile):
+class ApproverKey(Ed25519File):
     """An Ed25519 key that signs approvals.
 
     Args:
         key: the private key, kept loaded.
     """
 
-    __slots__ = ("_key", "id", "public")
-    is_private = True
+    __slots__ = ("id", "public")
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key: Final = key
+        super().__init__(key)
         self.public: Final = key.public_key().public_bytes_raw()
         self.id: Final = approver_id(self.public)
 
@@ -42,10 +40,6 @@ class ApproverKey(KeyFile):
     def generate(cls) -> Self:
         """Make a new key."""
         return cls(Ed25519PrivateKey.generate())
-
-    def sign_message(self, message: bytes) -> bytes:
-        """Sign a message that begins with its own tag; return the 64 bytes of the signature."""
-        return self._key.sign(message)
 
     @classmethod
     def decode(cls, data: bytes, source: str = "approver key") -> Self:
@@ -55,10 +49,7 @@ class ApproverKey(KeyFile):
             NightsafeError: INVALID, with the source and what is wrong, never with the key.
         """
         file = ring_file.decode(data, _File, source)
-        try:
-            key = cls(Ed25519PrivateKey.from_private_bytes(file.private))
-        except ValueError:
-            raise problem(source, "holds a private key that is not a usable Ed25519 key") from None
+        key = cls(cls._private_key(file.private, source))
         ring_file.check_id(source, file.id, key.id)
         return key
 

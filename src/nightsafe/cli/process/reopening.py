@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from nightsafe.confinement import landlock
+from nightsafe.confinement import helper, landlock
 
 CREATED: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
 _WAIT_SECONDS: Final = 2.0
@@ -49,13 +49,7 @@ class FileReopener:
 def _serve_requests(descriptor: int, files: Mapping[int, tuple[Path, int]]) -> None:
     """In the helper process: answer requests until the other end is closed, then exit."""
     try:
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_IGN)
-        null_device = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(null_device, standard)
-        os.closerange(3, descriptor)  # close everything else, such as the listening socket
-        os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+        helper.keep_only(descriptor, _IGNORED)
         folders = tuple(path.parent for path, _ in files.values())
         landlock.restrict(landlock.Allowed(read=(), fill=folders))
         with socket.socket(fileno=descriptor) as requests:
