@@ -24,7 +24,7 @@ from nightsafe.identity.policy import (
     policies_for,
 )
 from nightsafe.services.caller import now
-from nightsafe.store.changes import Change
+from nightsafe.store.changes import AuditEntry, Change
 from nightsafe.store.identities import Account, Identity, Membership, Token, User
 from nightsafe.store.interface import Store
 
@@ -212,6 +212,20 @@ async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many fields
     store: Store, action: str, account_id: str, resource: str, user_id: str, at: int, rows: tuple[Identity, ...]
 ) -> None:
     """Commit rows together with their log entry."""
+    entry = operator_entry(action, account_id, resource, user_id, at)
+    await store.commit(Change(at=at, audit=entry, put=rows))
+
+
+def operator_entry(action: str, account_id: str, resource: str, user_id: str, at: int) -> AuditEntry:
+    """Return the log entry of something that the operator does at the machine.
+
+    Args:
+        action: its name, such as `tokens.create`.
+        account_id: the account that it is about; "" for none.
+        resource: the id or name of what it is about.
+        user_id: the user that it is about; "" for none.
+        at: its time in microseconds since 1970 UTC.
+    """
     event = AuditEvent(
         at=at,
         action=action,
@@ -221,4 +235,4 @@ async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many fields
         resource=resource,
         user_id=user_id,
     )
-    await store.commit(Change(at=at, audit=entry_for(event), put=rows))
+    return entry_for(event)

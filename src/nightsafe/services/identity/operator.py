@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.compiled import compiled_token
 from nightsafe.identity.credentials import digest, new_token
 from nightsafe.identity.policy import parse_policies, policies_for
 from nightsafe.services.caller import now
-from nightsafe.services.identity.administration import IssuedToken, show_nothing
+from nightsafe.services.identity.administration import IssuedToken, operator_entry, show_nothing
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Account, Identity, Membership, RefusedRow, Token, User
 from nightsafe.store.interface import Store
@@ -182,14 +181,6 @@ async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many fields
     unchanged: tuple[Token, ...] = (),
 ) -> None:
     """Commit rows together with their log entry."""
-    event = AuditEvent(
-        at=at,
-        action=action,
-        actor="",
-        actor_kind="operator",
-        account_id=account_id,
-        resource=resource,
-        user_id=user_id,
-    )
-    change = Change(at=at, audit=entry_for(event), put=put, drop_tokens=drop_tokens, unchanged=unchanged)
+    entry = operator_entry(action, account_id, resource, user_id, at)
+    change = Change(at=at, audit=entry, put=put, drop_tokens=drop_tokens, unchanged=unchanged)
     await store.commit(replace(change, drop_refused=drop_refused))
