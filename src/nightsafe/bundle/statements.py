@@ -94,7 +94,7 @@ def version_digest(  # noqa: PLR0913 - a version has many parts
         content: `content_digest` of its code and settings.
         bindings: `binding_digest` of each of its bindings, in any order.
     """
-    head = _VERSION + _encode_script(script)
+    head = _VERSION + encode_script(script)
     rest = encode(_number(number), version_id, _number(created_on), annotations, content, b"".join(sorted(bindings)))
     return sha256(head + rest).digest()
 
@@ -112,7 +112,7 @@ def deployment_digest(
         shares: number, percentage and `version_digest` of each version, in the deployment's order.
     """
     parts = [encode(_number(number), _percentage(share), digest) for number, share, digest in shares]
-    head = _DEPLOYMENT + _encode_script(script) + encode(_number(order[0]), _number(order[1]), deployment_id)
+    head = _DEPLOYMENT + encode_script(script) + encode(_number(order[0]), _number(order[1]), deployment_id)
     return sha256(head + encode(*parts)).digest()
 
 
@@ -123,11 +123,11 @@ def triggers_digest(script: ScriptIdentity, triggers: bytes) -> bytes:
         script: the script.
         triggers: the JSON object of its triggers.
     """
-    return sha256(_TRIGGERS + _encode_script(script) + encode(triggers)).digest()
+    return sha256(_TRIGGERS + encode_script(script) + encode(triggers)).digest()
 
 
 @lru_cache(maxsize=4)
-def _encode_script(script: ScriptIdentity) -> bytes:
+def encode_script(script: ScriptIdentity) -> bytes:
     """Encode the four fields of a script. A version and its deployment share the result."""
     return encode(script.account_id.encode(), script.namespace.encode(), script.name.encode(), script.id.encode())
 

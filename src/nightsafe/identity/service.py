@@ -71,7 +71,7 @@ def may(principal: Principal, action: Action, resource: Resource) -> bool:
 class Authenticator:
     """Turns credentials into principals.
 
-    The cache is emptied when the store's generation changes, so that the next request refuses a revoked credential.
+    The caches are emptied when the store's generation changes, so that the next request refuses a revoked credential.
     Credentials are looked up and compared by their SHA-256, never directly, so that the timing does not reveal how
     much of a guess is right.
     """
@@ -80,6 +80,7 @@ class Authenticator:
         self._store = store
         self._generation: object = None
         self._tokens: dict[bytes, Principal] = {}
+        self._accounts: set[str] = set()
         self._weight = 0
         self._compiled = CompiledTokens()
 
@@ -135,7 +136,14 @@ class Authenticator:
 
     async def has_account(self, account_id: str) -> bool:
         """Return whether an account exists."""
-        return await self._store.account(account_id) is not None
+        self._clear_if_changed()
+        if account_id in self._accounts:
+            return True
+        generation = self._generation
+        exists = await self._store.account(account_id) is not None
+        if exists and generation == self._store.generation():
+            self._accounts.add(account_id)
+        return exists
 
     async def _principal_of(self, token: Token) -> Principal:
         """Return the principal of a stored token; refuse a token that is inactive or not valid now."""
@@ -175,6 +183,7 @@ class Authenticator:
         generation = self._store.generation()
         if generation != self._generation:
             self._tokens.clear()
+            self._accounts.clear()
             self._weight = 0
             self._generation = generation
 

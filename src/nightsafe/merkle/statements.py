@@ -57,10 +57,9 @@ class SignedStatements(msgspec.Struct, frozen=True, kw_only=True):
             signer_id: the id of the signing key.
             sign: returns the 64 bytes of an Ed25519 signature of a text.
         """
-        signature = sign(_checkpoint(origin, size, root, digests).text())
-        return cls(
-            origin=origin, size=size, root=root, digests=b"".join(digests), signer_id=signer_id, signature=signature
-        )
+        joined = b"".join(digests)
+        signature = sign(_checkpoint(origin, size, root, joined).text())
+        return cls(origin=origin, size=size, root=root, digests=joined, signer_id=signer_id, signature=signature)
 
     def note(self, public: bytes) -> bytes:
         """Return the checkpoint as a signed note.
@@ -68,8 +67,7 @@ class SignedStatements(msgspec.Struct, frozen=True, kw_only=True):
         Args:
             public: the public half of the signing key.
         """
-        digests = [self.digests[at : at + HASH_SIZE] for at in range(0, len(self.digests), HASH_SIZE)]
-        text = _checkpoint(self.origin, self.size, self.root, digests).text()
+        text = _checkpoint(self.origin, self.size, self.root, self.digests).text()
         return text + b"\n" + NoteKey(self.origin, public).line(self.signature)
 
     def has(self, position: int) -> bool:
@@ -152,9 +150,10 @@ class StatementProof(msgspec.Struct, frozen=True, kw_only=True):
         return Checkpoint(self.origin, self.size, self.root, (statements_line(self.count, root),)).text()
 
 
-def _checkpoint(origin: str, size: int, root: bytes, digests: Sequence[bytes]) -> Checkpoint:
+def _checkpoint(origin: str, size: int, root: bytes, digests: bytes) -> Checkpoint:
     """Return the checkpoint of a group commit. Without statements, it has no extension line."""
-    lines = (statements_line(len(digests), statements_root(digests)),) if digests else ()
+    leaves = _leaves(digests)
+    lines = (statements_line(len(leaves), root_of(leaves)),) if leaves else ()
     return Checkpoint(origin, size, root, lines)
 
 

@@ -29,10 +29,11 @@ def fold_right(hashes: Sequence[bytes]) -> bytes:
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
     """Return the root of the tree with these leaf hashes."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf)
-    return frontier.root()
+    level = list(leaves)
+    while len(level) > 1:
+        parents = [*map(node_hash, level[::2], level[1::2])]
+        level = parents + level[2 * len(parents) :]
+    return level[0] if level else EMPTY_ROOT
 
 
 class Frontier:

@@ -24,7 +24,7 @@ from nightsafe.identity.policy import (
     policies_for,
 )
 from nightsafe.identity.service import Authenticator, Principal, may
-from nightsafe.store.identities import Membership, Token, User
+from nightsafe.store.identities import Account, Membership, Token, User
 
 ACCOUNT, OTHER = "a" * 32, "b" * 32
 OWNER = User("u" * 32, "owner@example.com", digest("a-global-key-of-theirs"), 0, digest("a-service-key-of-theirs"))
@@ -50,6 +50,7 @@ class FakeStore:
 
     def __init__(self, *tokens: Token) -> None:
         self.tokens = {known_token.digest: known_token for known_token in tokens}
+        self.accounts: set[str] = set()
         self.number = 0
         self.lookups = 0
         self.on_lookup: Callable[[], None] = lambda: None
@@ -63,6 +64,12 @@ class FakeStore:
         self.lookups += 1
         self.on_lookup()
         return self.tokens.get(token_digest)
+
+    async def account(self, account_id: str) -> Account | None:
+        """Look an account up."""
+        self.lookups += 1
+        self.on_lookup()
+        return Account(account_id, "an account", 0) if account_id in self.accounts else None
 
     async def user(self, user_id: str) -> User | None:
         """Return the only user."""
@@ -157,6 +164,35 @@ async def test_remembered_tokens_are_limited(monkeypatch: pytest.MonkeyPatch) ->
 
     assert [True, True, False] == [asked.cached_principal(name) is not None for name in names]
     assert (await asked.by_token(b"3")).user_id == OWNER.id
+
+
+async def test_an_account_is_looked_up_once_until_the_next_commit() -> None:
+    """An account that exists is looked up once; after a commit, a deleted one does not exist any more."""
+    fake_store = FakeStore()
+    fake_store.accounts.add(ACCOUNT)
+    asked = authenticator(fake_store)
+
+    assert [True, True] == [await asked.has_account(ACCOUNT) for _ in range(2)]
+    assert fake_store.lookups == 1
+    fake_store.accounts.clear()
+    fake_store.number += 1
+    assert not await asked.has_account(ACCOUNT)
+
+
+async def test_an_absent_account_is_not_remembered() -> None:
+    """An account counts as soon as it exists; one that was read before a commit is looked up again after it."""
+    fake_store = FakeStore()
+    asked = authenticator(fake_store)
+    assert not await asked.has_account(ACCOUNT)
+    fake_store.accounts.add(ACCOUNT)
+
+    def commit() -> None:
+        """Commit, as another request would."""
+        fake_store.number += 1
+
+    fake_store.on_lookup = commit
+    assert [True, True] == [await asked.has_account(ACCOUNT) for _ in range(2)]
+    assert fake_store.lookups == 3
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.effort import examples
 from tests.engines.tools.changes import (
     ACCOUNT,
@@ -35,7 +36,8 @@ from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.reads import bundles, rows, scripts, sealed_values
 from nightsafe.store.sqlite.reads import content as content_reads
-from nightsafe.store.sqlite.writes import resealing, script_state
+from nightsafe.store.sqlite.writes import resealing
+from nightsafe.store.sqlite.writes import scripts as script_writes
 
 NAMES = st.sampled_from(["A", "B", "C"])
 KINDS = st.sampled_from(["plain_text", "json", "kv_namespace"])
@@ -158,7 +160,7 @@ async def test_only_a_separate_deployment_has_a_row(store: SqliteStore, path: Pa
 
 
 async def test_a_secret_write_takes_few_statements(store: SqliteStore) -> None:
-    """A secret write is four reads and one row each for history, bindings, versions, script and audit log.
+    """A secret write is three reads and one row each for history, bindings, versions, script and audit log.
 
     Its group commit reads the log's head, writes one row of statements, and advances the head.
     """
@@ -178,9 +180,8 @@ async def test_a_secret_write_takes_few_statements(store: SqliteStore) -> None:
         "SELECT",
         "SELECT",
         "SELECT",
-        "SELECT",
         "INSERT INTO binding_history",
-        "INSERT INTO bindings",
+        "UPDATE",
         "INSERT INTO versions",
         "UPDATE",
         "INSERT INTO audit",
@@ -189,6 +190,19 @@ async def test_a_secret_write_takes_few_statements(store: SqliteStore) -> None:
         "UPDATE",
         "COMMIT",
     ]
+
+
+async def test_a_replaced_secret_is_indexed_by_its_new_key(store: SqliteStore, path: Path) -> None:
+    """The index of keys follows a secret that is put under another key, also when its kind changes."""
+    under = "SELECT name, kind FROM bindings INDEXED BY bindings_by_key WHERE account_id = ? AND key_id = ?"
+    await store.commit(upload(secret("S"), secret("T")))
+    changed = replace(secret("S", "secret_key"), key_id="key-2")
+    await store.commit(setting(changed, secret("T")))
+
+    with closing(sqlite3.connect(path)) as db:
+        found = [db.execute(under, (ACCOUNT, key)).fetchall() for key in ("key-1", "key-2")]
+        assert [("ok",)] == db.execute("PRAGMA integrity_check").fetchall()
+    assert [[("T", "secret_text")], [("S", "secret_key")]] == found
 
 
 @pytest.mark.parametrize(
@@ -200,7 +214,7 @@ async def test_a_secret_write_takes_few_statements(store: SqliteStore) -> None:
         (rows.DEPLOYMENTS, "account_id=? AND script_id=?"),
         (bundles._AUDIT_HEAD, "audit_of_account (account_id=?)"),
         (bundles._VERSION_PLACE, "account_id=? AND script_id=? AND number=?"),
-        (script_state._STATE, "account_id=? AND namespace=? AND name=?"),
+        (script_writes._HEAD, "account_id=? AND namespace=? AND name=?"),
         (content_reads._CONTENT, "account_id=? AND digest=?"),
     ],
 )

@@ -14,7 +14,7 @@ from nightsafe.sealing.record import GROUP_ID_SIZE, GROUP_KEY_SIZE, VALUE_ID_SIZ
 from nightsafe.sealing.rings.public_ring import HPKE, PublicKey, PublicRing
 from nightsafe.secret_value import SecretValue, wipe
 
-GROUP_SECONDS: Final = 0.005
+GROUP_SECONDS: Final = 0.02
 """The longest time for which a group takes values."""
 
 GROUP_VALUES: Final = 512

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from nightsafe.bundle.statements import binding_digest
+from nightsafe.bundle.statements import ScriptIdentity, binding_digest, encode_script
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.encoding import encode
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
@@ -19,12 +19,9 @@ from nightsafe.store.sqlite.writes.statements import content_at, refuse_older_ro
 
 _TAG: Final = encode(b"nightsafe-script-state/1")
 _HASH_SIZE: Final = 32
-_STATE: Final = """
-SELECT mac, triggers, (
-  SELECT CAST(group_concat(digest, '') AS BLOB) FROM bindings b
-  WHERE b.account_id = s.account_id AND b.namespace = s.namespace AND b.script = s.name
-)
-FROM scripts s WHERE account_id = ? AND namespace = ? AND name = ?
+_DIGESTS: Final = """
+SELECT CAST(group_concat(digest, '') AS BLOB) FROM bindings
+WHERE account_id = ? AND namespace = ? AND script = ?
 """
 _WITHOUT_DIGEST: Final = """
 SELECT rowid, name, kind, shown, since FROM bindings
@@ -46,7 +43,23 @@ class ScriptState(NamedTuple):
     digests: tuple[bytes, ...] = ()
 
 
-def checked_state(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head) -> tuple[Head, ScriptState]:
+class StoredState(NamedTuple):
+    """A script's state as the database has it, which has to be checked.
+
+    Attributes:
+        mac: the MAC; b"" for a script that is older than its MAC, or about to be created.
+        triggers: the JSON object of its triggers.
+        digests: `binding_digest` of each of its bindings, one after the other in any order; None without bindings.
+    """
+
+    mac: bytes = b""
+    triggers: bytes = b"{}"
+    digests: bytes | None = None
+
+
+def checked_state(
+    db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, stored: StoredState
+) -> tuple[Head, ScriptState]:
     """Return a script's state after a check of its MAC.
 
     Args:
@@ -54,6 +67,7 @@ def checked_state(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head) -> tu
         log: has the key, and knows whether the safe is older than its log.
         key: the script.
         head: its row. A script that is about to be created has the version 0 and no state.
+        stored: its state in the database.
 
     Returns:
         The head, with the digest of its content, and the state.
@@ -63,11 +77,10 @@ def checked_state(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head) -> tu
     """
     if not head.version:
         return head, ScriptState()
-    mac, triggers, joined = db.execute(_STATE, key).fetchone()
-    if not mac:
-        return _older_state(db, log, key, head, triggers)
-    state = ScriptState(triggers, _split(joined))
-    if log.key is not None and not log.key.is_mac(_message(key, head, state), mac):
+    if not stored.mac:
+        return _older_state(db, log, key, head, stored.triggers)
+    state = ScriptState(stored.triggers, _split(stored.digests))
+    if log.key is not None and not log.key.is_mac(_message(key, head, state), stored.mac):
         raise changed("the bindings, the settings or the subdomain")
     return head, state
 
@@ -123,14 +136,14 @@ def _older_state(
         refuse_older_row(log, f"version {head.version}")
     for row, *binding in db.execute(_WITHOUT_DIGEST, key).fetchall():
         db.execute(_KEEP_DIGEST, (binding_digest(*binding), row))
-    _, _, joined = db.execute(_STATE, key).fetchone()
+    (joined,) = db.execute(_DIGESTS, key).fetchone()
     content = head.content or content_at(db, key[0], head.id, head.upload_version)
     return head._replace(content=content), ScriptState(triggers, _split(joined))
 
 
 def _message(key: Key, head: Head, state: ScriptState) -> bytes:
     """Return the message that a script's MAC authenticates."""
-    names = encode(*(part.encode() for part in key), head.id.encode())
+    names = encode_script(ScriptIdentity(*key, head.id))
     numbers = encode(head.version.to_bytes(8, "big"), head.upload_version.to_bytes(8, "big"))
     triggers = sha256(state.triggers).digest()
     return _TAG + names + numbers + encode(head.content, triggers, b"".join(sorted(state.digests)))

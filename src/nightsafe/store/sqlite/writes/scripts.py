@@ -22,6 +22,7 @@ from nightsafe.store.sqlite.writes.removal import remove_script
 from nightsafe.store.sqlite.writes.script_head import Head, Key
 from nightsafe.store.sqlite.writes.script_state import (
     ScriptState,
+    StoredState,
     changed,
     check_content,
     checked_state,
@@ -30,20 +31,21 @@ from nightsafe.store.sqlite.writes.script_state import (
     mac_of,
 )
 from nightsafe.store.sqlite.writes.statements import state_triggers
-from nightsafe.store.sqlite.writes.versions import Content, write_version
+from nightsafe.store.sqlite.writes.versions import BindingRow, Content, PlannedBindings, write_version
 
 _HEAD = """
-SELECT id, version, upload_version, variables, live_version, served_version, deployment_count, source, content
-FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?
-"""
-_CURRENT_BINDING = """
-SELECT kind, shown, sealed IS NOT NULL, digest, since FROM bindings
-WHERE account_id = ? AND namespace = ? AND script = ? AND name = ?
+SELECT id, version, upload_version, variables, live_version, served_version, deployment_count, source, content,
+  mac, triggers, (
+    SELECT CAST(group_concat(digest, '') AS BLOB) FROM bindings b
+    WHERE b.account_id = s.account_id AND b.namespace = s.namespace AND b.script = s.name
+  )
+FROM scripts s WHERE account_id = ? AND namespace = ? AND name = ?
 """
 _CURRENT_BINDINGS = """
-SELECT name, kind, shown, sealed IS NOT NULL, digest, since FROM bindings
+SELECT rowid, key_id, name, kind, shown, sealed IS NOT NULL, digest, since FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ?
 """
+_CURRENT_BINDING = f"{_CURRENT_BINDINGS} AND name = ?"
 _SECRETS = """
 SELECT CAST(group_concat(shown, char(30)) AS BLOB) FROM (
   SELECT CAST(shown AS TEXT) AS shown FROM bindings
@@ -93,7 +95,7 @@ def edit_script(db: sqlite3.Cursor, log: GroupLog, edit: ScriptEdit, at: int) ->
         NightsafeError: as `Store.commit` specifies.
     """
     key = key_of(edit.ref)
-    before = _head(db, key, edit)
+    before, stored = _head(db, key, edit)
     if edit.based_on not in {None, before.version}:
         raise NightsafeError(Code.UNAVAILABLE, "the Worker was changed meanwhile: send the request again")
     refuse_missing_scripts(db, edit.needs)
@@ -105,12 +107,12 @@ def edit_script(db: sqlite3.Cursor, log: GroupLog, edit: ScriptEdit, at: int) ->
         return Outcome(script_id=before.id), True
     if edit.must_be_live is not None and before.live_version != before.version:
         raise NightsafeError(edit.must_be_live, edit.ref.name)
-    before, state = checked_state(db, log, key, before)
+    before, state = checked_state(db, log, key, before, stored)
     if edit.state is not None:
         keep_mac(db, log, key, before, state)
         stated = state_older_rows(db, log, edit.ref, before, edit.state)
         return Outcome(script_id=before.id, stated=stated), stated > 0
-    current = _current_bindings(db, key, edit)
+    current, rows = _current_bindings(db, key, edit)
     plan = plan_edit(edit, current, before.variables)
     texts = _texts(db, key, edit)
     if not _alters(edit, plan, texts):
@@ -118,35 +120,40 @@ def edit_script(db: sqlite3.Cursor, log: GroupLog, edit: ScriptEdit, at: int) ->
     if texts != _NO_TEXTS:
         check_content(db, key, before)
     kept = digests_without(state, [current[name].digest for name in plan.retire])
-    head, deployment = _write(db, log, edit, before, plan, texts, ScriptState(state.triggers, kept), at)
+    planned, state = PlannedBindings(plan, rows), ScriptState(state.triggers, kept)
+    head, deployment = _write(db, log, edit, before, planned, texts, state, at)
     return _outcome(db, edit, head, head.version if head.version > before.version else 0, deployment), True
 
 
-def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> Head:
+def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> tuple[Head, StoredState]:
     """Read the script before the edit; refuse if it is absent and the edit may not create it."""
     row = db.execute(_HEAD, key).fetchone()
     if row is not None:
-        return Head(*row)
+        return Head(*row[:-3]), StoredState(*row[-3:])
     if edit.upload is None or not edit.upload.create or edit.remove:
         raise NightsafeError(Code.SCRIPT_NOT_FOUND, edit.ref.name)
     account_id, namespace, _ = key
     if namespace and not collections.exists(db, account_id, Kind.DISPATCH_NAMESPACE, namespace):
         raise NightsafeError(Code.NAMESPACE_NOT_FOUND, namespace)
-    return Head(edit.upload.script_id)
+    return Head(edit.upload.script_id), StoredState()
 
 
-def _current_bindings(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> dict[str, CurrentBinding]:
+def _current_bindings(
+    db: sqlite3.Cursor, key: Key, edit: ScriptEdit
+) -> tuple[dict[str, CurrentBinding], dict[str, BindingRow]]:
     """Read the current bindings: all of them for a `bindings_update`, otherwise those that the edit names."""
     if edit.bindings_update is not None:
-        rows = db.execute(_CURRENT_BINDINGS, key).fetchall()
+        found = db.execute(_CURRENT_BINDINGS, key).fetchall()
     else:
         names = {*(binding.name for binding in edit.set), *edit.drop}
-        found = [(name, db.execute(_CURRENT_BINDING, (*key, name)).fetchone()) for name in names]
-        rows = [(name, *row) for name, row in found if row is not None]
-    for name, kind, shown, _, digest, since in rows:
+        found = [row for name in names for row in db.execute(_CURRENT_BINDING, (*key, name)).fetchall()]
+    current, rows = {}, {}
+    for number, key_id, name, kind, shown, secret, digest, since in found:
         if binding_digest(name, kind, shown, since) != digest:
             raise changed(f"the binding {name!r} and others")
-    return {name: CurrentBinding(*rest) for name, *rest, _ in rows}
+        current[name] = CurrentBinding(kind, shown, secret, digest)
+        rows[name] = BindingRow(number, kind, key_id)
+    return current, rows
 
 
 def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
@@ -180,7 +187,7 @@ def _write(  # noqa: PLR0913, PLR0917  # what the edit came to
     log: GroupLog,
     edit: ScriptEdit,
     head: Head,
-    plan: ScriptPlan,
+    planned: PlannedBindings,
     texts: _Texts,
     state: ScriptState,
     at: int,
@@ -189,11 +196,11 @@ def _write(  # noqa: PLR0913, PLR0917  # what the edit came to
     key, deployment = key_of(edit.ref), None
     if not head.version:
         db.execute(_NEW_SCRIPT, (*key, head.id, at, at, *state_triggers(log, key, head, _EMPTY)))
-    if _makes_version(edit, plan, texts):
+    if _makes_version(edit, planned.plan, texts):
         if edit.stamp is None:
             raise NightsafeError(Code.INVALID, "an edit that makes a version needs a stamp")
         content = Content(edit.upload, texts.settings)
-        head, state = write_version(db, log, key, head, plan, content, state, edit.stamp, at)
+        head, state = write_version(db, log, key, head, planned, content, state, edit.stamp, at)
     if texts.script_settings is not None:
         db.execute(_SCRIPT_SETTINGS, (texts.script_settings, *key))
         log.written.rows.append(("settings//", row_digest("Settings", texts.script_settings)))

@@ -1,6 +1,7 @@
 """Writes a version: its bindings, its settings, its code, and the row that connects them."""
 
 import sqlite3
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nightsafe.bundle.statements import binding_digest
@@ -15,19 +16,21 @@ from nightsafe.store.sqlite.writes.script_state import ScriptState
 _RETIRE = """
 INSERT INTO binding_history
   (account_id, script_id, to_version, name, from_version, kind, shown, key_id, sealed, digest, stated_in, position)
-SELECT account_id, ?, ?, name, since, kind, shown, key_id, sealed, digest, stated_in, position FROM bindings
-WHERE account_id = ? AND namespace = ? AND script = ? AND name = ?
+SELECT account_id, ?, ?, name, since, kind, shown, key_id, sealed, digest, stated_in, position
+FROM bindings WHERE rowid = ?
 """
-_REMOVE = "DELETE FROM bindings WHERE account_id = ? AND namespace = ? AND script = ? AND name = ?"
+_REMOVE = "DELETE FROM bindings WHERE rowid = ?"
 _PUT = """
 INSERT INTO bindings
   (account_id, namespace, script, name, since, kind, shown, key_id, sealed, digest, stated_in, position)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (account_id, namespace, script, name) DO UPDATE SET
-  since = excluded.since, kind = excluded.kind, shown = excluded.shown,
-  key_id = excluded.key_id, sealed = excluded.sealed,
-  digest = excluded.digest, stated_in = excluded.stated_in, position = excluded.position
 """
+_REPLACE = """
+UPDATE bindings SET since = ?, shown = ?, sealed = ?, digest = ?, stated_in = ?, position = ? WHERE rowid = ?
+"""
+_CHANGE_KIND = "UPDATE bindings SET kind = ?, key_id = ? WHERE rowid = ?"
+"""Indexes have these columns, and SQLite would write their pages again even when the columns stay the same."""
+
 _VERSION = """
 INSERT INTO versions (account_id, script_id, number, id, deployment_id, created_on, upload_version, source,
   triggered_by, author_id, author_email, annotations, digest, stated_in, position)
@@ -51,6 +54,27 @@ _ROOM = "INSERT INTO contents (account_id, digest, body) VALUES (?, ?, zeroblob(
 _PART = 256 * 1024
 
 
+class BindingRow(NamedTuple):
+    """The row of a current binding, with the columns that indexes have.
+
+    Attributes:
+        number: its rowid.
+        kind: the binding's type.
+        key_id: the key that its value is sealed to, or None.
+    """
+
+    number: int
+    kind: str
+    key_id: str | None
+
+
+class PlannedBindings(NamedTuple):
+    """The rows to write, and the current rows by name."""
+
+    plan: ScriptPlan
+    rows: Mapping[str, BindingRow]
+
+
 class Content(NamedTuple):
     """A version's content besides its bindings: new code, if any, and its settings, or None if they stay."""
 
@@ -63,7 +87,7 @@ def write_version(  # noqa: PLR0913, PLR0917  # a version has that many sides
     log: GroupLog,
     key: Key,
     head: Head,
-    plan: ScriptPlan,
+    planned: PlannedBindings,
     content: Content,
     kept: ScriptState,
     stamp: Stamp,
@@ -74,13 +98,15 @@ def write_version(  # noqa: PLR0913, PLR0917  # a version has that many sides
     `kept` is the state without the bindings that the version replaces or removes.
     """
     number = head.version + 1
-    state = kept._replace(digests=(*kept.digests, *_write_bindings(db, log, key, head.id, number, plan)))
+    state = kept._replace(digests=(*kept.digests, *_write_bindings(db, log, key, head.id, number, planned)))
     upload_version, digest = head.upload_version, head.content
     if content.settings is not None:
         _write_content(db, key[0], head, content.upload, content.settings)
         upload_version, digest = number, b""
     digest = digest or statements.content_at(db, key[0], head.id, upload_version)
-    after = head._replace(version=number, upload_version=upload_version, variables=plan.variables, content=digest)
+    after = head._replace(
+        version=number, upload_version=upload_version, variables=planned.plan.variables, content=digest
+    )
     version, place = statements.state_version(log, key, after, stamp, state.digests, at)
     numbers = (key[0], head.id, number, stamp.version_id, stamp.deployment_id, at, upload_version)
     author = (stamp.source, stamp.triggered_by, stamp.author_id, stamp.author_email, stamp.annotations)
@@ -93,18 +119,24 @@ def write_version(  # noqa: PLR0913, PLR0917  # a version has that many sides
 
 
 def _write_bindings(  # noqa: PLR0913, PLR0917  # what the version is about
-    db: sqlite3.Cursor, log: GroupLog, key: Key, script_id: str, number: int, plan: ScriptPlan
+    db: sqlite3.Cursor, log: GroupLog, key: Key, script_id: str, number: int, planned: PlannedBindings
 ) -> list[bytes]:
     """Move replaced bindings to the history table, write the new ones, and return the digests of these."""
-    digests = []
+    (plan, rows), digests = planned, []
     for name in plan.retire:
-        db.execute(_RETIRE, (script_id, number, *key, name))
+        db.execute(_RETIRE, (script_id, number, rows[name].number))
     for name in plan.remove:
-        db.execute(_REMOVE, (*key, name))
+        db.execute(_REMOVE, (rows[name].number,))
     for new in plan.put:
         place = (None, None) if new.sealed is None else statements.state_record(log, new, number)
         digest = binding_digest(new.name, new.kind, new.shown, number)
-        db.execute(_PUT, (*key, new.name, number, new.kind, new.shown, new.key_id, new.sealed, digest, *place))
+        row = rows.get(new.name)
+        if row is None:
+            db.execute(_PUT, (*key, new.name, number, new.kind, new.shown, new.key_id, new.sealed, digest, *place))
+        else:
+            db.execute(_REPLACE, (number, new.shown, new.sealed, digest, *place, row.number))
+            if row[1:] != (new.kind, new.key_id):
+                db.execute(_CHANGE_KIND, (new.kind, new.key_id, row.number))
         digests.append(digest)
     return digests
 
