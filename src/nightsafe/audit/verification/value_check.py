@@ -116,12 +116,18 @@ def unstated_values(db: sqlite3.Connection, keys: VerifyKeys, context_of: Contex
         db: the database.
         keys: verify the records.
         context_of: returns the context of a value.
+
+    Raises:
+        DifferenceError: when a column has a wrong type.
     """
     for sql in (_BINDINGS, _HISTORY, _ITEMS):
-        for *fields, _since, stated_in, _position, _made_on in db.execute(sql):
-            if stated_in is None:
+        for *fields, _since, _stated_in, _position, _made_on in db.execute(f"{sql} AND t.stated_in IS NULL"):
+            try:
                 value = _value(*fields)
-                yield _words(value, fields[-1]), _is_signed(value, keys, context_of)
+                is_signed = _is_signed(value, keys, context_of)
+            except (TypeError, ValueError, AttributeError):
+                raise DifferenceError("a row of the database has a form that this program does not write") from None
+            yield _words(value, fields[-1]), is_signed
 
 
 def _value(  # noqa: PLR0913, PLR0917 - the columns of a row

@@ -336,8 +336,8 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
         gc.freeze()  # these objects stay alive; without this each collection would scan them and delay requests
         try:
             is_older = directory.load_identity_key().states_older_rows and (inherited is None or inherited.is_first)
-            older_values = OlderValues(store, safe).stated_in_background() if is_older else contextlib.nullcontext()
-            async with helpers.running(store, app.transparency_log), older_values:
+            older_values = OlderValues(store, safe) if is_older else None
+            async with helpers.running(store, app.transparency_log, older_values):
                 return await run(add_entrance(with_rate_limits(app, limits)), listener, app.end_waiting)
         finally:
             await app.close()

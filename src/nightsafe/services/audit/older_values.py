@@ -6,7 +6,6 @@ its record for its place, and the log has never named a value there.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
@@ -56,25 +55,13 @@ class OlderValues:
             stated += await self._state(account_id, older)
         return stated
 
-    @asynccontextmanager
-    async def stated_in_background(self) -> AsyncIterator[None]:
-        """State them while other work runs. The log says how many there were, or what was in the way."""
-        task = asyncio.ensure_future(self._state_and_log())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    async def run(self) -> None:
+        """State every value that can be stated, and log how many there were.
 
-    async def _state_and_log(self) -> None:
-        """State every value, and log the outcome."""
-        try:
-            stated = await self.state_all()
-        except NightsafeError as error:
-            _log.error("older_values.failed", reason=error.problems[0].detail)
-        else:
-            _log.info("older_values.stated", values=stated)
+        Raises:
+            NightsafeError: as for `state_all`.
+        """
+        _log.info("older_values.stated", values=await self.state_all())
 
     async def _pages(self) -> AsyncIterator[tuple[str, list[StoredValue]]]:
         """Yield the values with records of the first form, in parts of one account."""

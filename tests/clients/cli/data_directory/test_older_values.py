@@ -7,7 +7,7 @@ import pytest
 from tests.clients.tokens import in_store
 from tests.delivery.waiting import until
 from tests.past_safe import Past, execute, opened, put, put_newer, served, stored_values, unpack
-from tests.server import Server
+from tests.server import Server, run
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.errors import Code, NightsafeError
@@ -68,6 +68,20 @@ def test_a_value_that_no_key_has_signed_is_not_stated(past: Past) -> None:
     [finding] = [one for one in past.run("doctor", code=1)["findings"] if one["what"] == "older values"]
     assert "'KEY'" in finding["found"]
     assert "'KEY'" in past.run("audit", "verify", code=1)["difference"]["what"]
+
+
+def test_a_row_of_another_form_is_reported(past: Past) -> None:
+    """With a text in place of a record, `doctor` and `migrate` fail with a message, not with an exception."""
+    execute(past, "UPDATE bindings SET sealed = 'text' WHERE name = 'KEY'")
+
+    [finding] = [one for one in past.run("doctor", code=1)["findings"] if one["what"] == "older values"]
+    done = run("migrate", "--yes", "--data", str(past.safe.path), cwd=past.safe.path.parent)
+
+    words = "a row of the database has a form that this program does not write"
+    assert words in finding["found"]
+    assert 0 != done.returncode
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_none_is_stated_after_the_migration(past: Past) -> None:

@@ -84,6 +84,20 @@ def test_the_doctor_finds_it_healthy(past: Past) -> None:
     assert "every value is in the log" in {one["found"] for one in findings}
 
 
+def test_the_doctor_finds_a_private_ring_beside_the_other_keys(tmp_path: Path) -> None:
+    """`doctor` names the private ring in the place where early versions kept it, and where it belongs."""
+    past = unpack("01", tmp_path)
+    ring = past.safe.path / "keys" / "private-ring.json"
+    [finding] = [one for one in past.run("doctor")["findings"] if one["what"] == "private ring"]
+    assert f"mkdir -p -m 700 {past.safe.private_ring.parent}; mv {ring} {past.safe.private_ring}" in finding["advice"]
+
+    past.safe.private_ring.parent.mkdir(mode=0o700)
+    ring.rename(past.safe.private_ring)
+
+    [finding] = [one for one in past.run("doctor")["findings"] if one["what"] == "private ring"]
+    assert "anybody in control" in finding["found"]
+
+
 def test_it_is_backed_up_and_restored(past: Past) -> None:
     """A backup of it becomes a safe with the same values, in which the old token counts."""
     folder = past.safe.path.parent
