@@ -1,17 +1,47 @@
 """`nightsafe migrate`: brings over a safe that is older than its transparency log."""
 
 from pathlib import Path
+from typing import Final
 
 import click
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
+from nightsafe.audit.verification.value_check import unstated_values
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import recover_and_share
+from nightsafe.cli.safe.database_copy import open_read_only
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import step_bar
+from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.audit.older_rows import count_scripts, every_script, state_script
+from nightsafe.services.audit.older_values import OlderValues
+from nightsafe.services.key_rotation.resealing import location_of_value
 from nightsafe.store.sqlite import SqliteStore
+
+_MOST_NAMES: Final = 20
+
+
+class _State(Struct, frozen=True, kw_only=True):
+    """How far a safe is.
+
+    Attributes:
+        scripts: the number of scripts.
+        older: the number of scripts that serve something without a statement.
+        older_values: the number of values without a statement that were signed when they were written.
+        refused_values: the other values without a statement, in words. They stay as they are.
+        open: whether the safe still states older rows.
+        statements: the number of statements that this command has made.
+    """
+
+    scripts: int
+    older: int
+    older_values: int
+    refused_values: tuple[str, ...]
+    open: bool
+    statements: int = 0
 
 
 @click.command("migrate")
@@ -23,44 +53,71 @@ def command(data: Path, *, status: bool, yes: bool, as_json: bool) -> None:
     """State in the log what was written before the safe had a log.
 
     Delivery takes only what was signed when it was written. What an older version of Nightsafe wrote is signed as it
-    is when it is first delivered, until this command has signed the rest of it. The command can run beside a server;
-    restart the server afterwards.
+    is when it is first delivered, until this command has signed the rest of it. Values were signed one by one; each
+    gets its statement if its signature is valid. The command can run beside a server; restart the server afterwards.
     """
     if as_json and not (status or yes):
         raise click.UsageError("--json asks no question: give --yes too")
     directory = DataDirectory(data)
     with recover_and_share(directory.path):
-        key = directory.load_identity_key()
-        total, older = directory.run_unlocked(count_scripts)
-        state = {"scripts": total, "older": older, "open": key.states_older_rows}
-        if status or not (older or key.states_older_rows):
-            _report(state, as_json=as_json)
+        before = _state_of(directory)
+        if status or not (before.older or before.older_values or before.open):
+            _report(before, as_json=as_json)
             return
-        if not key.states_older_rows:
-            say("This safe was as old as its log, or has been brought over: something else has changed its database.")
-            confirm(f"Sign the code, settings and bindings of {older} scripts as they are now?", yes=yes)
+        if not before.open:
+            say("This safe was as old as its log, or has been brought over.")
+            _report(before, as_json=False)
+            confirm("Sign the code, settings, bindings and values that are not in the log, as they are now?", yes=yes)
             directory.accept_older_rows()
+        safe = directory.safe()
 
         async def work(store: SqliteStore) -> int:
             """State everything, with a progress bar."""
+            values = await OlderValues(store, safe).state_all()
             scripts = [ref async for ref in every_script(store)]
             with step_bar(scripts, "Scripts") as steps:
-                return sum([await state_script(store, ref) for ref in steps])
+                return values + sum([await state_script(store, ref) for ref in steps])
 
         statements = directory.run_unlocked(work)
         directory.refuse_older_rows()
-        _report(state | {"older": 0, "open": False, "statements": statements}, as_json=as_json)
+        _report(replace(_state_of(directory), statements=statements), as_json=as_json)
 
 
-def _report(state: dict[str, int], *, as_json: bool) -> None:
+def _state_of(directory: DataDirectory) -> _State:
+    """Return how far a safe is."""
+    key = directory.load_identity_key()
+    scripts, older = directory.run_unlocked(count_scripts)
+    keys = VerifyKeys.load(directory.verify_keys)
+    with open_read_only(directory.database) as db:
+        values = [*unstated_values(db, keys, lambda value: location_of_value(value).signed)]
+    refused = tuple(words for words, is_signed in values if not is_signed)
+    return _State(
+        scripts=scripts,
+        older=older,
+        older_values=len(values) - len(refused),
+        refused_values=refused,
+        open=key.states_older_rows,
+    )
+
+
+def _report(state: _State, *, as_json: bool) -> None:
     """Print how far the safe is."""
     if as_json:
-        show_json(state)
-    elif state["open"]:
+        show_json(to_builtins(state))
+        return
+    older = f"{state.older} of {state.scripts} scripts and {state.older_values} values"
+    if state.open:
+        say(f"{older} are older than the log: run nightsafe migrate.")
+    elif state.older:
+        say(f"{state.older} of {state.scripts} scripts were changed by something other than Nightsafe.")
+    elif not state.older_values:
+        say(f"Everything that {state.scripts} scripts serve is in the log.")
+    if state.older_values and not state.open:
         say(
-            f"{state['older']} of {state['scripts']} scripts serve what is older than the log: run nightsafe migrate."
+            f"{state.older_values} values with valid signatures are not in the log: an earlier nightsafe migrate left"
+            " them, or something else has put them back. See nightsafe audit verify."
         )
-    elif state["older"]:
-        say(f"{state['older']} of {state['scripts']} scripts were changed by something other than Nightsafe.")
-    else:
-        say(f"Everything that {state['scripts']} scripts serve is in the log.")
+    for words in state.refused_values[:_MOST_NAMES]:
+        say(f"Not stated, because no key of the safe has signed it: {words.rstrip(',')}.")
+    if len(state.refused_values) > _MOST_NAMES:
+        say(f"{len(state.refused_values) - _MOST_NAMES} more values are not stated for the same reason.")

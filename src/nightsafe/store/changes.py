@@ -42,6 +42,8 @@ class Change(Struct, frozen=True, kw_only=True):
         unchanged: tokens that must still be as they were read; otherwise the store refuses the change.
         reseal: values of the audit entry's account that get another record; values that are no longer as they were
             read are skipped.
+        older: values of the audit entry's account, with records of the first form, that are stated under their keys;
+            values that are no longer as they were read are skipped.
         retire: a recipient key that accepts no new values from now on.
         approval: an approval to keep; the script must still exist.
         ring_number: the number of a public ring that is in use; the store keeps it only if it is the greatest so far.
@@ -57,6 +59,7 @@ class Change(Struct, frozen=True, kw_only=True):
     drop_refused: tuple[RefusedRow, ...] = ()
     unchanged: tuple[Token, ...] = ()
     reseal: tuple[Resealed, ...] = ()
+    older: tuple[Resealed, ...] = ()
     retire: Retirement | None = None
     approval: StoredApproval | None = None
     ring_number: int = 0
@@ -77,8 +80,7 @@ class Outcome(Struct, frozen=True):
         collection: the collection after an edit that does not remove it, else None.
         items: every item of that collection, ordered by environment and name.
         resealed: the marks of the values that got another record.
-        stated: how many statements `ScriptEdit.state` made about rows that are older than the log.
-        stated: how many statements `ScriptEdit.state` made about rows that are older than the log.
+        stated: how many statements `ScriptEdit.state` or `Change.older` made about rows that are older than the log.
     """
 
     version: int = 0

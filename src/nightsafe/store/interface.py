@@ -37,8 +37,8 @@ class Store(Protocol):
 
         A change whose edit alters nothing (nothing set, nothing present to drop, no upload, no removal) writes
         nothing, not even the audit entry, unless it also puts identities. The same applies to a change that only
-        reseals values (`reseal`), when none of the values is as it was read. If the caller is cancelled while it
-        waits, the change may still be applied.
+        reseals or states values (`reseal`, `older`), when none of them is as it was read. If the caller is cancelled
+        while it waits, the change may still be applied.
 
         Raises:
             NightsafeError: nothing was changed, and the code is

@@ -6,6 +6,7 @@ treats all of them alike. `store/scripts.py` defines the forms of times and ids.
 
 from msgspec import Struct
 
+from nightsafe.sealing.record import RECORD_MAGIC
 from nightsafe.store.collections import Kind
 
 
@@ -26,6 +27,7 @@ class StoredValue(Struct, frozen=True, kw_only=True):
         sealed: the sealed value, or a signed record of the first form, as it is stored.
         record: the whole record, with the proof that it was put there.
         key_id: the recipient key that it is sealed to.
+        place: its place in the log, without `value/`: see store/log/written.py.
     """
 
     mark: str
@@ -40,10 +42,18 @@ class StoredValue(Struct, frozen=True, kw_only=True):
     sealed: bytes
     record: bytes
     key_id: str
+    place: str
+
+    @property
+    def is_older(self) -> bool:
+        """Whether it is stored as a record of the first form, which has a signature of its own and no statement."""
+        return self.sealed.startswith(RECORD_MAGIC)
 
 
 class Resealed(Struct, frozen=True, kw_only=True):
     """The same value sealed to another key. Its record replaces the old record without making a version.
+
+    Or the same sealed value without its signature, when a record of the first form gets its statement.
 
     Attributes:
         mark: the value's mark, from `Store.values_under`.

@@ -1,7 +1,7 @@
 """Compares the sealed values of a database with the log: those of bindings, of their history, and of items."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from nightsafe.audit.verification.difference import DifferenceError
@@ -10,7 +10,6 @@ from nightsafe.audit.verification.named_state import NamedState
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.proven_record import put_digest
-from nightsafe.sealing.record import RECORD_MAGIC
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.store.collections import Kind
 from nightsafe.store.log.written import value_place
@@ -89,19 +88,8 @@ class ValueCheck:
         made_on: int,
     ) -> None:
         """Compare one value."""
-        value = StoredValue(
-            mark="",
-            account_id=account_id,
-            collection=None if collection is None else Kind(collection),
-            namespace=namespace,
-            owner=owner,
-            environment=environment,
-            name=name,
-            kind=kind,
-            shown=shown,
-            sealed=sealed,
-            record=sealed,
-            key_id=key_id,
+        value = _value(
+            account_id, collection, namespace, owner, environment, name, kind, shown, sealed, key_id, owner_id, part
         )
         words = _words(value, part)
         try:
@@ -112,17 +100,74 @@ class ValueCheck:
 
         def is_older() -> bool:
             """Return True if the value has a signature of its own, as values had before the log."""
-            return stated_in is None and made_on <= self._state.older_until and self._is_signed(context, sealed)
+            return (
+                stated_in is None
+                and made_on <= self._state.older_until
+                and _is_signed(value, self._keys, self._context_of)
+            )
 
-        place = f"value/{owner_id}/{value_place(part, name)}"
-        self._state.match(place, digest, words, stated=(stated_in, position), is_older=is_older)
+        self._state.match(f"value/{value.place}", digest, words, stated=(stated_in, position), is_older=is_older)
 
-    def _is_signed(self, context: Context, sealed: bytes) -> bool:
-        """Return True if a value is a record of the first form with a signature by a given key."""
-        try:
-            return sealed.startswith(RECORD_MAGIC) and bool(self._keys.verify(context, sealed))
-        except NightsafeError:
-            return False
+
+def unstated_values(db: sqlite3.Connection, keys: VerifyKeys, context_of: ContextOf) -> Iterator[tuple[str, bool]]:
+    """Yield each value without a statement, in words, and whether a given key has signed its record itself.
+
+    Args:
+        db: the database.
+        keys: verify the records.
+        context_of: returns the context of a value.
+
+    Raises:
+        DifferenceError: when a column has a wrong type.
+    """
+    for sql in (_BINDINGS, _HISTORY, _ITEMS):
+        for *fields, _since, _stated_in, _position, _made_on in db.execute(f"{sql} AND t.stated_in IS NULL"):
+            try:
+                value = _value(*fields)
+                is_signed = _is_signed(value, keys, context_of)
+            except (TypeError, ValueError, AttributeError):
+                raise DifferenceError("a row of the database has a form that this program does not write") from None
+            yield _words(value, fields[-1]), is_signed
+
+
+def _value(  # noqa: PLR0913, PLR0917 - the columns of a row
+    account_id: str,
+    collection: str | None,
+    namespace: str,
+    owner: str,
+    environment: str,
+    name: str,
+    kind: str,
+    shown: bytes,
+    sealed: bytes,
+    key_id: str,
+    owner_id: str,
+    part: int | str,
+) -> StoredValue:
+    """Build a value from the first columns of a row."""
+    return StoredValue(
+        mark="",
+        account_id=account_id,
+        collection=None if collection is None else Kind(collection),
+        namespace=namespace,
+        owner=owner,
+        environment=environment,
+        name=name,
+        kind=kind,
+        shown=shown,
+        sealed=sealed,
+        record=sealed,
+        key_id=key_id,
+        place=f"{owner_id}/{value_place(part, name)}",
+    )
+
+
+def _is_signed(value: StoredValue, keys: VerifyKeys, context_of: ContextOf) -> bool:
+    """Return True if a value is a record of the first form with a signature by a given key."""
+    try:
+        return value.is_older and bool(keys.verify(context_of(value), value.sealed))
+    except NightsafeError:
+        return False
 
 
 def _words(value: StoredValue, part: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.doctor.audit_log import audit_log
+from nightsafe.cli.doctor.audit_log import audit_log, older_values
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
@@ -22,6 +22,7 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
     unfinished,
     database,
     audit_log,
+    older_values,
     key_files,
     private_ring,
     sealed_values,

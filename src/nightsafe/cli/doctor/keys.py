@@ -43,6 +43,12 @@ def private_ring(safe: Examination) -> Iterator[Finding]:
     path = safe.directory.private_ring
     if not safe.is_there:
         return
+    older = safe.directory.public_ring.parent / path.name
+    if older.exists():
+        found = f"it is in {older.parent}, where early versions kept it and the API process can read it"
+        advice = f"run: mkdir -p -m 700 {path.parent}; mv {older} {path}"
+        yield Finding(State.WARNING, "private ring", found, advice)
+        return
     if not path.exists():
         yield Finding(State.OK, "private ring", "not on this machine; only the delivery process needs it")
         return

@@ -1,7 +1,8 @@
-"""The helper processes of a confined API process, and what else its options say about the audit log."""
+"""The helper processes of a confined API process, and its tasks about the audit log."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -9,6 +10,8 @@ from nightsafe.audit.sinks.shipper import Shipper
 from nightsafe.cli.server.audit_sinks import AuditSinks, SinkSettings
 from nightsafe.cli.server.confinement import network_files
 from nightsafe.cli.server.witnesses import Witnesses
+from nightsafe.delivery.keep_running import keep_running
+from nightsafe.services.audit.older_values import OlderValues
 from nightsafe.services.audit.transparency_log import TransparencyLog
 from nightsafe.store.interface import Store
 
@@ -58,11 +61,27 @@ class Helpers(NamedTuple):
         return self.sinks.shippers(store) if self.sinks else ()
 
     @asynccontextmanager
-    async def running(self, store: Store, log: TransparencyLog) -> AsyncIterator[None]:
-        """Ship entries and collect cosignatures while the API process serves."""
+    async def running(
+        self, store: Store, log: TransparencyLog, older_values: OlderValues | None
+    ) -> AsyncIterator[None]:
+        """Ship entries, collect cosignatures, and state older values if there may be any, while the API serves."""
         async with AsyncExitStack() as stack:
+            if older_values:
+                await stack.enter_async_context(_stating(older_values))
             if self.sinks:
                 await stack.enter_async_context(self.sinks.running())
             if self.witnesses:
                 await stack.enter_async_context(self.witnesses.running(store, log))
             yield
+
+
+@asynccontextmanager
+async def _stating(older_values: OlderValues) -> AsyncIterator[None]:
+    """State older values in the background, for the length of this block."""
+    task = asyncio.ensure_future(keep_running("older values", older_values.run))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

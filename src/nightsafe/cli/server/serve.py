@@ -323,6 +323,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     """Open the safe and serve it until a signal stops the process. Return the exit code."""
     from nightsafe.api.app import App
     from nightsafe.api.http.entrance import with_rate_limits
+    from nightsafe.services.audit.older_values import OlderValues
     from nightsafe.services.delivery.siblings import Siblings
 
     store = directory.open_store()
@@ -334,7 +335,9 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
         siblings.listen()
         gc.freeze()  # these objects stay alive; without this each collection would scan them and delay requests
         try:
-            async with helpers.running(store, app.transparency_log):
+            is_older = directory.load_identity_key().states_older_rows and (inherited is None or inherited.is_first)
+            older_values = OlderValues(store, safe) if is_older else None
+            async with helpers.running(store, app.transparency_log, older_values):
                 return await run(add_entrance(with_rate_limits(app, limits)), listener, app.end_waiting)
         finally:
             await app.close()

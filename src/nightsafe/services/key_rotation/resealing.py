@@ -132,7 +132,7 @@ class Resealing:
                     mark=value.mark, before=before.sealed, sealed=new.sealed, key_id=new.key_id, digest=new.digest
                 )
             )
-            places.append(_name_in_log(before))
+            places.append(name_in_log(before))
             await asyncio.sleep(0)  # a check and a signature hold the interpreter for a fifth of a millisecond
         resealed = await self._commit(caller, account_id, signed, places) if signed else 0
         return ResealingResult(resealed=resealed, changed=len(values) - refused - resealed, refused=refused)
@@ -208,7 +208,7 @@ def _to_old_value(value: StoredValue) -> OldValue:
     )
 
 
-def _name_in_log(value: StoredValue) -> str:
+def name_in_log(value: StoredValue) -> str:
     """Return the name of a value in the log: the parts of its place with slashes between them."""
     parts = (value.collection, value.namespace, value.owner, value.environment, value.name)
     return "/".join(part for part in parts if part)

@@ -165,6 +165,14 @@ class Safe:
             )
         return resealed
 
+    def check_older(self, context: Context, record: bytes) -> SealedForPlace:
+        """Return the sealed value in a record of the first form, for its place.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, if no trusted key has signed the record for this place.
+        """
+        return SealedForPlace.of(context, self._verifier.verify(context, record))
+
     def sign(self, bundle: Bundle) -> bytes:
         """Return a signed bundle for delivery processes."""
         return sign_bundle(bundle, self._sealer)

@@ -29,7 +29,7 @@ _TABLES = {Account: "account", User: "user", Membership: "membership", Token: "t
 
 
 class Subject(StrEnum):
-    """The subjects of statements."""
+    """The subjects of statements. RESEALED also names a record of the first form that was stated as it is."""
 
     DEPLOYMENT = "deployment"
     ITEM = "item"

@@ -28,28 +28,39 @@ class _ValueTable(NamedTuple):
         table: the table's name.
         columns: the columns for the collection's kind, namespace, owner and environment.
         since: the column with the version that put the value, or with the time when it was put.
+        place: the value's place in the log after `value/`, in a row `t`.
         joined: the JOIN that a row `t` needs for these columns.
     """
 
     table: str
     columns: str
     since: str
+    place: str
     joined: str = ""
 
 
 _VALUE_TABLES: Final[Mapping[str, _ValueTable]] = MappingProxyType(
     {
-        "a": _ValueTable("bindings", "NULL, t.namespace, t.script, ''", "since"),
+        "a": _ValueTable(
+            "bindings",
+            "NULL, t.namespace, t.script, ''",
+            "since",
+            """(
+  SELECT id FROM scripts s WHERE s.account_id = t.account_id AND s.namespace = t.namespace AND s.name = t.script
+) || '/' || t.since || '/' || t.name""",
+        ),
         "b": _ValueTable(
             "binding_history",
             "NULL, s.namespace, s.name, ''",
             "from_version",
+            "t.script_id || '/' || t.from_version || '/' || t.name",
             "LEFT JOIN scripts s ON s.account_id = t.account_id AND s.id = t.script_id",
         ),
         "c": _ValueTable(
             "items",
             "h.kind, '', h.name, t.environment",
             "since",
+            "t.collection_id || '/' || t.environment || '/' || t.name",
             "JOIN collections h ON h.account_id = t.account_id AND h.id = t.collection_id",
         ),
     }
@@ -57,6 +68,8 @@ _VALUE_TABLES: Final[Mapping[str, _ValueTable]] = MappingProxyType(
 """The tables, by their letters in marks. Live rows come first, because changes move rows to the history."""
 
 TABLES: Final = tuple(table_.table for table_ in _VALUE_TABLES.values())
+WHERE_PUT: Final = {table_.table: f"{table_.since}, {table_.place}" for table_ in _VALUE_TABLES.values()}
+"""Since when each value of a table is there, and its place in the log, in a row `t`."""
 
 _OWNER: Final = 3
 """The index of the owner's name in a row; the name is NULL if the owner was deleted."""
@@ -68,12 +81,12 @@ SELECT count(*), max(number) FROM (
 )
 """
 _VALUE = """
-SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id,
+SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id, {place},
   t.{since}, t.stated_in, t.position FROM {table} t {joined}
 WHERE t.rowid = ? AND t.account_id = ? AND t.key_id IS NOT NULL
 """
 _PAGE = """
-SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id,
+SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id, {place},
   t.{since}, t.stated_in, t.position FROM (
   SELECT number, sum(size) OVER (ORDER BY number) - size AS before FROM (
     SELECT rowid AS number, length(sealed) AS size FROM {table}
@@ -191,7 +204,7 @@ def table_of(letter: str) -> str:
 
 def _value(proofs: Proofs, letter: str, account_id: str, row: tuple[Any, ...]) -> StoredValue:
     """Build a value from a row of a page, or from a row found by its mark."""
-    number, collection, namespace, owner, environment, name, kind, shown, sealed, key_id, *stated = row
+    number, collection, namespace, owner, environment, name, kind, shown, sealed, key_id, place, *stated = row
     return StoredValue(
         mark=f"{letter}{number}",
         account_id=account_id,
@@ -205,4 +218,5 @@ def _value(proofs: Proofs, letter: str, account_id: str, row: tuple[Any, ...]) -
         sealed=sealed,
         record=proofs.record(sealed, *stated),
         key_id=key_id,
+        place=place,
     )

@@ -11,7 +11,7 @@ from nightsafe.store.sqlite.writes.approvals import keep_approval
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.collections import edit_collection
 from nightsafe.store.sqlite.writes.identities import drop_token, is_unchanged, put_identity
-from nightsafe.store.sqlite.writes.resealing import keep_ring_number, refuse_retired, reseal, retire
+from nightsafe.store.sqlite.writes.resealing import keep_ring_number, refuse_retired, reseal, retire, state_values
 from nightsafe.store.sqlite.writes.scripts import edit_script
 
 
@@ -25,7 +25,7 @@ def apply(db: sqlite3.Cursor, change: Change, log: GroupLog) -> Outcome:
     if not all(is_unchanged(db, token) for token in change.unchanged):
         raise NightsafeError(Code.UNAVAILABLE, "the token was changed meanwhile: send the request again")
     refuse_retired(db, change)
-    outcome, altered = Outcome(), change.edit is None and change.collection_edit is None and not change.reseal
+    outcome, altered = Outcome(), not (change.edit or change.collection_edit or change.reseal or change.older)
     if change.edit is not None:
         outcome, altered = edit_script(db, log, change.edit, change.at)
     if change.collection_edit is not None:
@@ -34,6 +34,9 @@ def apply(db: sqlite3.Cursor, change: Change, log: GroupLog) -> Outcome:
     if change.reseal:
         resealed = reseal(db, log, change.audit.account_id, change.reseal)
         outcome, altered = replace(outcome, resealed=resealed), altered or bool(resealed)
+    if change.older:
+        stated = state_values(db, log, change.audit.account_id, change.older)
+        outcome, altered = replace(outcome, stated=stated), altered or stated > 0
     altered |= _keep_rows(db, log, change)
     if not altered and not change.put and not change.drop_tokens and not change.drop_refused:
         return outcome

@@ -9,25 +9,16 @@ from nightsafe.sealing.proven_record import put_digest
 from nightsafe.store.changes import Change
 from nightsafe.store.log.written import Subject, row_digest
 from nightsafe.store.sealed_values import Resealed, Retirement
-from nightsafe.store.sqlite.reads.sealed_values import TABLES, parse_mark, table_of
+from nightsafe.store.sqlite.reads.sealed_values import TABLES, WHERE_PUT, parse_mark, table_of
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
 
 _RESEAL: Final = {
     table: f"UPDATE {table} SET sealed = ?, key_id = ?, stated_in = ?, position = ? WHERE rowid = ?"  # noqa: S608 - our own SQL
     for table in TABLES
 }
-_OWNED: Final = (
-    """since, (
-  SELECT id FROM scripts s WHERE s.account_id = t.account_id AND s.namespace = t.namespace AND s.name = t.script
-) || '/' || since || '/' || name""",
-    "from_version, script_id || '/' || from_version || '/' || name",
-    "since, collection_id || '/' || environment || '/' || name",
-)
-"""Since when each value is there, and its place in the log after `value/`, in the order of `TABLES`."""
-
 _SINCE: Final = {
     table: f"SELECT {columns} FROM {table} t WHERE rowid = ? AND account_id = ? AND sealed = ?"  # noqa: S608 - the same
-    for table, columns in zip(TABLES, _OWNED, strict=True)
+    for table, columns in WHERE_PUT.items()
 }
 _USES: Final = tuple(f"SELECT 1 FROM {table} WHERE account_id = ? AND key_id = ? LIMIT 1" for table in TABLES)  # noqa: S608 - the same
 _ACCOUNTS = "SELECT id FROM accounts"
@@ -54,6 +45,21 @@ def refuse_retired(db: sqlite3.Cursor, change: Change) -> None:
 def reseal(db: sqlite3.Cursor, log: GroupLog, account_id: str, values: tuple[Resealed, ...]) -> tuple[str, ...]:
     """Replace records that are still as they were read, and return the marks of the replaced ones."""
     return tuple(value.mark for value in values if _reseal(db, log, account_id, value))
+
+
+def state_values(db: sqlite3.Cursor, log: GroupLog, account_id: str, values: tuple[Resealed, ...]) -> int:
+    """State values whose records of the first form are still as they were read; return their number.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, when the log is as old as the safe, so that it has no older records.
+    """
+    if not log.states_older_rows:
+        raise NightsafeError(
+            Code.CANNOT_OPEN,
+            "every value of this safe is in the log: something else has put older records into the database. If you"
+            " know that they are as they should be, run: nightsafe migrate",
+        )
+    return len(reseal(db, log, account_id, values))
 
 
 def retire(db: sqlite3.Cursor, log: GroupLog, retirement: Retirement, at: int) -> None:
