@@ -22,7 +22,7 @@ test test-fast: export NIGHTSAFE_TEST_EFFORT = $(EFFORT)
 unexport PYTHONDONTWRITEBYTECODE  # the tests start Python thousands of times: let it keep what it compiles
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-workers bench-bystander fuzz fuzz-api lock drawing clean
+.PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-workers bench-bystander bench-latency fuzz fuzz-api lock drawing clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench-workers: $(DEV) ## measure how reads scale with two API processes
 
 bench-bystander: $(DEV) ## measure how long one client's requests delay another's
 	@$(BIN)/python benchmarks/bystander.py
+
+bench-latency: $(DEV) $(BENCH) ## measure latency at a fixed rate, beside OpenBao
+	@$(BIN)/python benchmarks/latency.py
 
 fuzz: $(FUZZ) ## look for inputs that break a parser; options: SECONDS=30 (for each target), TARGET=name
 	@$(BIN)/python tools/fuzz.py --seconds $(SECONDS) $(addprefix --target ,$(TARGET))

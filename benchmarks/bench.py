@@ -68,11 +68,11 @@ def _guarded(report: Report, part: Callable[[], None]) -> None:
 
 
 def _micro(report: Report, directory: DataDirectory, token: str, _: IO[bytes]) -> None:
-    """Measure single steps, in a process of their own on the server's core."""
+    """Measure single steps, in processes of their own on the server's core."""
     report.title("Single steps, without HTTP")
     figures = _figures_of(report, "benchmarks.micro", str(directory.path), token, str(report.settings.scripts))
-    for name, values in figures.items():
-        report.add(Line(name, "/s" if "second" in name else "us", values))
+    for name, values in (figures | _figures_of(report, "benchmarks.groups")).items():
+        report.add(Line(name, "/s" if "second" in name else "x" if " / " in name else "us", values))
 
 
 def _worst_token(report: Report, _: IO[bytes]) -> None:

@@ -29,8 +29,8 @@ def reads_and_writes(report: Report, directory: DataDirectory, token: str, place
         server = stack.enter_context(nightsafe(directory.path, log))
         get = traffic.nightsafe_get(server.port, token, settings.scripts)
         plain = stack.enter_context(constant_answer(get, log))
-        bao, why_no_bao = _try(stack, lambda: peers.openbao(place, log))
-        mock, why_no_moto = _try(stack, lambda: peers.moto(log))
+        bao, why_no_bao = try_to_start(stack, lambda: peers.openbao(place, log))
+        mock, why_no_moto = try_to_start(stack, lambda: peers.moto(log))
         missing = {OPENBAO: why_no_bao, MOTO: why_no_moto}
         targets: dict[str, Target] = {
             CONSTANT: (plain, traffic.nightsafe_get(plain.port, token, settings.scripts)),
@@ -38,10 +38,10 @@ def reads_and_writes(report: Report, directory: DataDirectory, token: str, place
         }
         filled = settings.peer_keys // PER_SCRIPT
         if bao is not None:
-            missing[OPENBAO] = _fill(traffic.openbao_put(bao[0].port, bao[1].single, filled), settings, 16)
+            missing[OPENBAO] = fill(traffic.openbao_put(bao[0].port, bao[1].single, filled), settings, 16)
             targets |= {} if missing[OPENBAO] else _of_openbao(bao, traffic.openbao_get, filled)
         if mock is not None:
-            missing[MOTO] = _fill(traffic.moto_create(mock.port, filled), settings, 1)
+            missing[MOTO] = fill(traffic.moto_create(mock.port, filled), settings, 1)
             targets |= {} if missing[MOTO] else {MOTO: (mock, traffic.moto_describe(mock.port, filled))}
         _reads(report, targets, missing)
         targets = {NIGHTSAFE: (server, traffic.nightsafe_put(server.port, token, settings.scripts))}
@@ -116,13 +116,13 @@ def _of_openbao(
     }
 
 
-def _fill(requests: traffic.Requests, settings: Settings, connections: int) -> str:
+def fill(requests: traffic.Requests, settings: Settings, connections: int) -> str:
     """Write every key of a peer once. Return the failure, or ""."""
     load = by_python(requests, connections, 0, 0, settings.peer_keys)
     return f"{load.failed} writes to {requests.path} failed" if load.failed else ""
 
 
-def _try(stack: contextlib.ExitStack, enter: Callable[[], AbstractContextManager[T]]) -> tuple[T | None, str]:
+def try_to_start(stack: contextlib.ExitStack, enter: Callable[[], AbstractContextManager[T]]) -> tuple[T | None, str]:
     """Start a peer if it is installed; else return the reason."""
     try:
         return stack.enter_context(enter()), ""

@@ -70,7 +70,7 @@ def measure(server: Running, requests: Requests, connections: int, seconds: floa
 def by_python(requests: Requests, connections: int, seconds: float, seed: int, count: int = 0) -> Load:
     """Run a round with the loader in Python: for some seconds, or for `count` requests if that is not 0."""
     figures = (connections, seconds, seed, count)
-    printed = _run([sys.executable, "-m", "benchmarks.loader", *map(str, figures)], requests.encode())
+    printed = run_loader([sys.executable, "-m", "benchmarks.loader", *map(str, figures)], requests.encode())
     return Load(**json.loads(printed))
 
 
@@ -81,13 +81,13 @@ def _by_wrk(requests: Requests, connections: int, seconds: float, seed: int) -> 
         script.flush()
         length = f"{max(round(seconds), 1)}s"
         command = [str(WRK), "-t1", f"-c{connections}", f"-d{length}", "--timeout", "30s", "-s", script.name]
-        printed = _run([*command, f"http://127.0.0.1:{requests.port}/"], "")
+        printed = run_loader([*command, f"http://127.0.0.1:{requests.port}/"], "")
     return Load(**json.loads(printed.strip().splitlines()[-1]))
 
 
-def _run(command: list[str], text: str) -> str:
-    """Run a loader on its core, and return its output."""
-    with on_core(LOADER_CORE):
+def run_loader(command: list[str], text: str, core: int | None = LOADER_CORE) -> str:
+    """Run a loader on a core, and return its output."""
+    with on_core(core):
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, check=False, timeout=_GRACE_SECONDS * 10, cwd=ROOT
         )

@@ -10,6 +10,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import uvloop
 from benchmarks.traffic import Requests
@@ -18,73 +19,82 @@ _TIMEOUT = 120.0
 _HEAD_END = b"\r\n\r\n"
 
 
+class Answer(NamedTuple):
+    """The answer to a request: its status, or 0 if the connection broke, and the seconds that it took."""
+
+    status: int
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether the request failed."""
+        return not 200 <= self.status < 300
+
+
 class Client(asyncio.Protocol):
-    """One client: sends a request, waits for the whole answer, sends the next.
+    """One client: it sends a request, and waits for the whole answer before it sends the next.
 
     After an answer with `Connection: close` it opens a new connection, as browsers do.
 
     Args:
         port: the port on loopback.
-        requests: the requests to send. All clients draw from it.
-        results: collects the status and the seconds of each answer. Status 0 means a broken connection.
     """
 
-    def __init__(self, port: int, requests: Iterator[bytes], results: list[tuple[int, float]]) -> None:
+    def __init__(self, port: int) -> None:
         self._port = port
-        self._requests = requests
-        self._results = results
         self._received = b""
-        self._sent_at = 0.0
-        self._answer: asyncio.Future[bool] | None = None
+        self._since = 0.0
+        self._answer: asyncio.Future[Answer] | None = None
         self._transport: asyncio.Transport | None = None
 
     async def open(self) -> None:
         """Connect."""
         await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
 
-    async def run(self) -> None:
-        """Send until no requests are left."""
-        for request in self._requests:
-            if self._transport is None:
-                await self.open()
-            if self._transport is None or not await self._ask(self._transport, request):
-                self._results.append((0, time.perf_counter() - self._sent_at))
+    async def ask(self, request: bytes, since: float | None = None) -> Answer:
+        """Send one request, and return its answer.
+
+        Args:
+            request: the bytes of the request.
+            since: the time from which to count the seconds, by `time.perf_counter`; None for the time of the sending.
+        """
+        if self._transport is None:
+            await self.open()
+        assert self._transport is not None  # noqa: S101 - `connection_made` has set it
+        self._answer, self._received = asyncio.get_running_loop().create_future(), b""
+        self._since = time.perf_counter() if since is None else since
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        """Close the connection. The next request opens another."""
         if self._transport is not None:
             self._transport.close()
-
-    def _ask(self, transport: asyncio.Transport, request: bytes) -> "asyncio.Future[bool]":
-        """Send one request. The future is True after the whole answer, and False if the connection breaks."""
-        self._answer, self._received = asyncio.get_running_loop().create_future(), b""
-        self._sent_at = time.perf_counter()
-        transport.write(request)
-        return self._answer
+            self._transport = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = transport  # type: ignore[assignment] # for a stream it is a Transport
 
     def data_received(self, data: bytes) -> None:
-        """Add the data, and record the answer when it is complete."""
+        """Add the data, and finish the answer when it is complete."""
         self._received += data
         if self._answer is None or self._answer.done() or not _is_whole(self._received):
             return
-        self._results.append((int(self._received[9:12]), time.perf_counter() - self._sent_at))
         if b"connection: close" in self._received[: self._received.find(_HEAD_END)].lower():
-            self._let_go()
-        self._answer.set_result(True)
+            self.close()
+        self._finish(self._answer, int(self._received[9:12]))
 
     def connection_lost(self, _: Exception | None) -> None:
         """Note that the server closed the connection."""
         if self._transport is not None and self._transport.is_closing():
             self._transport = None
             if self._answer is not None and not self._answer.done():
-                self._answer.set_result(False)
+                self._finish(self._answer, 0)
 
-    def _let_go(self) -> None:
-        """Close the connection. The next request opens another."""
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+    def _finish(self, answer: "asyncio.Future[Answer]", status: int) -> None:
+        """Set the answer to the request."""
+        answer.set_result(Answer(status, time.perf_counter() - self._since))
 
 
 def _is_whole(data: bytes) -> bool:
@@ -116,23 +126,29 @@ def _counted(requests: Requests, count: int) -> Iterator[bytes]:
 
 async def _load(requests: Requests, connections: int, source: Iterator[bytes]) -> dict[str, float]:
     """Open all connections, then send on all of them."""
-    results: list[tuple[int, float]] = []
-    clients = [Client(requests.port, source, results) for _ in range(connections)]
+    answers: list[Answer] = []
+    clients = [Client(requests.port) for _ in range(connections)]
     for client in clients:
         await client.open()
     began = time.perf_counter()
     async with asyncio.timeout(_TIMEOUT):
-        await asyncio.gather(*(client.run() for client in clients))
-    return _summary(results, time.perf_counter() - began)
+        await asyncio.gather(*(_send(client, source, answers) for client in clients))
+    return _summary(answers, time.perf_counter() - began)
 
 
-def _summary(results: list[tuple[int, float]], seconds: float) -> dict[str, float]:
+async def _send(client: Client, source: Iterator[bytes], answers: list[Answer]) -> None:
+    """Send with one client until no requests are left. All clients draw from the same source."""
+    answers.extend([await client.ask(request) for request in source])
+    client.close()
+
+
+def _summary(answers: list[Answer], seconds: float) -> dict[str, float]:
     """Return the fields of `load.Load`."""
-    times = sorted(taken for _, taken in results) or [0.0]
+    times = sorted(answer.seconds for answer in answers) or [0.0]
     return {
-        "answered": len(results),
+        "answered": len(answers),
         "seconds": seconds,
-        "failed": sum(not 200 <= status < 300 for status, _ in results),
+        "failed": sum(answer.failed for answer in answers),
         "p50": times[len(times) // 2],
         "p99": times[int(len(times) * 0.99)],
     }

@@ -45,14 +45,14 @@ class Tokens(NamedTuple):
 
 
 @contextlib.contextmanager
-def openbao(place: Path, log: IO[bytes]) -> Iterator[tuple[Running, Tokens]]:
-    """Start an OpenBao server on one core, with an empty KV v2 store at `secret/`, and tokens for it."""
+def openbao(place: Path, log: IO[bytes], core: int | None = SERVER_CORE) -> Iterator[tuple[Running, Tokens]]:
+    """Start an OpenBao server with an empty KV v2 store at `secret/`, and tokens for it."""
     binary, port = _binary(), free_port()
     data = place / "openbao"
     data.mkdir()
     configuration = place / "openbao.hcl"
     configuration.write_text(_CONFIGURATION.format(data=data, port=port, cluster=free_port()))
-    process = start([str(binary), "server", f"-config={configuration}"], SERVER_CORE, log, stdout=log)
+    process = start([str(binary), "server", f"-config={configuration}"], core, log, stdout=log)
     try:
         running = wait_for(Running(process, port))
         yield running, _prepare(port)

@@ -1,6 +1,8 @@
 """Runs interleaved rounds, and computes the ratios within each round."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from benchmarks.load import Sample, measure
 from benchmarks.report import Line, Report
@@ -8,24 +10,39 @@ from benchmarks.servers import NotMeasuredError, Running
 from benchmarks.settings import Settings
 from benchmarks.traffic import Requests
 
+T = TypeVar("T")
+
 Target = tuple[Running, Requests]
 Rounds = dict[str, list[Sample]]
 
 
 def interleave(targets: Mapping[str, Target], settings: Settings) -> tuple[Rounds, dict[str, str]]:
-    """Measure the targets in turns (A B C, A B C ...): one round that does not count, then `settings.rounds` of each.
+    """Measure the targets in turns with a closed-loop loader."""
+    runs = {
+        name: partial(measure, *target, settings.connections, settings.seconds) for name, target in targets.items()
+    }
+    return in_turns(runs, settings.rounds)
 
-    Returns the samples, and the reason for each target that failed. A failed target has no samples, and does not stop
-    the others.
+
+def in_turns(targets: Mapping[str, Callable[[int], T]], rounds: int) -> tuple[dict[str, list[T]], dict[str, str]]:
+    """Measure the targets in turns (A B C, A B C ...): one round that does not count, then `rounds` of each.
+
+    Args:
+        targets: runs one round on the target; its argument is the seed, the same for all targets.
+        rounds: the number of rounds that count.
+
+    Returns:
+        The samples, and the reason for each target that failed. A failed target has no samples, and does not stop the
+        others.
     """
-    samples: Rounds = {name: [] for name in targets}
+    samples: dict[str, list[T]] = {name: [] for name in targets}
     gone: dict[str, str] = {}
-    for number in range(settings.rounds + 1):
-        for name, (server, requests) in targets.items():
+    for number in range(rounds + 1):
+        for name, run in targets.items():
             if name in gone:
                 continue
             try:
-                sample = measure(server, requests, settings.connections, settings.seconds, number + 1)
+                sample = run(number + 1)
             except NotMeasuredError as error:
                 gone[name] = str(error)
                 samples[name] = []
@@ -34,7 +51,7 @@ def interleave(targets: Mapping[str, Target], settings: Settings) -> tuple[Round
     return samples, gone
 
 
-def ratios(above: Sequence[Sample], below: Sequence[Sample], of: Callable[[Sample], float]) -> list[float]:
+def ratios(above: Sequence[T], below: Sequence[T], of: Callable[[T], float]) -> list[float]:
     """Return the ratio in each round, so that a disturbance of both cancels out."""
     return [of(one) / of(other) for one, other in zip(above, below, strict=False) if of(other)]
 

@@ -61,11 +61,11 @@ def nightsafe_get(port: int, token: str, scripts: int) -> Requests:
     return Requests(port, "GET", path, {"Authorization": f"Bearer {token}"}, "", scripts)
 
 
-def nightsafe_put(port: int, token: str, scripts: int, script: str = SCRIPT) -> Requests:
+def nightsafe_put(port: int, token: str, scripts: int, script: str = SCRIPT, value: str = VALUE) -> Requests:
     """Return a PUT of one `secret_text`."""
     path = f"/client/v4/accounts/{ACCOUNT_ID}/workers/scripts/{script}/secrets"
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    body = json.dumps({"name": SECRET, "type": "secret_text", "text": VALUE})
+    body = json.dumps({"name": SECRET, "type": "secret_text", "text": value})
     return Requests(port, "PUT", path, headers, body, scripts)
 
 
@@ -74,10 +74,10 @@ def openbao_get(port: int, token: str, scripts: int) -> Requests:
     return Requests(port, "GET", f"/v1/secret/metadata/{SCRIPT}/{SECRET}", {"X-Vault-Token": token}, "", scripts)
 
 
-def openbao_put(port: int, token: str, scripts: int) -> Requests:
+def openbao_put(port: int, token: str, scripts: int, value: str = VALUE) -> Requests:
     """Return a write of one KV v2 secret."""
     headers = {"X-Vault-Token": token, "Content-Type": "application/json"}
-    body = json.dumps({"data": {"value": VALUE}})
+    body = json.dumps({"data": {"value": value}})
     return Requests(port, "POST", f"/v1/secret/data/{SCRIPT}/{SECRET}", headers, body, scripts)
 
 
