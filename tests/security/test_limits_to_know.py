@@ -87,7 +87,7 @@ def test_older_versions_keep_their_values(rotation: Rotation) -> None:
 
 
 def test_recent_values_open_with_the_memory_of_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An attacker who reads the memory of the API process can open the values that it sealed in the last 5
+    """An attacker who reads the memory of the API process can open the values that it sealed in the last 20
     milliseconds. A copy of their key that Python has freed may stay longer, until Python needs the memory again.
     """
     ring, copies = PrivateRing.generate().public(), list[bytes]()
