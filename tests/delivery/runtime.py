@@ -211,7 +211,7 @@ class Runtime:
     async def put(self, script: str, *versions: BundleVersion) -> int:
         """Deploy versions of a script; return the serial of that change."""
         bundle = Bundle(account_id=ACCOUNT, script=script, serial=0, versions=versions)
-        return await self.source.put(stated(bundle, self.signing_key))
+        return await self.source.put(stated(bundle, self.signing_key, self.source.serial + 1))
 
     async def upload(self, script: str, code: Any, bindings: Sequence[Binding] = (), **members: Any) -> None:
         """Deploy one version of a script, and wait until it is served."""
