@@ -64,7 +64,9 @@ async def test_a_script_that_was_put_back_stays_as_it_is_served(tmp_path: Path) 
 
     def bundle(script: str, size: int) -> Bundle:
         """Return a bundle whose deployment is stated at a size of the log."""
-        version = BundleVersion(id=f"{size:032}", percentage=100.0, created_on="", main_module="m.js", modules=(module,))
+        version = BundleVersion(
+            id=f"{size:032}", percentage=100.0, created_on="", main_module="m.js", modules=(module,)
+        )
         return stated(Bundle(account_id="a", script=script, serial=0, versions=(version,)), KEY, size)
 
     async def send_route(route: ServedScript) -> None:
