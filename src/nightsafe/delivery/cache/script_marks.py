@@ -73,21 +73,18 @@ class ScriptMark(NamedTuple):
         size, position = max((self.size, self.position), (serial + 1, 0))
         return self._replace(newest=_LARGEST, size=size, position=position)
 
-    def check_reached_by(self, later: "ScriptMark") -> None:
-        """Refuse a mark that a script cannot reach from here by lawful changes.
+    def older_part_of(self, later: "ScriptMark") -> str:
+        """Return the part of a later mark that is older than here; "" if lawful changes can lead there.
 
         A deployment that is older than the log was stated later than newer ones, so its order counts too.
-
-        Raises:
-            NightsafeError: CANNOT_OPEN, with the part that is older.
         """
         is_same = later.script_id == self.script_id
         if (later.size, later.position) < (self.size, self.position) or (
             is_same and (later.newest, later.place) < (self.newest, self.place)
         ):
-            raise _refusal("deployment")
-        if (later.triggers_size, later.triggers_position) < (self.triggers_size, self.triggers_position):
-            raise _refusal("subdomain setting")
+            return "deployment"
+        is_older = (later.triggers_size, later.triggers_position) < (self.triggers_size, self.triggers_position)
+        return "subdomain setting" if is_older else ""
 
 
 class ScriptMarks:
@@ -123,8 +120,8 @@ class ScriptMarks:
         if max(mark[1:]) >= _LARGEST:
             raise NightsafeError(Code.INVALID, "the bundle's deployment has a number that is out of range")
         before = self._marks.get((bundle.account_id, bundle.script))
-        if before is not None:
-            before.check_reached_by(mark)
+        if before is not None and (part := before.older_part_of(mark)):
+            raise _refusal(part, falls_back=bool(bundle.behind or bundle.waiting))
 
     def remember(self, bundle: Bundle) -> None:
         """Remember how far a script has come, or that it does not exist any more.
@@ -219,10 +216,19 @@ def _read(path: Path) -> dict[tuple[str, str], ScriptMark]:
         ) from None
 
 
-def _refusal(part: str) -> NightsafeError:
-    """Return the refusal of a bundle with a part that is older than the one that was served."""
+def _refusal(part: str, *, falls_back: bool) -> NightsafeError:
+    """Return the refusal of a bundle with a part that is older than the one that was served.
+
+    Args:
+        part: the part.
+        falls_back: whether the API says that it cannot offer the newest deployment.
+    """
+    why = (
+        "because the newest deployment cannot be served or is not approved. Deploy a version again"
+        if falls_back
+        else "or a script that was deleted: somebody has put the script back in the database. Restore the database,"
+        " or delete the script and upload it again"
+    )
     return NightsafeError(
-        Code.CANNOT_OPEN,
-        f"the API offers an older {part} of the script than was served before, or a script that was deleted: somebody"
-        " has put the script back in the database. Restore the database, or delete the script and upload it again",
+        Code.CANNOT_OPEN, f"the API offers an older {part} of the script than was served before, {why}"
     )

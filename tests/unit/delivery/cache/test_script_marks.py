@@ -55,26 +55,38 @@ def deleted(script: str = "s", serial: int = 1) -> Bundle:
 
 
 @pytest.mark.parametrize("older", OLDER.values(), ids=OLDER)
-def test_an_older_state_is_refused(older: dict[str, Any]) -> None:
-    """A state whose deployment or triggers come before the served ones, in the log or by their order, is refused."""
-    with pytest.raises(NightsafeError, match=r"older (deployment|subdomain setting) of the script"):
-        SERVED.check_reached_by(SERVED._replace(**older))
+def test_an_older_state_is_found(older: dict[str, Any]) -> None:
+    """A state whose deployment or triggers come before the served ones, in the log or by their order, is older."""
+    part = "subdomain setting" if "triggers_size" in older else "deployment"
+
+    assert part == SERVED.older_part_of(SERVED._replace(**older))
 
 
 @pytest.mark.parametrize("later", LATER.values(), ids=LATER)
-def test_a_later_state_passes(later: dict[str, Any]) -> None:
-    """The same state passes, and each later one."""
-    SERVED.check_reached_by(SERVED._replace(**later))
+def test_a_later_state_is_not_older(later: dict[str, Any]) -> None:
+    """The same state is not older, and neither is a later one."""
+    assert not SERVED.older_part_of(SERVED._replace(**later))
 
 
 def test_a_deleted_script_never_comes_back() -> None:
-    """After a deletion, no deployment of the same script passes, and of another script only one stated later."""
-    gone = SERVED.deleted(55)
-    for refused in (SERVED, SERVED._replace(size=99, newest=99), SERVED._replace(script_id="1" * 32, size=55)):
-        with pytest.raises(NightsafeError, match="a script that was deleted"):
-            gone.check_reached_by(refused)
+    """After a deletion, every deployment of the same script is older, and those of another script stated before."""
+    gone, other = SERVED.deleted(55), SERVED._replace(script_id="1" * 32, position=0)
+    for older in (SERVED, SERVED._replace(size=99, newest=99), other._replace(size=55)):
+        assert "deployment" == gone.older_part_of(older)
 
-    gone.check_reached_by(SERVED._replace(script_id="1" * 32, size=56, position=0))
+    assert not gone.older_part_of(other._replace(size=56))
+
+
+async def test_the_refusal_says_why_an_older_deployment_is_offered(tmp_path: Path) -> None:
+    """If the API says that it cannot offer the newest deployment, the refusal says to deploy a version again."""
+    marks = ScriptMarks(tmp_path / "scripts.db")
+    marks.remember(bundle("s", 5))
+    await marks.flush()
+    for reason in ({"behind": ("a binding cannot be served",)}, {"waiting": (ID,)}):
+        with pytest.raises(NightsafeError, match=r"is not approved\. Deploy a version"):
+            marks.check(bundle("s", 4, **reason))
+    with pytest.raises(NightsafeError, match="somebody has put the script back"):
+        marks.check(bundle("s", 4))
 
 
 async def test_marks_survive_a_restart(tmp_path: Path) -> None:
