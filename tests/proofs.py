@@ -29,9 +29,9 @@ ORIGIN = "nightsafe/test"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-def prove(key: SigningKey, digests: Sequence[bytes]) -> list[bytes]:
-    """Return the packed proof of each statement of one group commit."""
-    signed = SignedStatements.sign(ORIGIN, 1, bytes(32), digests, key.id, key.sign_message)
+def prove(key: SigningKey, digests: Sequence[bytes], size: int = 1) -> list[bytes]:
+    """Return the packed proof of each statement of one group commit, after which the log has `size` entries."""
+    signed = SignedStatements.sign(ORIGIN, size, bytes(32), digests, key.id, key.sign_message)
     return [signed.proof(position).pack() for position in range(len(digests))]
 
 
@@ -47,10 +47,16 @@ def signed_record(key: SigningKey, context: Context, sealed: bytes) -> bytes:
     return Record(key.id, signature, sealed).pack()
 
 
-def stated(bundle: Bundle, key: SigningKey) -> Bundle:
+def stated(bundle: Bundle, key: SigningKey, size: int = 1) -> Bundle:
     """Return a bundle whose versions, deployment and triggers have proofs.
 
-    Each version has a group of its own, so an equal version has the same proof in a later bundle.
+    Each version has a group of its own, so an equal version has the same proof in a later bundle. Every deployment
+    has the same order, so a later bundle may have any of the versions.
+
+    Args:
+        bundle: the bundle.
+        key: the signing key.
+        size: the number of the log's entries after the deployment.
     """
     if not bundle.versions:
         return bundle
@@ -60,11 +66,11 @@ def stated(bundle: Bundle, key: SigningKey) -> Bundle:
     digests = [_version_digest(script, version) for version in versions]
     shares = [(version.number, version.percentage, digest) for version, digest in zip(versions, digests, strict=True)]
     deployment_id = bytes(16)
-    order = (max(version.number for version in versions), 1)
+    order = (1, 1)
     triggers = b'{"subdomain_enabled":false}' if bundle.inner else b"{}"
     proofs = [proof for digest in digests for proof in prove(key, [digest])]
     deployment_proof, triggers_proof = prove(
-        key, [deployment_digest(script, order, deployment_id, shares), triggers_digest(script, triggers)]
+        key, [deployment_digest(script, order, deployment_id, shares), triggers_digest(script, triggers)], size
     )
     return replace(
         bundle,

@@ -98,6 +98,7 @@ class Runtime:
             **({"script_header": True} | options),
         )
         self._versions = 0
+        self._deletions: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         """Start the delivery process and a client."""
@@ -209,9 +210,11 @@ class Runtime:
         await self.source.wait_until_acknowledged(await self.put(script, *versions))
 
     async def put(self, script: str, *versions: BundleVersion) -> int:
-        """Deploy versions of a script; return the serial of that change."""
-        bundle = Bundle(account_id=ACCOUNT, script=script, serial=0, versions=versions)
-        return await self.source.put(stated(bundle, self.signing_key))
+        """Deploy versions of a script, or delete it if there are none; return the serial of that change."""
+        self._deletions[script] += not versions
+        script_id = f"{self._deletions[script]:032}" if versions else ""
+        bundle = Bundle(account_id=ACCOUNT, script=script, serial=0, versions=versions, script_id=script_id)
+        return await self.source.put(stated(bundle, self.signing_key, self.source.serial + 1))
 
     async def upload(self, script: str, code: Any, bindings: Sequence[Binding] = (), **members: Any) -> None:
         """Deploy one version of a script, and wait until it is served."""

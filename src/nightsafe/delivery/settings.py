@@ -19,7 +19,7 @@ class DeliverySettings(Struct, frozen=True, kw_only=True):
     Attributes:
         account_id: the account whose scripts are served.
         folder: a directory for sockets, made if missing. Its path must be short.
-        serials: path of the marks file, which holds the highest serials seen.
+        serials: path of the marks file, which holds the highest serials seen. The marks of scripts are beside it.
         binary: path of workerd.
         domains: the domains under which scripts have their host names.
         trusted_proxies: networks of proxies whose statements about their clients are believed.

@@ -12,6 +12,7 @@ from typing import Final
 from nightsafe.errors import Code, NightsafeError
 
 _LARGEST: Final = 1 << 20
+_OTHERS: Final = 0o077
 # Non-blocking, so that a named pipe at the file's path does not block the process.
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -31,8 +32,23 @@ def read(path: Path, *, private: bool) -> bytes:
     """
     try:
         with os.fdopen(os.open(path, _READ), "rb") as file:
-            _refuse_unsafe(path, os.fstat(file.fileno()), 0o077 if private else 0o022)
+            status = os.fstat(file.fileno())
+            _refuse_unsafe(path, status, _OTHERS if private else 0o022)
+            if status.st_size > _LARGEST:
+                raise _problem(path, f"is over {_LARGEST} bytes, too large for a key file")
             return file.read()
+    except OSError as error:
+        raise _problem(path, f"cannot be read: {error.strerror}") from None
+
+
+def check_private(path: Path) -> None:
+    """Refuse a private file that other users have access to, before a library opens it by its path.
+
+    Raises:
+        NightsafeError: INVALID, when the file cannot be reached or gives other users access.
+    """
+    try:
+        _refuse_unsafe(path, path.stat(), _OTHERS)
     except OSError as error:
         raise _problem(path, f"cannot be read: {error.strerror}") from None
 
@@ -69,11 +85,9 @@ def _problem(path: Path, problem: str) -> NightsafeError:
 
 
 def _refuse_unsafe(path: Path, status: os.stat_result, forbidden: int) -> None:
-    """Refuse a file with an unsafe type, size, owner or mode."""
+    """Refuse a file with an unsafe type, owner or mode."""
     if not stat.S_ISREG(status.st_mode):
         raise _problem(path, "is not a regular file")
-    if status.st_size > _LARGEST:
-        raise _problem(path, f"is over {_LARGEST} bytes, too large for a key file")
     if status.st_uid not in {os.geteuid(), 0}:
         raise _problem(path, f"belongs to user {status.st_uid}; it must belong to this process's user or to root")
     if status.st_mode & forbidden:

@@ -87,9 +87,10 @@ def refusal(server: Server, credentials: Headers) -> tuple[int, list[int]]:
 
 @pytest.mark.parametrize("name", FORGED_TOKENS)
 def test_a_forged_token_is_unknown(server: Server, name: str) -> None:
-    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
-    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
-    forge one, or give anybody other rights.
+    """With write access to the database, an attacker can delete a record or a credential, put an older state of a
+    credential back, or show an older state of a script to a delivery process that has not served a newer one, but
+    cannot change what a script is delivered with, move a record to another place, forge one, or give anybody other
+    rights.
 
     A row of a token that was inserted, copied or changed is refused like a token that does not exist.
     """

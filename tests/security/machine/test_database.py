@@ -104,9 +104,10 @@ def moved(rotation: Rotation, value: StoredValue, to: StoredValue) -> bytes:
 
 
 def test_records_stay_in_their_places(rotation: Rotation) -> None:
-    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
-    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
-    forge one, or give anybody other rights.
+    """With write access to the database, an attacker can delete a record or a credential, put an older state of a
+    credential back, or show an older state of a script to a delivery process that has not served a newer one, but
+    cannot change what a script is delivered with, move a record to another place, forge one, or give anybody other
+    rights.
 
     Each record is tried in the place of each other record; it opens only in its own place, with an older or newer
     value. No value opens with the proof of another value.
@@ -127,9 +128,10 @@ def test_records_stay_in_their_places(rotation: Rotation) -> None:
 
 
 def test_records_are_not_forged(rotation: Rotation) -> None:
-    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
-    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
-    forge one, or give anybody other rights.
+    """With write access to the database, an attacker can delete a record or a credential, put an older state of a
+    credential back, or show an older state of a script to a delivery process that has not served a newer one, but
+    cannot change what a script is delivered with, move a record to another place, forge one, or give anybody other
+    rights.
 
     A record with one changed byte does not open, and neither does a correctly sealed one that another key signed.
     """
@@ -146,9 +148,10 @@ def test_records_are_not_forged(rotation: Rotation) -> None:
 
 
 def test_records_are_deleted_and_put_back(rotation: Rotation) -> None:
-    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
-    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
-    forge one, or give anybody other rights.
+    """With write access to the database, an attacker can delete a record or a credential, put an older state of a
+    credential back, or show an older state of a script to a delivery process that has not served a newer one, but
+    cannot change what a script is delivered with, move a record to another place, forge one, or give anybody other
+    rights.
 
     The test deletes one record and puts an older one back.
     """

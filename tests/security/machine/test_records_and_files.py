@@ -19,6 +19,7 @@ from tests.unit.store.test_purge import until_purged
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.secret.fingerprints import FingerprintKey
+from nightsafe.delivery.cache.script_marks import ScriptMarks
 from nightsafe.delivery.cache.serials import Serials
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.identity_key import IdentityKey
@@ -80,6 +81,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "identity-key.json": IdentityKey.load,
     "fingerprint-key": FingerprintKey.load,
     "marks.json": Serials,
+    "marks-scripts.db": ScriptMarks,
 }
 
 

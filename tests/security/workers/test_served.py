@@ -87,9 +87,10 @@ def test_an_older_record_is_not_built_on(served: Run) -> None:
 
 @pytest.mark.parametrize("attack", ["flip", "move", "move with its proof"])
 def test_a_moved_or_forged_record_is_not_served(served: Run, attack: str) -> None:
-    """With write access to the database, an attacker can delete a record or a credential, or put an older state of a
-    script or of a credential back, but cannot change what a script is delivered with, move a record to another place,
-    forge one, or give anybody other rights.
+    """With write access to the database, an attacker can delete a record or a credential, put an older state of a
+    credential back, or show an older state of a script to a delivery process that has not served a newer one, but
+    cannot change what a script is delivered with, move a record to another place, forge one, or give anybody other
+    rights.
 
     Nightsafe does not start the script, names the binding in the log, and serves other scripts.
     """

@@ -179,28 +179,6 @@ def test_only_what_was_signed_when_it_was_written_is_delivered(api: Api, sql: st
     assert refuses(bundle)
 
 
-TABLES = ("scripts", "bindings", "binding_history", "versions", "uploads", "modules", "deployments")
-
-
-def test_a_whole_older_script_is_delivered(api: Api, tmp_path: Path) -> None:
-    """An attacker with write access to the database can put all rows of a script back to an older state, and
-    Nightsafe serves that state.
-    """
-    before = tmp_path / "before.db"
-    with closing(sqlite3.connect(api.path)) as db:
-        db.execute("VACUUM INTO ?", (str(before),))
-    api.json("PUT", f"{AT}/secrets", {"type": "secret_text", "name": "A", "text": "third value of A"})
-    with closing(sqlite3.connect(api.path)) as db, db:
-        db.execute("ATTACH ? AS before", (str(before),))
-        for table in TABLES:
-            db.execute(f"DELETE FROM {table}")  # noqa: S608 - the test's own SQL
-            db.execute(f"INSERT INTO {table} SELECT * FROM before.{table}")  # noqa: S608 - the same
-    bundle = bundle_of(api, "worker")
-
-    check_stated(bundle, verifier())
-    assert "third value of A" not in opened(bundle).values()
-
-
 def refuses(bundle: Bundle) -> bool:
     """Return whether delivery refuses the bundle, or one of its values."""
     try:

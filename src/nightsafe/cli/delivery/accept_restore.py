@@ -43,6 +43,7 @@ class _Change(NamedTuple):
         log: the API's log.
         serial: the API's newest serial of the account.
         is_continued: whether the API's log begins with the log seen last.
+        scripts: the number of scripts that have a mark.
     """
 
     seen: "SeenLog | None"
@@ -50,6 +51,7 @@ class _Change(NamedTuple):
     log: "SeenLog"
     serial: int
     is_continued: bool
+    scripts: int
 
     @property
     def is_needed(self) -> bool:
@@ -63,6 +65,11 @@ class _Change(NamedTuple):
             found.append(_loss(self.seen, self.log))
         if self.serial < self.floor:
             found.append(f"The highest serial seen of the account goes back from {self.floor} to {self.serial}.")
+        if found and self.scripts:
+            found.append(
+                f"The marks of all scripts ({self.scripts}) are forgotten: delivery takes the state of each script"
+                " that it sees first."
+            )
         return found
 
 
@@ -80,7 +87,7 @@ def command(*, yes: bool, as_json: bool, **values: Any) -> None:
 
     Delivery refuses a log that was put back to an older state, cut or exchanged. Run this where the delivery process
     runs, while it is stopped. With the data directory of `nightsafe run` you need neither a token nor a running
-    server. The command shows what was lost, and asks before it changes the marks file.
+    server. The command shows what was lost, and asks before it changes the marks files.
     """
     from nightsafe.cli.data_directory.directory import DataDirectory
     from nightsafe.cli.process.logs import configure_command
@@ -207,7 +214,8 @@ async def _change(
         )
     log = SeenLog(checkpoint.origin, checkpoint.size, checkpoint.root)
     is_continued = seen is None or continues(seen, checkpoint, answer.proof)
-    return _Change(seen, serials.get(account_id), log, serial, is_continued)
+    scripts = serials.scripts.count(account_id)
+    return _Change(seen, serials.get(account_id), log, serial, is_continued, scripts)
 
 
 def _loss(seen: "SeenLog", log: "SeenLog") -> str:

@@ -202,12 +202,27 @@ class BundleCache:
         return bundle
 
     def take(self, bundle: Bundle) -> bool:
-        """Raise the floor to the serial of an admitted bundle. Return False if a newer bundle came in meanwhile."""
+        """Raise the floor to the serial of an admitted bundle, and remember how far its script has come.
+
+        Call it after the check of the log: it names the way out if the whole database was put back.
+
+        Returns:
+            False if a newer bundle came in meanwhile.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN or INVALID, when the script was put back to an older state. Then nothing is
+                remembered.
+        """
+        served = self._served.get(bundle.script)
+        is_newest = not (served and served.bundle.serial > bundle.serial)
+        if is_newest:
+            self._serials.scripts.check(bundle)
         self._serials.raise_to(self._account_id, bundle.serial)
         if self.gate is not None:
             self.gate.remember(bundle)
-        served = self._served.get(bundle.script)
-        return not (served and served.bundle.serial > bundle.serial)
+        if is_newest and not refusals(bundle):
+            self._serials.scripts.remember(bundle)
+        return is_newest
 
     def put(self, bundle: Bundle) -> ServedScript | None:
         """Serve a bundle that was admitted; return None when that changes nothing for workerd.

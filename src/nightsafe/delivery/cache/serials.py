@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 import structlog
 
+from nightsafe.delivery.cache.script_marks import ScriptMarks
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import files
 
@@ -55,12 +56,20 @@ class Serials:
     Args:
         path: path of the file, made if missing.
 
+    Attributes:
+        scripts: the marks of each script, in a second file beside it.
+
     Raises:
-        NightsafeError: INVALID, when the file exists and is not a marks file.
+        NightsafeError: INVALID, when a file exists and is not a marks file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path: Final = path
+        scripts = path.with_name(f"{path.stem}-scripts.db")
+        if not path.exists():
+            with suppress(OSError):
+                scripts.unlink()  # somebody has deleted the marks to start over
+        self.scripts: Final = ScriptMarks(scripts)
         file = _read(path) if path.exists() else _File("nightsafe-marks/2", {})
         self._serials = file.serials
         self._logs = file.logs
@@ -116,9 +125,12 @@ class Serials:
     def replace(self, account_id: str, serial: int, log: SeenLog) -> None:
         """Write a serial and a checkpoint in place of the earlier ones, also lower ones. Return when it is done.
 
+        Forget the marks of the account's scripts first: they may belong to entries that the log does not have.
+
         Raises:
-            NightsafeError: INVALID, when the file cannot be written. Then nothing has changed.
+            NightsafeError: INVALID, when a file cannot be written. Then the serial and the checkpoint stay.
         """
+        self.scripts.forget(account_id)
         serials, logs = self._serials | {account_id: serial}, self._logs | {account_id: log}
         files.write(self._path, _encode(serials, logs, self._approved), private=True, replace=True)
         self._serials, self._logs = serials, logs
@@ -145,7 +157,8 @@ class Serials:
             self._write_task = asyncio.create_task(self._write())
 
     async def flush(self) -> None:
-        """Wait until the file has caught up."""
+        """Wait until both files have caught up."""
+        await self.scripts.flush()
         while self._write_task is not None and not self._write_task.done():
             await asyncio.wait({self._write_task})
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tests.proofs import stated
 from tests.server import Safe, Server, make_safe, run
 
 from nightsafe.bundle.log_proof import LogProof
+from nightsafe.bundle.model import Bundle, BundleVersion
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.delivery.accept_restore import _change
 from nightsafe.cli.main import cli
@@ -137,6 +139,52 @@ def test_a_put_back_database_is_served_only_after_the_command(place: Place, grow
     assert not place.refuses()
     place.grow(1)
     assert not place.refuses()
+
+
+def mark_scripts(place: Place) -> None:
+    """Remember two scripts of the account and one of another, as a delivery process does."""
+
+    async def remember() -> None:
+        """Remember the scripts in the file."""
+        serials, key = Serials(place.marks), SigningKey.generate()
+        for account_id, script in ((place.safe.account_id, "a"), (place.safe.account_id, "b"), ("f" * 32, "a")):
+            version = BundleVersion(id="0" * 32, percentage=100, created_on="", main_module="m.js", modules=())
+            bundle = Bundle(account_id=account_id, script=script, serial=1, versions=(version,))
+            serials.scripts.remember(stated(bundle, key, size=1000))
+        await serials.flush()
+
+    asyncio.run(remember())
+
+
+def marked_scripts(place: Place) -> tuple[int, int]:
+    """Return how many scripts of the account, and of the other one, have a mark in the file."""
+    scripts = Serials(place.marks).scripts
+    return scripts.count(place.safe.account_id), scripts.count("f" * 32)
+
+
+def test_the_marks_of_scripts_are_forgotten_with_the_log(place: Place) -> None:
+    """The command says that it forgets the marks of the account's scripts, and keeps those of other accounts.
+
+    They may belong to entries that the accepted log does not have. Without `--yes`, they stay.
+    """
+    mark_scripts(place)
+    place.put_back()
+    assert 2 == place.accept().returncode
+    assert (2, 1) == marked_scripts(place)
+    done = place.accept("--yes", "--json")
+
+    assert 0 == done.returncode, done.stderr
+    assert "The marks of all scripts (2) are forgotten" in json.loads(done.stdout)["losses"][-1]
+    assert (0, 1) == marked_scripts(place)
+
+
+def test_the_marks_of_scripts_stay_with_a_log_that_continues(place: Place) -> None:
+    """For a log that has only grown, the command keeps the marks of scripts."""
+    mark_scripts(place)
+    place.grow(1)
+
+    assert 0 == place.accept("--yes").returncode
+    assert (2, 1) == marked_scripts(place)
 
 
 def test_a_log_that_continues_needs_nothing(place: Place) -> None:
