@@ -17,10 +17,13 @@ def drop_macs(database: Path) -> None:
     """Give a database that no process has open the schema from before log and MACs, with the same rows."""
     version = next(number for number, step in enumerate(migrations()) if "CREATE TABLE log_head" in step)
     added = [re.match(_ADDED, statement) for step in migrations()[version:] for statement in step.split(";")]
+    (trigger,) = re.findall(r"CREATE TRIGGER audit_is_never_changed.*?END;", migrations()[0], re.DOTALL)
     with closing(connect(database, 0)) as db:
+        db.execute("DROP TRIGGER audit_is_never_changed")
         for match in filter(None, added):
             db.execute(f"ALTER TABLE {match['table']} DROP COLUMN {match['column']}")
         for table in (*LOG, *LATER):
             db.execute(f"DROP TABLE {table}")
+        db.execute(trigger)
         db.execute(f"PRAGMA user_version = {version}")
         check_own(db)

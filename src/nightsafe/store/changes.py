@@ -27,6 +27,13 @@ class AuditEntry(Struct, frozen=True):
     leaf: bytes = b""
 
 
+class ArchivedEntries(Struct, frozen=True):
+    """Consecutive entries of the log that were written to an archive, as indexes: from `first` on, before `end`."""
+
+    first: int
+    end: int
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """One mutation, which the store applies whole or not at all.
 
@@ -47,6 +54,7 @@ class Change(Struct, frozen=True, kw_only=True):
         retire: a recipient key that accepts no new values from now on.
         approval: an approval to keep; the script must still exist.
         ring_number: the number of a public ring that is in use; the store keeps it only if it is the greatest so far.
+        archive: the entries whose text is in an archive now, and leaves the store.
     """
 
     at: int
@@ -63,6 +71,7 @@ class Change(Struct, frozen=True, kw_only=True):
     retire: Retirement | None = None
     approval: StoredApproval | None = None
     ring_number: int = 0
+    archive: ArchivedEntries | None = None
 
 
 class Outcome(Struct, frozen=True):

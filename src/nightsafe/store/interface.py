@@ -17,7 +17,7 @@ class Store(Protocol):
     """A durable store of scripts with their bindings and versions, and of the identities that may access them.
 
     Reads: every read sees every change that `commit` has answered, in this process or in another. A read of an absent
-    object returns None or an empty list.
+    object returns None or an empty list. Reads of audit log entries leave archived entries out, except `log_entries`.
 
     Identities: an account, user, membership or token counts only if `commit` has stored it as it is. A row that
     anything else has written or altered reads as absent.
@@ -71,7 +71,7 @@ class Store(Protocol):
                 UNAVAILABLE, when a token in `unchanged` was changed or deleted meanwhile; when settings or a body are
                 no longer those from which the new ones were computed (`SettingsUpdate.expected`, `expected_body`);
                 when the newest version's number is not `based_on`; when `reference_candidates` differs from what
-                leads to the script to remove; or when a value in the change is sealed to a retired key;
+                leads to the script to remove; when a value is sealed to a retired key; or when `archive` is too late;
                 KEY_IN_USE (detail: the key's id), when values are sealed to the key to `retire`, unless
                 `Retirement.in_use` is set;
                 INVALID, when another user has a user's e-mail, or another token has a token's digest;
@@ -297,7 +297,7 @@ class Store(Protocol):
     ) -> list[tuple[int, AuditEntry]]:
         """Return the audit log entries of all accounts after the sequence number `after`, with their numbers.
 
-        The numbers begin at 1 and have no gaps, and an entry with a lower number never appears later.
+        The numbers begin after the archived entries and have no gaps, and a lower number never appears later.
 
         Args:
             after: the sequence number after which to continue; 0 to start.
@@ -329,7 +329,7 @@ class Store(Protocol):
         ...
 
     async def log_entries(self, start: int, count: int) -> list[AuditEntry]:
-        """Return consecutive entries of the log, of all accounts, from the index `start` on."""
+        """Return consecutive entries of the log, of all accounts, from the index `start` on (archived: empty)."""
         ...
 
     async def served(self, ref: ScriptRef, deployment_id: bytes | None = None) -> Served:

@@ -138,7 +138,7 @@ async def test_the_audit_log_cannot_be_altered(store: SqliteStore, path: Path) -
     await store.commit(upload())
 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        for sql in ("UPDATE audit SET entry = x''", "DELETE FROM audit"):
+        for sql in ("UPDATE audit SET entry = x''", "UPDATE audit SET leaf = x''", "DELETE FROM audit"):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 db.execute(sql)
 

@@ -8,6 +8,7 @@ Each digest has the place of what it is about. The latest digest for each place 
 - `version/OWNER/NUMBER`, `deployment/OWNER/NEWEST.NUMBER`, `triggers/OWNER`, `settings/OWNER`: of a script
 - `collection/ID`, `item/OWNER/ENVIRONMENT/NAME`: without the sealed values
 - `account/ID`, `user/ID`, `membership/ACCOUNT/USER`, `token/ID`, `retired/KEY`
+- `archived/entries`: the number of archived entries
 
 An entry leaves out the owner of its own script or collection: `settings//` in an entry whose `owner` is the script. A
 statement also leaves out what its subject says: `3` for the version 3 of that script, `3/NAME` for a value.
@@ -24,6 +25,9 @@ from msgspec.structs import astuple
 
 from nightsafe.store.collections import Collection, Item
 from nightsafe.store.identities import Account, Identity, Membership, Token, User
+
+ARCHIVED = "archived/entries"
+"""The place of the number of archived entries."""
 
 _TABLES = {Account: "account", User: "user", Membership: "membership", Token: "token"}
 
@@ -102,6 +106,11 @@ def item_digest(item: Item) -> bytes:
     """Return the digest of an item's row without its sealed value, which has a statement of its own."""
     shown = (item.environment, item.name, item.id, item.kind, item.shown, item.created_on, item.modified_on)
     return row_digest("Item", *shown, item.sealed is not None)
+
+
+def archived_digest(count: int) -> bytes:
+    """Return the digest of the number of archived entries."""
+    return row_digest("Archived", count)
 
 
 def row_digest(table: str, *values: Any) -> bytes:

@@ -4,10 +4,13 @@ from nightsafe.store.changes import AuditEntry
 from nightsafe.store.sqlite.engine.reader import Reader
 
 _BETWEEN = """
-SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq BETWEEN ? AND ? ORDER BY seq
+SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq BETWEEN ? AND ?
+  AND seq > (SELECT archived FROM log_head) ORDER BY seq
 """
-_NUMBER_AFTER = "SELECT min(seq) FROM audit WHERE account_id = ? AND seq > ?"
-_NUMBER_BEFORE = "SELECT max(seq) FROM audit WHERE account_id = ? AND seq < ?"
+_NUMBER_AFTER = "SELECT min(seq) FROM audit WHERE account_id = ? AND seq > max(?, (SELECT archived FROM log_head))"
+_NUMBER_BEFORE = """
+SELECT max(seq) FROM audit WHERE account_id = ? AND seq < ? AND seq > (SELECT archived FROM log_head)
+"""
 
 
 class AuditReads:

@@ -46,12 +46,14 @@ WHERE s.account_id = ? AND s.namespace = ? AND s.name = ? AND b.sealed IS NOT NU
 ORDER BY b.name
 """
 _AUDIT = """
-SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?
+SELECT seq, account_id, entry, leaf FROM audit
+WHERE account_id = ? AND seq > max(?, (SELECT archived FROM log_head)) ORDER BY seq LIMIT ?
 """
 _AUDIT_OF_ALL = """
 SELECT a.seq, a.account_id, a.entry, a.leaf FROM (
   SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
-    SELECT seq, length(entry) AS size FROM audit WHERE seq > ? ORDER BY seq LIMIT ?
+    SELECT seq, length(entry) AS size FROM audit
+    WHERE seq > max(?, (SELECT archived FROM log_head)) ORDER BY seq LIMIT ?
   )
 ) p JOIN audit a ON a.seq = p.seq
 WHERE p.before = 0 OR p.before + length(a.entry) <= ? ORDER BY a.seq

@@ -8,6 +8,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.sqlite.identity_macs import drop_refused
 from nightsafe.store.sqlite.writes.approvals import keep_approval
+from nightsafe.store.sqlite.writes.archiving import empty_archived
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.collections import edit_collection
 from nightsafe.store.sqlite.writes.identities import drop_token, is_unchanged, put_identity
@@ -56,11 +57,14 @@ def _change_identities(db: sqlite3.Cursor, change: Change, log: GroupLog) -> Non
 
 
 def _keep_rows(db: sqlite3.Cursor, log: GroupLog, change: Change) -> bool:
-    """Keep a retirement, an approval and a ring's number; return whether the change has any of them."""
+    """Keep a retirement, an approval, a ring's number and an archiving; return whether the change has any of them."""
     if change.retire is not None:
         retire(db, log, change.retire, change.at)
     if change.approval is not None:
         keep_approval(db, change.audit.account_id, change.approval)
     if change.ring_number:
         keep_ring_number(db, change.ring_number)
-    return change.retire is not None or change.approval is not None or bool(change.ring_number)
+    if change.archive is not None:
+        empty_archived(db, log, change.archive)
+    kept = (change.retire, change.approval, change.ring_number or None, change.archive)
+    return any(one is not None for one in kept)
