@@ -111,6 +111,7 @@ class Code(StrEnum):
     LOG_FULL = "log_full"
     NOT_DURABLE = "not_durable"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    ENTRIES_ARCHIVED = "entries_archived"
     CANNOT_OPEN = "cannot_open"
     UNAVAILABLE = "unavailable"
 

@@ -79,6 +79,7 @@ ACTIONS: Final = {
     "identities.accept": Kind(UPDATE, "accounts", "identity", "Accept rows of identities"),
     "identities.delete": Kind(DELETE, "accounts", "identity", "Delete rows of identities"),
     "values.state": Kind(UPDATE, _KEYS, "sealed_value", "State values older than the log"),
+    "audit.archive": Kind(UPDATE, "audit_logs", "audit_log", "Archive entries"),
     "log.state": Kind(UPDATE, _WORKERS, "deployment", "State deployment older than the log"),
 }
 """The actions of changes. A test compares them with the code that makes the entries."""

@@ -10,7 +10,7 @@ import msgspec
 
 from nightsafe.audit.entry import AuditEvent
 from nightsafe.audit.facts import facts_of
-from nightsafe.audit.verification.log_check import Report, read_entries
+from nightsafe.audit.verification.log_check import Report, read_entries, read_head
 from nightsafe.errors import Code, NightsafeError
 
 COLUMNS: Final = (
@@ -47,7 +47,7 @@ def csv_lines(db: sqlite3.Connection, report: Report) -> Iterator[bytes]:
         NightsafeError: STORE, when an entry is not one that this program writes.
     """
     yield _line(COLUMNS)
-    for index, _, data, _ in read_entries(db, report):
+    for index, _, data, _ in read_entries(db, report, read_head(db).archived):
         try:
             event = _decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

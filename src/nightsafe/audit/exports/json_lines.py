@@ -1,7 +1,7 @@
 """An export as JSON lines: the newest checkpoint first, then each entry with the proof that the log has it.
 
-The first line is `{"format": …, "checkpoint": …}`. The others are
-`{"index": …, "leaf": …, "entry": …, "proof": […]}`.
+The first line is `{"format": …, "checkpoint": …}`, with `first` and `end` if the export has a part of the log.
+The others are `{"index": …, "leaf": …, "entry": …, "proof": […]}`.
 Hashes are in Base64. The bytes of `entry` are those that the leaf hash covers.
 """
 
@@ -13,31 +13,34 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from nightsafe.audit.verification.difference import CHANGED, CUT, KEYS, DifferenceError
-from nightsafe.audit.verification.log_check import Report, open_note, read_entries, read_head, refuse_other_log
+from nightsafe.audit.verification.difference import KEYS, DifferenceError
+from nightsafe.audit.verification.log_check import Report, open_note, read_entries, read_head
 from nightsafe.audit.verification.logged_entry import read_entry
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.merkle.checkpoint import Checkpoint
 from nightsafe.merkle.proofs import inclusion_proof, root_from_inclusion
 from nightsafe.merkle.tiles import node_from_tiles
-from nightsafe.merkle.tree import Frontier, leaf_hash
+from nightsafe.merkle.tree import leaf_hash
 from nightsafe.sealing.verify_keys import VerifyKeys
 
 MAX_LINE: Final = 1 << 18
 """The maximum size of a line in bytes. An entry has at most 64 KiB, and a proof at most 63 hashes."""
 
+AGAIN: Final = "export the log again; if this is an archive, take it from another copy"
+CHANGED_FILE: Final = "somebody has changed the file: take it from another copy, and find out who could write to it"
 _LEAVES: Final = "SELECT leaf FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq"
 _NODES: Final = "SELECT hash FROM log_nodes WHERE level = ? AND number >= ? AND number < ? ORDER BY number"
 
 
-class _Head(Struct, forbid_unknown_fields=True):
-    """The first line."""
+class _Head(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The first line. An export of a part of the log has the entries from `first` on, before `end`."""
 
     format: Literal["nightsafe-audit-export/1"]
     checkpoint: str
+    first: int = 0
+    end: int | None = None
 
 
-class _Line(Struct, forbid_unknown_fields=True):
+class ExportedEntry(Struct, forbid_unknown_fields=True):
     """The line of an entry."""
 
     index: int
@@ -47,15 +50,16 @@ class _Line(Struct, forbid_unknown_fields=True):
 
 
 _head_decoder = msgspec.json.Decoder(_Head)
-_line_decoder = msgspec.json.Decoder(_Line)
+_line_decoder = msgspec.json.Decoder(ExportedEntry)
 
 
-def json_lines(db: sqlite3.Connection, report: Report) -> Iterator[bytes]:
-    """Yield the lines of an export, each with its newline.
+def json_lines(db: sqlite3.Connection, report: Report, end: int | None = None) -> Iterator[bytes]:
+    """Yield the lines of an export of all entries that are not archived, each with its newline.
 
     Args:
         db: the database, in a read transaction.
         report: receives the number of exported entries.
+        end: the index of the entry that the export ends before; None for the whole log.
 
     Raises:
         NightsafeError: STORE, when the log has no checkpoint yet, or lacks a hash.
@@ -63,7 +67,7 @@ def json_lines(db: sqlite3.Connection, report: Report) -> Iterator[bytes]:
     head = read_head(db)
     if not head.checkpoint:
         raise NightsafeError(Code.STORE, "the log has no checkpoint yet: the next change makes one")
-    yield _encode(_Head("nightsafe-audit-export/1", head.checkpoint.decode()))
+    yield _encode(_Head("nightsafe-audit-export/1", head.checkpoint.decode(), head.archived, end))
 
     def hashes(level: int, start: int, count: int) -> list[bytes]:
         """Return hashes of one tile."""
@@ -74,69 +78,81 @@ def json_lines(db: sqlite3.Connection, report: Report) -> Iterator[bytes]:
         return found
 
     node = lru_cache(maxsize=4096)(node_from_tiles(hashes))
-    for index, _, entry, leaf in read_entries(db, report):
-        yield _encode(_Line(index, leaf, msgspec.Raw(entry), inclusion_proof(index, head.size, node)))
+    for index, _, entry, leaf in read_entries(db, report, head.archived, head.size if end is None else end):
+        yield _encode(ExportedEntry(index, leaf, msgspec.Raw(entry), inclusion_proof(index, head.size, node)))
 
 
-def verify_json_lines(
-    lines: Iterable[bytes], keys: VerifyKeys, known: Checkpoint | None, report: Report
-) -> Checkpoint:
-    """Verify an export, and return its checkpoint.
+class Export:
+    """An export of the log, or of a part of it, which is read once.
 
     Args:
-        lines: the lines of the export.
+        lines: its lines.
         keys: the public keys that verify the log's signatures.
-        known: an earlier checkpoint that the log must continue, or None.
-        report: receives the number of checked entries.
+        name: the export in words, for example `the export`.
+
+    Attributes:
+        checkpoint: its checkpoint, whose signature was checked.
+        first: the index of its first entry.
+        end: the index after its last entry.
+        name: as in the arguments.
 
     Raises:
-        DifferenceError: the first difference.
+        DifferenceError: when no given key has signed the checkpoint.
         NightsafeError: INVALID, when the lines are not an export.
     """
-    rows = iter(lines)
-    checkpoint = _open_head(next(rows, b""), keys)
-    refuse_other_log(checkpoint.origin, checkpoint.size, known)
-    frontier = Frontier()
-    for line in rows:
-        frontier.append(_check_line(line, frontier.size, checkpoint))
-        if known is not None and frontier.size == known.size and frontier.root() != known.root:
-            raise DifferenceError(f"the first {known.size} entries are not those of your checkpoint", CUT)
-        report(1)
-    if frontier.size < checkpoint.size:
-        raise DifferenceError(
-            f"the export ends before entry {frontier.size}, and its checkpoint covers {checkpoint.size} entries",
-            "export the log again",
-            entry=frontier.size,
-        )
-    return checkpoint
 
+    def __init__(self, lines: Iterable[bytes], keys: VerifyKeys, name: str = "the export") -> None:
+        self._rows = iter(lines)
+        try:
+            head = _head_decoder.decode(next(self._rows, b""))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise NightsafeError(
+                Code.INVALID, f"{name} is not an export of an audit log: its first line has no checkpoint"
+            ) from None
+        self.checkpoint = open_note(head.checkpoint.encode(), keys)
+        self.first = head.first
+        self.end = self.checkpoint.size if head.end is None else head.end
+        self.name = name
+        if not 0 <= self.first <= self.end <= self.checkpoint.size:
+            raise DifferenceError(f"{name} has a first line with impossible indexes of entries", AGAIN)
 
-def _open_head(line: bytes, keys: VerifyKeys) -> Checkpoint:
-    """Return the checkpoint of the first line."""
-    try:
-        head = _head_decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise NightsafeError(
-            Code.INVALID, "this is not an export of an audit log: its first line has no checkpoint"
-        ) from None
-    return open_note(head.checkpoint.encode(), keys)
+    def entries(self) -> Iterator[ExportedEntry]:
+        """Yield each entry, with its leaf hash and its proof checked.
 
+        Raises:
+            DifferenceError: when a line was changed, or is missing.
+        """
+        index = self.first
+        for number, line in enumerate(self._rows, start=2):
+            yield self._check(number, line, index)
+            index += 1
+        if index < self.end:
+            raise DifferenceError(
+                f"{self.name} ends before entry {index}, and it should have the entries {self.first} to"
+                f" {self.end - 1}",
+                AGAIN,
+                entry=index,
+            )
 
-def _check_line(line: bytes, index: int, checkpoint: Checkpoint) -> bytes:
-    """Check the line of an entry, and return its leaf hash."""
-    try:
-        row = _line_decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise DifferenceError(f"line {index + 2} of the export is not an entry", "export the log again") from None
-    if row.index != index:
-        raise DifferenceError(f"entry {index} is missing in the export", CHANGED, entry=index)
-    entry = bytes(row.entry)
-    if leaf_hash(entry) != row.leaf:
-        raise DifferenceError(f"the text of entry {index} is not what its leaf hash says", CHANGED, entry=index)
-    read_entry(index, entry)
-    if root_from_inclusion(index, checkpoint.size, row.leaf, row.proof) != checkpoint.root:
-        raise DifferenceError(f"the proof of entry {index} does not lead to the checkpoint", KEYS, entry=index)
-    return row.leaf
+    def _check(self, number: int, line: bytes, index: int) -> ExportedEntry:
+        """Check the line of an entry, and return it."""
+        try:
+            row = _line_decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise DifferenceError(f"line {number} of {self.name} is not an entry", AGAIN) from None
+        if row.index != index or index >= self.end:
+            raise DifferenceError(f"entry {index} is missing in {self.name}", CHANGED_FILE, entry=index)
+        entry = bytes(row.entry)
+        if leaf_hash(entry) != row.leaf:
+            raise DifferenceError(
+                f"the text of entry {index} in {self.name} is not what its leaf hash says", CHANGED_FILE, entry=index
+            )
+        read_entry(index, entry)
+        if root_from_inclusion(index, self.checkpoint.size, row.leaf, row.proof) != self.checkpoint.root:
+            raise DifferenceError(
+                f"the proof of entry {index} in {self.name} does not lead to the checkpoint", KEYS, entry=index
+            )
+        return row
 
 
 def _encode(line: Struct) -> bytes:

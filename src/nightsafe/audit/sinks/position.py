@@ -11,6 +11,7 @@ from msgspec import Struct
 from nightsafe.errors import Code, NightsafeError
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_PREFIX: Final = "audit-sink-"
 _SIZE: Final = 128
 _DIGITS: Final = 16
 
@@ -25,6 +26,19 @@ class Mark(Struct, frozen=True):
 _marks = msgspec.json.Decoder(Mark)
 
 
+def read_marks(data: Path) -> dict[Path, Mark]:
+    """Return the position of each sink that a server of a data directory has ever had, by its file."""
+    return {path: _mark_in(path.read_bytes()) for path in sorted(data.glob(f"{_PREFIX}*"))}
+
+
+def _mark_in(content: bytes) -> Mark:
+    """Return the position in a file. A damaged file means the beginning of the log, so that no entry is skipped."""
+    try:
+        return _marks.decode(content.rstrip(b"\0\n "))
+    except msgspec.DecodeError:
+        return Mark()
+
+
 class Position:
     """The position of a sink. Open it before the process is confined, because it is opened only once.
 
@@ -37,7 +51,7 @@ class Position:
     """
 
     def __init__(self, data: Path, digest: str) -> None:
-        path = data / f"audit-sink-{digest[:_DIGITS]}"
+        path = data / f"{_PREFIX}{digest[:_DIGITS]}"
         try:
             self._descriptor: Final = os.open(path, _FLAGS, 0o600)
             if os.fstat(self._descriptor).st_size != _SIZE:
@@ -55,11 +69,8 @@ class Position:
         return True
 
     def read(self) -> Mark:
-        """Return the position. A damaged file means the beginning of the log, so that no entry is skipped."""
-        try:
-            return _marks.decode(os.pread(self._descriptor, _SIZE, 0).rstrip(b"\0\n "))
-        except msgspec.DecodeError:
-            return Mark()
+        """Return the position."""
+        return _mark_in(os.pread(self._descriptor, _SIZE, 0))
 
     def write(self, mark: Mark) -> None:
         """Store the position durably.

@@ -135,7 +135,7 @@ class Shipper:
         oldest = await self._store.audit_entries_of_all_accounts(mark.seq, 1)
         if not oldest:
             return Lag(self.name, 0, 0.0)
-        unsent = await self._store.last_audit_number() - mark.seq
+        unsent = await self._store.last_audit_number() - oldest[0][0] + 1
         age = max(0.0, self._clock() - time_of(oldest[0][1]) / _MICROSECONDS)  # clocks can be set back
         return Lag(self.name, unsent, round(age, 3))
 
@@ -144,8 +144,7 @@ class Shipper:
         mark = self._position.read()
         if mark.seq == 0:
             return Mark()
-        found = await self._store.audit_entries_of_all_accounts(mark.seq - 1, 1)
-        if found and (found[0][0], found[0][1].leaf.hex()) == (mark.seq, mark.leaf):
+        if [mark.leaf] == [leaf.hex() for leaf in await self._store.log_hashes(0, mark.seq - 1, 1)]:
             return mark
         _log.warning("audit_sink.started_over", sink=self.name, reason="its position belongs to another log")
         return Mark()

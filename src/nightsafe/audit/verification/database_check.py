@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from nightsafe.audit.verification.difference import DifferenceError
-from nightsafe.audit.verification.log_check import Report, check_log
+from nightsafe.audit.verification.log_check import ArchivedTexts, Report, check_log
 from nightsafe.audit.verification.logged_entry import read_entry
 from nightsafe.audit.verification.named_state import NamedState
 from nightsafe.audit.verification.row_check import check_contents, check_orphans, check_rows
@@ -41,12 +41,18 @@ class Verified(Struct, frozen=True, kw_only=True):
         versions: the number of versions.
         records: the number of sealed values.
         older: how many rows are older than the log, so that the log names no digest of them.
+        archived: how many entries are archived.
+        unread: how many of them were checked by their hashes only, because no archive was given.
+        uncompared: how many rows could not be compared with the log, because only such an entry can name them.
     """
 
     entries: int
     versions: int
     records: int
     older: int
+    archived: int
+    unread: int
+    uncompared: int
 
 
 def steps_of(db: sqlite3.Connection) -> int:
@@ -72,8 +78,13 @@ def refuse_schema(db: sqlite3.Connection) -> None:
     check_own(db)
 
 
-def verify_database(
-    db: sqlite3.Connection, keys: VerifyKeys, known: Checkpoint | None, context_of: ContextOf, report: Report
+def verify_database(  # noqa: PLR0913, PLR0917 - what a verification needs
+    db: sqlite3.Connection,
+    keys: VerifyKeys,
+    known: Checkpoint | None,
+    context_of: ContextOf,
+    report: Report,
+    archives: ArchivedTexts | None = None,
 ) -> Verified:
     """Verify a database.
 
@@ -83,6 +94,7 @@ def verify_database(
         known: an earlier checkpoint that the log must continue, or None.
         context_of: returns the context that the signature on a value covers.
         report: receives the progress; it may raise an exception to end the verification.
+        archives: the texts of the archived entries, or None.
 
     Raises:
         DifferenceError: the first difference.
@@ -92,14 +104,22 @@ def verify_database(
     db.text_factory = _as_text
     try:
         with NamedState() as state:
-            entries = check_log(db, keys, state, known, report)
+            head = check_log(db, keys, state, known, report, archives)
             versions = check_scripts(db, state, report)
             records = ValueCheck(state, keys, context_of, report).check(db)
             check_rows(db, state, report)
             _refuse_missing(db, state)
             check_orphans(db)
             check_contents(db, report)
-            return Verified(entries=entries, versions=versions, records=records, older=state.older)
+            return Verified(
+                entries=head.size,
+                versions=versions,
+                records=records,
+                older=state.older,
+                archived=head.archived,
+                unread=state.unread,
+                uncompared=state.uncompared,
+            )
     except (TypeError, ValueError, OverflowError, AttributeError, LookupError):
         # A column of the wrong type, for example a text in place of bytes. The message would quote the content.
         raise DifferenceError("a row of the database has a form that this program does not write") from None
@@ -116,9 +136,10 @@ def _refuse_missing(db: sqlite3.Connection, state: NamedState) -> None:
     if missing is None:
         return
     place, index = missing
-    entry = read_entry(index, db.execute(_ENTRY, (index + 1,)).fetchone()[0])
+    data = db.execute(_ENTRY, (index + 1,)).fetchone()[0]
+    where = read_entry(index, data).where if data else "archived"
     raise DifferenceError(
-        f"entry {index} of the log ({entry.where}) wrote {_words(place)}, and the database no longer has it",
+        f"entry {index} of the log ({where}) wrote {_words(place)}, and the database no longer has it",
         entry=index,
     )
 

@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 
 from nightsafe.audit.verification.difference import CUT, KEYS, DifferenceError
 from nightsafe.audit.verification.logged_entry import LoggedEntry, read_entry
@@ -20,9 +21,12 @@ Report = Callable[[int], None]
 SLICE: Final = 1000
 """The number of rows that are read at a time."""
 
-_HEAD: Final = "SELECT origin, size, frontier, checkpoint FROM log_head"
-_ENTRIES: Final = "SELECT seq, account_id, entry, leaf FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
+_HEAD: Final = "SELECT origin, size, frontier, checkpoint, archived FROM log_head"
+_ENTRIES: Final = """
+SELECT seq, account_id, entry, leaf FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?
+"""
 _GROUPS: Final = "SELECT first, size, root, digests, signer, signature FROM log_groups ORDER BY first"
+_SIGNED: Final = "SELECT substr(digests, ? + 1, ?) FROM log_groups WHERE first = ?"
 _NODE: Final = "SELECT hash FROM log_nodes WHERE level = ? AND number = ?"
 _NODES: Final = "SELECT count(*) FROM log_nodes"
 _LAST: Final = 1 << 62
@@ -35,6 +39,19 @@ class Head(NamedTuple):
     size: int
     frontier: bytes
     checkpoint: bytes
+    archived: int
+
+
+class ArchivedTexts(Protocol):
+    """The texts of archived entries."""
+
+    def text(self, index: int, leaf: bytes) -> bytes:
+        """Return the text of an entry. The calls have growing indexes.
+
+        Raises:
+            DifferenceError: when no archive has the entry with this leaf hash.
+        """
+        ...
 
 
 class Group(NamedTuple):
@@ -76,9 +93,14 @@ def read_head(db: sqlite3.Connection) -> Head:
     return Head(*row)
 
 
-def check_log(
-    db: sqlite3.Connection, keys: VerifyKeys, state: NamedState, known: Checkpoint | None, report: Report
-) -> int:
+def check_log(  # noqa: PLR0913, PLR0917 - what a verification needs
+    db: sqlite3.Connection,
+    keys: VerifyKeys,
+    state: NamedState,
+    known: Checkpoint | None,
+    report: Report,
+    archives: ArchivedTexts | None,
+) -> Head:
     """Check the whole log, and collect the state that it describes.
 
     Args:
@@ -87,16 +109,19 @@ def check_log(
         state: receives the entries.
         known: an earlier checkpoint, whose signature was checked; the log must continue it.
         report: receives the progress.
+        archives: the texts of the archived entries; without them, these entries are checked by their hashes only.
 
     Returns:
-        The number of entries.
+        The log's head.
 
     Raises:
         DifferenceError: the first difference.
     """
     head = read_head(db)
     refuse_other_log(head.origin, head.size, known)
-    walk = _Walk(db, head.origin, keys, state)
+    if head.archived and archives is None:
+        state.begin_unread(head.archived, partial(_signed_digest, db))
+    walk = _Walk(db, head, keys, state, archives)
     for index, account_id, entry, leaf in read_entries(db, report):
         walk.add(index, account_id, entry, leaf)
         if known is not None and walk.frontier.size == known.size and walk.frontier.root() != known.root:
@@ -105,7 +130,7 @@ def check_log(
     if db.execute(_NODES).fetchone()[0] != walk.nodes:
         raise DifferenceError("the hashes of the log's tiles have rows that do not belong to the log")
     check_head(head, walk.frontier, keys, is_signed=walk.has_written)
-    return walk.frontier.size
+    return head
 
 
 def refuse_other_log(origin: str, size: int, known: Checkpoint | None) -> None:
@@ -167,14 +192,28 @@ def check_row(index: int, expected: int, account_id: str, data: bytes, leaf: byt
     Raises:
         DifferenceError: when they do not fit.
     """
-    if index != expected:
-        raise DifferenceError(f"entry {expected} of the log is missing", entry=expected)
+    check_index(index, expected)
+    if not data:
+        raise DifferenceError(
+            f"the text of entry {index} of the log is missing, and the log does not say that it was archived",
+            entry=index,
+        )
     if leaf_hash(data) != leaf:
         raise DifferenceError(f"the text of entry {index} of the log is not what its leaf hash says", entry=index)
     entry = read_entry(index, data)
     if entry.account_id != account_id:
         raise DifferenceError(f"entry {index} of the log is listed under another account", entry=index)
     return entry
+
+
+def check_index(index: int, expected: int) -> None:
+    """Check that the next entry has the next index.
+
+    Raises:
+        DifferenceError: when an entry is missing.
+    """
+    if index != expected:
+        raise DifferenceError(f"entry {expected} of the log is missing", entry=expected)
 
 
 class _Walk:
@@ -186,9 +225,18 @@ class _Walk:
         has_written: whether an entry named a digest, so that there must be a checkpoint.
     """
 
-    def __init__(self, db: sqlite3.Connection, origin: str, keys: VerifyKeys, state: NamedState) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        head: Head,
+        keys: VerifyKeys,
+        state: NamedState,
+        archives: ArchivedTexts | None,
+    ) -> None:
         self._db = db
-        self._origin = origin
+        self._origin = head.origin
+        self._archived = head.archived
+        self._archives = archives
         self._keys = keys
         self._state = state
         self._groups = (Group(*row) for row in db.execute(_GROUPS))
@@ -200,10 +248,16 @@ class _Walk:
 
     def add(self, index: int, account_id: str, data: bytes, leaf: bytes) -> None:
         """Check the next entry."""
-        entry = check_row(index, self.frontier.size, account_id, data, leaf)
+        check_index(index, self.frontier.size)
+        if index < self._archived:
+            data = self._archived_text(index, data, leaf)
+        entry = None
+        if data or index >= self._archived:
+            entry = check_row(index, self.frontier.size, account_id, data, leaf)
         self.frontier.append(leaf)
         self._check_nodes(index)
-        self._add_statements(index, entry)
+        if entry is not None:
+            self._add_statements(index, entry)
         if self.frontier.size == self._next.size:
             self._check_group(index)
 
@@ -214,6 +268,14 @@ class _Walk:
                 f"the log has a signature over {self._next.size} entries, and the database has {self.frontier.size}",
                 CUT,
             )
+
+    def _archived_text(self, index: int, data: bytes, leaf: bytes) -> bytes:
+        """Return the text of an archived entry, or nothing without archives."""
+        if data:
+            raise DifferenceError(
+                f"entry {index} of the log is archived, but the database has a text of it", entry=index
+            )
+        return b"" if self._archives is None else self._archives.text(index, leaf)
 
     def _check_nodes(self, index: int) -> None:
         """Compare the roots of the tiles that the last entry has completed."""
@@ -240,7 +302,8 @@ class _Walk:
         """Check the signature of a group commit after its last entry, and begin the next group commit."""
         group, self._next = self._next, next(self._groups, _NO_GROUP)
         entries = f"the entries {group.first} to {index} of the log"
-        if group.digests != b"".join(self._digests):
+        is_unread = self._archives is None and group.size <= self._archived
+        if not is_unread and group.digests != b"".join(self._digests):
             raise DifferenceError(f"the signed statements are not those that {entries} name", entry=index)
         if group.root != self.frontier.root():
             raise DifferenceError(f"the log up to entry {index} is not what was signed after {entries}", entry=index)
@@ -250,11 +313,19 @@ class _Walk:
         self._digests = []
 
 
-def read_entries(db: sqlite3.Connection, report: Report) -> Iterator[tuple[int, str, bytes, bytes]]:
-    """Yield index, account, text and leaf hash of every entry."""
-    seq, rows = -_LAST, db.execute(_ENTRIES, (-_LAST, SLICE)).fetchall()
+def _signed_digest(db: sqlite3.Connection, first: int, position: int) -> bytes:
+    """Return the digest of a signed statement, or b""."""
+    row = db.execute(_SIGNED, (position * HASH_SIZE, HASH_SIZE, first)).fetchone()
+    return b"" if row is None else bytes(row[0])
+
+
+def read_entries(
+    db: sqlite3.Connection, report: Report, first: int = -_LAST, end: int = _LAST
+) -> Iterator[tuple[int, str, bytes, bytes]]:
+    """Yield index, account, text and leaf hash of every entry, from the index `first` on, before `end`."""
+    seq, rows = first, db.execute(_ENTRIES, (first, end, SLICE)).fetchall()
     while rows:
         for seq, *rest in rows:
             yield (seq - 1, *rest)
         report(len(rows))
-        rows = db.execute(_ENTRIES, (seq, SLICE)).fetchall()
+        rows = db.execute(_ENTRIES, (seq, end, SLICE)).fetchall()

@@ -14,6 +14,9 @@ from nightsafe.audit.verification.logged_entry import LoggedEntry
 Stated = tuple[int | None, int | None]
 """The columns `stated_in` and `position` of a row."""
 
+SignedDigest = Callable[[int, int], bytes]
+"""Returns the digest of a signed statement, by the columns `stated_in` and `position`."""
+
 _TABLES: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -37,6 +40,8 @@ class NamedState:
         matched: how many rows were as the log says.
         older: how many rows are older than the log, which names no digest of them.
         older_until: the time of the last entry from before the log, or -1.
+        unread: how many entries, from the first one on, could not be read because they are archived.
+        uncompared: how many rows no read entry names, so that only an archived one can.
     """
 
     def __init__(self) -> None:
@@ -46,7 +51,10 @@ class NamedState:
         self.matched = 0
         self.older = 0
         self.older_until = -1
+        self.unread = 0
+        self.uncompared = 0
         self._has_begun = False
+        self._signed: SignedDigest | None = None
 
     def __enter__(self) -> Self:
         """Return the state itself."""
@@ -56,6 +64,17 @@ class NamedState:
         """Delete the temporary database."""
         with closing(self._db):
             self._db.execute("COMMIT")
+
+    def begin_unread(self, count: int, signed: SignedDigest) -> None:
+        """Begin with archived entries that cannot be read.
+
+        Args:
+            count: their number.
+            signed: returns the digests of the signed statements, which stay in the database.
+        """
+        self.unread = count
+        self._signed = signed
+        self._has_begun = True
 
     def add(self, index: int, entry: LoggedEntry, first: int, position: int) -> None:
         """Apply the next entry.
@@ -101,9 +120,12 @@ class NamedState:
         """
         named = self._db.execute(_FIND, (place,)).fetchone()
         if named is None:
-            if not is_older():
+            if is_older():
+                self.older += 1
+            elif self._may_be_unread(digest, words, stated):
+                self.uncompared += 1
+            else:
                 raise DifferenceError(f"{words} is in the database, but no entry of the log says that it was written")
-            self.older += 1
             return
         expected, entry, *place_in_log = named
         if digest != expected:
@@ -127,6 +149,16 @@ class NamedState:
         """Return place and entry of the first digest that no row matched, or None."""
         found: tuple[str, int] | None = self._db.execute(_LEFT).fetchone()
         return found
+
+    def _may_be_unread(self, digest: bytes, words: str, stated: Stated | None) -> bool:
+        """Return True if an entry that could not be read may name a row. A signed statement must fit the row."""
+        if stated is None or stated[0] is None or stated[1] is None or self._signed is None:
+            return self.unread > 0
+        if stated[0] >= self.unread:
+            return False
+        if self._signed(stated[0], stated[1]) != digest:
+            raise DifferenceError(f"{words} is not what its signed statement says")
+        return True
 
     def _add_older(self, entry: LoggedEntry) -> None:
         """Note the ids that an entry from before the log names."""

@@ -4,8 +4,7 @@ import sqlite3
 from typing import Final
 
 from nightsafe.audit.verification.difference import DifferenceError
-from nightsafe.audit.verification.log_check import Group, check_head, check_row, read_head
-from nightsafe.audit.verification.logged_entry import read_entry
+from nightsafe.audit.verification.log_check import Group, check_head, check_index, check_row, read_head
 from nightsafe.merkle.tiles import node_from_tiles
 from nightsafe.merkle.tree import Frontier
 from nightsafe.sealing.verify_keys import VerifyKeys
@@ -38,8 +37,11 @@ def check_quickly(db: sqlite3.Connection, keys: VerifyKeys) -> int:
         size = int(db.execute(_COUNT).fetchone()[0] or 0)
         written = False
         for number, (seq, account_id, data, leaf) in enumerate(db.execute(_LAST_ENTRIES, (NEWEST,))):
-            check_row(seq - 1, size - 1 - number, account_id, data, leaf)
-            written = written or read_entry(seq - 1, data).written is not None
+            if not data and seq <= head.archived:
+                check_index(seq - 1, size - 1 - number)
+                continue
+            entry = check_row(seq - 1, size - 1 - number, account_id, data, leaf)
+            written = written or entry.written is not None
         check_head(head, _frontier(db, size), keys, is_signed=written)
         for row in db.execute(_LAST_GROUPS, (_GROUPS,)):
             group = Group(*row)

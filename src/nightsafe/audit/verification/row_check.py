@@ -9,11 +9,13 @@ from operator import ge
 from typing import Final, NamedTuple
 
 from nightsafe.audit.verification.difference import DifferenceError
-from nightsafe.audit.verification.log_check import Report
+from nightsafe.audit.verification.log_check import Report, read_head
 from nightsafe.audit.verification.named_state import NamedState
 from nightsafe.store.collections import Collection, Item, Kind
 from nightsafe.store.identities import Account, Identity, Membership, Token, User
 from nightsafe.store.log.written import (
+    ARCHIVED,
+    archived_digest,
     collection_digest,
     identity_digest,
     identity_place,
@@ -76,6 +78,7 @@ def check_rows(db: sqlite3.Connection, state: NamedState, report: Report) -> Non
     for place, digest, changed_on, words in chain(_identities(db), _others(db)):
         state.match(place, digest, words, is_older=partial(ge, state.older_until, changed_on))
         report(1)
+    _check_archived(db, state)
 
 
 def check_orphans(db: sqlite3.Connection) -> None:
@@ -115,6 +118,15 @@ def check_contents(db: sqlite3.Connection, report: Report) -> None:
                 f"the contents of the file with the SHA-256 {digest.hex()} of the account {account_id} were changed"
             )
         report(1)
+
+
+def _check_archived(db: sqlite3.Connection, state: NamedState) -> None:
+    """Compare the number of archived entries with the log. The newest entry about it is never archived."""
+    archived = read_head(db).archived
+    if state.has(ARCHIVED):
+        state.match(ARCHIVED, archived_digest(archived), f"the number of archived entries, {archived},")
+    elif archived:
+        raise DifferenceError(f"the database says that {archived} entries are archived, but the log does not")
 
 
 def _identities(db: sqlite3.Connection) -> Iterator[_Row]:

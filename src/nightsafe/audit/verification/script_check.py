@@ -217,7 +217,7 @@ class _ScriptCheck:
 
     def _match_text(self, place: str, text: bytes, digest: bytes, words: str, stated: Stated | None) -> None:
         """Compare a text that is an empty object until the log names another."""
-        if text == _EMPTY and not self._state.has(place):
+        if text == _EMPTY and not self._state.unread and not self._state.has(place):
             return
         older = self._script.created_on <= self._state.older_until and (stated is None or stated[0] is None)
         self._state.match(place, digest, words, stated=stated, is_older=lambda: older)

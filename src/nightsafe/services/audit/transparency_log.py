@@ -15,6 +15,9 @@ from nightsafe.store.interface import Store
 MayRead = Callable[[str], bool]
 """Tells whether the caller may read the entries of an account."""
 
+_ARCHIVED: Final = (
+    "the operator of the safe has archived some of these entries of the log; their hashes are still here"
+)
 _NO_TILE: Final = "a tile of the log at its current size"
 
 
@@ -51,14 +54,16 @@ class TransparencyLog:
                 Entries without an account concern the safe and its users: they need all accounts.
 
         Raises:
-            NightsafeError: BAD_IDENTIFIER, if the log has no such tile; NOT_PERMITTED, if a bundle has entries that
-                the caller may not read.
+            NightsafeError: BAD_IDENTIFIER, if the log has no such tile; ENTRIES_ARCHIVED, if a bundle has archived
+                entries; NOT_PERMITTED, if a bundle has entries that the caller may not read.
         """
         if not tile.exists(read_note(await self.checkpoint()).size):
             raise NightsafeError(Code.BAD_IDENTIFIER, _NO_TILE)
         if tile.level is not None:
             return b"".join(await self._store.log_hashes(tile.level, tile.start, tile.width))
         entries = await self._store.log_entries(tile.start, tile.width)
+        if not all(entry.entry for entry in entries):
+            raise NightsafeError(Code.ENTRIES_ARCHIVED, _ARCHIVED)
         account_ids = {entry.account_id for entry in entries}
         if "" in account_ids:
             account_ids = account_ids - {""} | {account.id for account in await self._store.accounts()}

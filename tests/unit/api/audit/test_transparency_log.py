@@ -18,7 +18,9 @@ from nightsafe.merkle.checkpoint import Checkpoint, NoteKey, open_note, read_not
 from nightsafe.merkle.proofs import is_consistent
 from nightsafe.merkle.tiles import split_entry_bundle, split_hashes
 from nightsafe.merkle.tree import leaf_hash, root_of
+from nightsafe.services.audit.archiving import archive_change
 from nightsafe.services.identity.administration import create_account
+from nightsafe.store.changes import ArchivedEntries
 
 AT = "/client/v4/nightsafe/log"
 OTHER_ACCOUNT = "e" * 32
@@ -102,3 +104,22 @@ def test_a_delivery_process_gets_a_consistency_proof(api: Api) -> None:
     assert [400, 400] == [
         api.send("GET", f"{at}{size}", b"", credentials, anonymous=True).status for size in ("-1", "x" * 30)
     ]
+
+
+def test_archived_entries_are_gone_and_their_hashes_are_not(api: Api) -> None:
+    """A bundle with an archived entry gets 410 with the reason; hashes, proofs and later entries are there."""
+    before = checkpoint_of(api)
+    api.run(api.store.commit(archive_change(ArchivedEntries(0, 4), 0)))
+    width = checkpoint_of(api).size
+    leaves = split_hashes(api.send("GET", f"{AT}/tile/0/000.p/{width}").body)
+    gone = api.send("GET", f"{AT}/tile/entries/000.p/{width}")
+
+    assert (410, [10707]) == gone.refusal
+    assert "has archived some of these entries" in gone.messages[0]
+    assert checkpoint_of(api).root == root_of(leaves)
+    assert before.root == root_of(leaves[: before.size])
+    at = f"/client/v4/accounts/{ACCOUNT}/nightsafe/log-proof?from=3"
+    answer = api.send("GET", at, b"", [delivery_token(api)], anonymous=True)
+    found = msgspec.convert(answer.result, LogProof)
+    newest = read_note(found.checkpoint)
+    assert is_consistent(3, newest.size, root_of(leaves[:3]), newest.root, found.proof)

@@ -32,7 +32,7 @@ def test_each_row_is_valid(code: Code) -> None:
     """Each row has a known status, a number that Cloudflare's scheme allows, and a documentation page."""
     row = row_for(code)
 
-    assert row.status in {400, 401, 403, 404, 405, 408, 413, 429, 500, 503}
+    assert row.status in {400, 401, 403, 404, 405, 408, 410, 413, 429, 500, 503}
     assert row.code >= 1000 or row.code == 971
     if code is Code.SECRETS_CHANGED:  # wrangler would list the link as a secret
         assert "" == row.documentation_url

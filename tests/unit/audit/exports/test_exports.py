@@ -6,12 +6,15 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from tests.unit.audit.tools.archived_safe import archive
 from tests.unit.audit.tools.filled_safe import KEYS, fill, newest_checkpoint, opened
 
 from nightsafe.audit.exports.csv_table import COLUMNS, _cell, csv_lines
-from nightsafe.audit.exports.json_lines import json_lines, verify_json_lines
+from nightsafe.audit.exports.joined import verify_exports
+from nightsafe.audit.exports.json_lines import Export, json_lines
 from nightsafe.audit.verification.difference import DifferenceError
 from nightsafe.errors import NightsafeError
 from nightsafe.merkle.checkpoint import Checkpoint
@@ -41,7 +44,7 @@ def lines(database: bytes) -> list[bytes]:
 
 def verified(lines: list[bytes], known: Checkpoint | None = None, keys: VerifyKeys = KEYS) -> int:
     """Return the size of a verified export."""
-    return verify_json_lines(lines, keys, known, lambda _: None).size
+    return verify_exports([Export(lines, keys)], known, lambda _: None)[1]
 
 
 def test_an_export_verifies_alone(lines: list[bytes], db: sqlite3.Connection, database: bytes) -> None:
@@ -106,6 +109,34 @@ def test_an_export_of_another_past_is_refused(lines: list[bytes], database: byte
         verified(lines, Checkpoint(known.origin, 9, known.root))
     with pytest.raises(DifferenceError, match="no trusted key has signed"):
         verified(lines, keys=VerifyKeys([SigningKey.generate().verify_key]))
+
+
+def test_an_export_begins_after_the_archived_entries(tmp_path: Path) -> None:
+    """An export without the archived entries verifies alone, and together with the archives, however they overlap."""
+    database, archives = archive(tmp_path, fill(tmp_path, secrets=3), 10, 20)
+    with closing(opened(database)) as db:
+        export = list(json_lines(db, lambda _: None))
+        kept = len(list(csv_lines(db, lambda _: None))) - 1
+        size, count = db.execute("SELECT size, archived FROM log_head").fetchone()
+
+    def verify_all(*parts: list[bytes], known: Checkpoint | None = None) -> tuple[int, int]:
+        """Verify exports together."""
+        return verify_exports([Export(lines, KEYS) for lines in parts], known, lambda _: None)
+
+    assert size - count == len(export) - 1 == kept
+    assert (count, size) == verify_all(export)
+    assert (0, size) == verify_all(export, *archives) == verify_all(archives[1], export, archives[0], archives[1])
+    assert (0, len(archives[0]) - 1) == verify_all(archives[0])
+    known = newest_checkpoint(database)
+    assert (0, size) == verify_all(export, *archives, known=known)
+    with pytest.raises(DifferenceError, match="are not those of your checkpoint"):
+        verify_all(export, *archives, known=Checkpoint(known.origin, 5, known.root))
+    with pytest.raises(DifferenceError, match="is in none of the given files"):
+        verify_all(export, archives[0])
+    with pytest.raises(NightsafeError, match="nothing here shows that the log continues your checkpoint"):
+        verify_all(export, known=known)
+    with pytest.raises(NightsafeError, match="your checkpoint covers"):
+        verify_all(*archives, known=Checkpoint(known.origin, count + 1, known.root))
 
 
 def test_csv_has_a_row_for_each_entry(db: sqlite3.Connection) -> None:

@@ -17,7 +17,8 @@ from nightsafe.audit.sinks.position import Mark, Position
 from nightsafe.audit.sinks.sender import NotAcceptedError
 from nightsafe.audit.sinks.shipment import Shipped, shipped
 from nightsafe.audit.sinks.shipper import Lag, Pace, Shipper
-from nightsafe.store.changes import Change
+from nightsafe.services.audit.archiving import archive_change
+from nightsafe.store.changes import ArchivedEntries, Change
 from nightsafe.store.interface import Store
 
 _SECONDS = 60.0
@@ -365,3 +366,36 @@ async def test_a_line_has_the_number_the_leaf_and_the_entry(store: Store) -> Non
 
     assert {"seq": 1, "leaf": entry.leaf.hex(), "entry": json.loads(entry.entry)} == json.loads(line)
     assert line.endswith(b'"entry":' + entry.entry + b"}")
+
+
+async def archive(store: Store, end: int) -> None:
+    """Archive the first entries of the log."""
+    await store.commit(archive_change(ArchivedEntries(0, end), _NOW * 1_000_000))
+
+
+async def test_a_restart_continues_after_archived_entries(store: Store, position: Position) -> None:
+    """A sink whose last entry is archived since gets the next ones only, because the entry's hash is still there."""
+    sink = FakeSink()
+    await write(store, 3)
+    async with shipping(Shipper("x", sink, position, store, _FAST)):
+        pass
+    await archive(store, 3)
+    shipper = Shipper("x", sink, position, store, _FAST)
+    assert 1 == (await shipper.lag()).unsent
+    async with shipping(shipper):
+        pass
+
+    assert [[1, 2, 3], [4]] == sink.accepted
+
+
+async def test_a_new_sink_gets_the_entries_that_are_not_archived(store: Store, position: Position) -> None:
+    """A sink that is added later gets the log from its first entry on that is not archived."""
+    sink = FakeSink()
+    await write(store, 3)
+    await archive(store, 2)
+    shipper = Shipper("x", sink, position, store, _FAST)
+    assert 2 == (await shipper.lag()).unsent
+    async with shipping(shipper):
+        pass
+
+    assert [3, 4] == sink.numbers

@@ -3,8 +3,10 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from tests.unit.audit.tools.archived_safe import archive
 from tests.unit.audit.tools.filled_safe import KEYS, change, fill, opened
 
 from nightsafe.audit.verification.difference import DifferenceError
@@ -55,3 +57,13 @@ def test_changes_of_the_newest_part_are_found(db: sqlite3.Connection, sql: str, 
         check_quickly(db, KEYS)
 
     assert words in refusal.value.what
+
+
+def test_archived_entries_pass_and_emptied_ones_do_not(tmp_path: Path) -> None:
+    """Archived entries may be without their text, and others may not."""
+    database, _ = archive(tmp_path, fill(tmp_path, secrets=3), 20)
+    with closing(opened(database)) as db:
+        assert db.execute("SELECT count(*) FROM audit").fetchone()[0] == check_quickly(db, KEYS)
+        change(db, "UPDATE audit SET entry = x'' WHERE seq = (SELECT archived + 1 FROM log_head)")
+        with pytest.raises(DifferenceError, match="does not say that it was archived"):
+            check_quickly(db, KEYS)

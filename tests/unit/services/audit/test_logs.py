@@ -11,8 +11,9 @@ from tests.effort import examples
 from tests.stores import open_store
 
 from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.services.audit.archiving import archive_change
 from nightsafe.services.audit.logs import AuditLogs, LogEntry, Span, number_of_id
-from nightsafe.store.changes import AuditEntry, Change
+from nightsafe.store.changes import ArchivedEntries, AuditEntry, Change
 from nightsafe.store.scripts import ALWAYS, Period
 from nightsafe.store.sqlite import SqliteStore
 
@@ -176,3 +177,27 @@ async def test_an_id_leads_to_its_entry(store: SqliteStore) -> None:
     assert [1, 2, 3] == [entry.number for entry in found] == [number_of_id(entry.id) for entry in found]
     assert {32} == {len(entry.id) for entry in found}
     assert [None] * 4 == [number_of_id(wrong) for wrong in ("", "x" * 32, "f" * 32, "٣" * 32)]
+
+
+async def test_a_list_begins_with_the_first_entry_that_is_not_archived(store: SqliteStore) -> None:
+    """Archived entries are left out, in both directions, also for a reader that has seen them before."""
+    logs = AuditLogs(store)
+    await write(store, *range(3 * BLOCK))
+    assert [*range(3 * BLOCK)] == await times_in(logs)
+    end = 2 * BLOCK + 7
+    await store.commit(archive_change(ArchivedEntries(0, end), 0))
+
+    for reader in (logs, AuditLogs(store)):
+        assert [*range(end, 3 * BLOCK)] == await times_in(reader)
+        assert [*range(end, 3 * BLOCK)][::-1] == await times_in(reader, newest_first=True)
+        assert [] == await times_in(reader, Period(0, end - 1))
+
+
+async def test_a_long_archive_is_not_searched(store: SqliteStore) -> None:
+    """A list reads nothing of the archived entries, however many there are."""
+    await write(store, *range(8 * BLOCK))
+    await store.commit(archive_change(ArchivedEntries(0, 8 * BLOCK), 0))
+    counting = CountingStore(store)
+
+    assert [] == await times_in(AuditLogs(counting))  # type: ignore[arg-type]  # only what a reader calls
+    assert 0 == counting.read
