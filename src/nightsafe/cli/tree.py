@@ -125,6 +125,7 @@ TREE: Mapping[str, Node] = {
         {
             "verify": Leaf("audit.verify", "Verify the log and the database, without the server.", _SERVER),
             "export": Leaf("audit.export", "Write the whole log to a file.", _SERVER),
+            "archive": Leaf("audit.archive", "Move old entries into files.", _SERVER),
             "list": Leaf("audit.list_", "List entries, the newest first.", _SERVER),
             "show": Leaf("audit.show", "Show one entry and the digests that it names.", _SERVER),
             "watch": Leaf("audit.watch", "Print each new entry.", _SERVER),

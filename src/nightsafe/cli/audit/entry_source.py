@@ -37,8 +37,12 @@ class EntrySource(Protocol):
         """Return the number of entries."""
         ...
 
+    async def first(self) -> int:
+        """Return the index of the first entry that is not archived; the size without one."""
+        ...
+
     async def entries(self, start: int, count: int) -> list[ShownEntry]:
-        """Return consecutive entries from the index `start` on."""
+        """Return consecutive entries from the index `start` on. Archived ones are left out."""
         ...
 
     async def wait(self) -> None:
@@ -68,10 +72,15 @@ class StoreEntries:
             size += found
         return size
 
+    async def first(self) -> int:
+        """See `EntrySource.first`."""
+        found = await self._store.audit_entries_of_all_accounts(0, 1)
+        return found[0][0] - 1 if found else await self.size()
+
     async def entries(self, start: int, count: int) -> list[ShownEntry]:
         """See `EntrySource.entries`."""
         found = await self._store.log_entries(start, count)
-        return [shown(index, entry.entry) for index, entry in enumerate(found, start=start)]
+        return [shown(index, entry.entry) for index, entry in enumerate(found, start=start) if entry.entry]
 
     async def wait(self) -> None:
         """See `EntrySource.wait`. Commits of a running server are noticed within a second."""
@@ -95,11 +104,16 @@ def shown(index: int, entry: bytes) -> ShownEntry:
         ) from None
 
 
+def archived_words(count: int) -> str:
+    """Return how many entries are archived, in words."""
+    return f"the entries 0 to {count - 1} are archived" if count > 1 else "entry 0 is archived"
+
+
 async def newest_first(source: EntrySource) -> AsyncIterator[ShownEntry]:
     """Yield the entries, the newest first."""
-    end = await source.size()
-    while end > 0:
-        start = max(0, end - _SLICE)
+    end, first = await source.size(), await source.first()
+    while end > first:
+        start = max(first, end - _SLICE)
         for entry in reversed(await source.entries(start, end - start)):
             yield entry
         end = start
@@ -109,7 +123,7 @@ async def newest_first(source: EntrySource) -> AsyncIterator[ShownEntry]:
 async def following(source: EntrySource, start: int) -> AsyncIterator[ShownEntry]:
     """Yield the entries from an index on, and then each new one, without an end."""
     while True:
-        end = await source.size()
+        end, start = await source.size(), max(start, await source.first())
         while start < end:
             for entry in await source.entries(start, min(_SLICE, end - start)):
                 yield entry

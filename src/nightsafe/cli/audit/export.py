@@ -13,8 +13,10 @@ from nightsafe.audit.exports.json_lines import json_lines
 from nightsafe.audit.verification.database_check import refuse_schema
 from nightsafe.audit.verification.log_check import read_head
 from nightsafe.cli.audit.database_source import backup_option, open_log
+from nightsafe.cli.audit.entry_source import archived_words
 from nightsafe.cli.settings.options import FILE, data_option
 from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import say
 from nightsafe.cli.terminal.progress import byte_bar
 
 _FORMATS: Final = {"jsonl": json_lines, "csv": csv_lines}
@@ -40,7 +42,10 @@ def command(*, data: Path, backup: Path | None, form: str, output: Path | None) 
     """
     with open_log(data, backup, "export") as database:
         refuse_schema(database.db)
-        with byte_bar(read_head(database.db).size, "Exporting") as report:
+        head = read_head(database.db)
+        if head.archived:
+            say(f"{archived_words(head.archived)}: this export has the others")
+        with byte_bar(head.size - head.archived, "Exporting") as report:
             _write(_FORMATS[form](database.db, database.watch(report)), output)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from nightsafe.cli.audit.entry_source import EntrySource, ShownEntry, StoreEntries, newest_first
+from nightsafe.cli.audit.entry_source import EntrySource, ShownEntry, StoreEntries, archived_words, newest_first
 from nightsafe.cli.audit.filters import ELASTIC, HEAD, Filter, as_json, filter_options, row
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import data_option, json_option
@@ -22,26 +22,28 @@ def command(*, data: Path, limit: int, as_json: bool, **fields: Any) -> None:
 
     Times are RFC 3339, for example 2030-01-31T12:00:00Z.
     """
-    entries = DataDirectory(data).run(lambda store: _newest(StoreEntries(store), Filter(**fields), limit))
-    _show(entries, json_wanted=as_json)
+    entries, archived = DataDirectory(data).run(lambda store: _newest(StoreEntries(store), Filter(**fields), limit))
+    _show(entries, archived, json_wanted=as_json)
 
 
-async def _newest(source: EntrySource, selection: Filter, limit: int) -> list[ShownEntry]:
-    """Return the newest entries that a filter selects."""
+async def _newest(source: EntrySource, selection: Filter, limit: int) -> tuple[list[ShownEntry], int]:
+    """Return the newest entries that a filter selects, and the number of archived entries."""
     found: list[ShownEntry] = []
     async for entry in newest_first(source):
         if selection.selects(entry):
             found.append(entry)
         if len(found) == limit:
             break
-    return found
+    return found, await source.first()
 
 
-def _show(entries: list[ShownEntry], *, json_wanted: bool) -> None:
-    """Print entries."""
+def _show(entries: list[ShownEntry], archived: int, *, json_wanted: bool) -> None:
+    """Print entries. A list that could go on with archived entries says so."""
     if json_wanted:
-        show_json({"entries": [as_json(entry) for entry in entries]})
+        show_json({"entries": [as_json(entry) for entry in entries], "archived": archived})
     elif entries:
         show_table(HEAD, [row(entry) for entry in entries], elastic=ELASTIC)
     else:
         say("no entry of the audit log is like this")
+    if archived:
+        say(f"{archived_words(archived)}: `nightsafe audit show INDEX --archive DIRECTORY` shows one")

@@ -9,10 +9,12 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from nightsafe.audit.exports.json_lines import MAX_LINE, verify_json_lines
+from nightsafe.audit.exports.joined import Archives, verify_exports
+from nightsafe.audit.exports.json_lines import MAX_LINE, Export
 from nightsafe.audit.verification.database_check import Verified, steps_of, verify_database
 from nightsafe.audit.verification.difference import DifferenceError
-from nightsafe.audit.verification.log_check import Report
+from nightsafe.audit.verification.log_check import Report, read_head
+from nightsafe.cli.audit.archive_files import archive_option, open_archives
 from nightsafe.cli.audit.database_source import (
     backup_option,
     load_keys,
@@ -20,6 +22,7 @@ from nightsafe.cli.audit.database_source import (
     read_checkpoint,
     verify_keys_option,
 )
+from nightsafe.cli.audit.entry_source import archived_words
 from nightsafe.cli.safe.database_copy import integrity_problems
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.errors import CommandError
@@ -39,6 +42,7 @@ _FAILED: Final = 1
 @data_option
 @backup_option
 @verify_keys_option
+@archive_option
 @click.option("--from", "known", type=FILE, help="File with an earlier checkpoint, which the log must continue.")
 @json_option
 def command(  # noqa: PLR0913 - one for each option
@@ -48,6 +52,7 @@ def command(  # noqa: PLR0913 - one for each option
     backup: Path | None,
     verify_keys: Path | None,
     known: Path | None,
+    archives: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Compare the database with the log, and check the log.
@@ -68,10 +73,10 @@ def command(  # noqa: PLR0913 - one for each option
     checkpoint = read_checkpoint(known, keys)
     try:
         if export is not None:
-            entries = _verify_export(export, keys, checkpoint)
-            _report({"entries": entries}, f"{entries} entries: all as the checkpoint says", as_json=as_json)
+            first, end = _verify_export(export, archives, keys, checkpoint)
+            _report({"entries": end - first, "first": first}, _sentence_of_export(first, end), as_json=as_json)
         else:
-            verified = _verify_database(data, backup, keys, checkpoint)
+            verified = _verify_database(data, backup, archives, keys, checkpoint)
             _report(msgspec.to_builtins(verified), _sentence(verified), as_json=as_json)
     except DifferenceError as difference:
         _report_difference(difference, as_json=as_json)
@@ -83,14 +88,20 @@ def _is_given(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _verify_database(data: Path, backup: Path | None, keys: VerifyKeys, known: Checkpoint | None) -> Verified:
+def _verify_database(
+    data: Path, backup: Path | None, paths: tuple[Path, ...], keys: VerifyKeys, known: Checkpoint | None
+) -> Verified:
     """Verify the database of a data directory or a backup."""
     with open_log(data, backup, "verification") as database:
         problems = integrity_problems(database.db, thorough=True)
         if problems:
             raise CommandError(f"the database is damaged: {problems[0]}; restore a backup: nightsafe restore")
+        archives = Archives(open_archives(paths, keys), read_head(database.db).origin) if paths else None
         with byte_bar(steps_of(database.db), "Verifying") as report:
-            return verify_database(database.db, keys, known, _context_of, database.watch(report))
+            verified = verify_database(database.db, keys, known, _context_of, database.watch(report), archives)
+        if archives is not None:
+            archives.check_rest()
+        return verified
 
 
 def _context_of(value: StoredValue) -> Context:
@@ -98,10 +109,13 @@ def _context_of(value: StoredValue) -> Context:
     return location_of_value(value).signed
 
 
-def _verify_export(path: Path, keys: VerifyKeys, known: Checkpoint | None) -> int:
-    """Verify an export, and return the number of its entries."""
+def _verify_export(
+    path: Path, archives: tuple[Path, ...], keys: VerifyKeys, known: Checkpoint | None
+) -> tuple[int, int]:
+    """Verify an export with the given archives; return the indexes of its first entry and after its last."""
     with path.open("rb") as file, byte_bar(path.stat().st_size, "Verifying") as report:
-        return verify_json_lines(_lines(path, file, report), keys, known, lambda _: None).size
+        export = Export(_lines(path, file, report), keys)
+        return verify_exports([export, *open_archives(archives, keys)], known, lambda _: None)
 
 
 def _lines(path: Path, file: IO[bytes], report: Report) -> Iterator[bytes]:
@@ -117,7 +131,21 @@ def _sentence(verified: Verified) -> str:
     """Return the result in words."""
     counts = f"{verified.entries} entries, {verified.versions} versions, {verified.records} values"
     older = f"; {verified.older} rows are older than the log, which does not cover them" if verified.older else ""
-    return f"{counts}: all as the log says{older}"
+    archived = f"; {verified.archived} of the entries are archived" if verified.archived else ""
+    if verified.unread:
+        archived += (
+            " and were checked by their hashes only. Give the archives with --archive: without them,"
+            f" {verified.uncompared} rows were not compared with the log, nor rows that are missing"
+        )
+    return f"{counts}: all as the log says{older}{archived}"
+
+
+def _sentence_of_export(first: int, end: int) -> str:
+    """Return the result for an export in words."""
+    if first == 0:
+        return f"{end} entries: all as the checkpoint says"
+    words = f"{end - first} entries, from entry {first} on: all as the checkpoint says"
+    return f"{words}; {archived_words(first)}: give --archive to verify them too"
 
 
 def _report(fields: dict[str, object], sentence: str, *, as_json: bool) -> None:

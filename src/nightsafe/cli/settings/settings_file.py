@@ -20,7 +20,8 @@ CLIENT_SETTINGS: Final = frozenset(
 
 SERVER_SETTINGS: Final = frozenset(
     {
-        "accept_undeliverable", "account_id", "account_ids", "api", "api_ca", "approvers", "as_json", "audit_reads",
+        "accept_undeliverable", "account_id", "account_ids", "api", "api_ca", "approvers", "as_json", "audit_archive",
+        "audit_keep", "audit_reads",
         "audit_sink", "audit_sink_ca", "audit_sink_token",
         "auth_failures", "cells", "client_cert", "client_key", "data", "delivered", "deny_permission", "deny_script",
         "domain", "email", "expires_in", "expires_on", "host", "ip", "keep_alive", "listen", "log_format", "marks",
