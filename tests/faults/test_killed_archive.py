@@ -1,5 +1,6 @@
 """`nightsafe audit archive`, killed at each of its steps: no entry is lost, and run again it finishes."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -47,8 +48,9 @@ def test_archive_killed_at_any_step_loses_nothing(tmp_path: Path, monkeypatch: p
     origin = make_safe(tmp_path)
     for name in ("one", "two", "three"):
         must(nightsafe("token", "create", "--all-access", "--name", name, "--data", origin.path))
-    monkeypatch.setattr(archive, "now", lambda: now() + 1_000_000)
-    monkeypatch.setattr("nightsafe.audit.exports.archiving.MOST_ENTRIES", 2)
+    ticks = itertools.count(1)
+    monkeypatch.setattr(archive, "now", lambda: now() + next(ticks) * 10_000_000)  # each run finds more old entries
+    monkeypatch.setattr("nightsafe.audit.exports.archiving.MOST_ENTRIES", 3)
     monkeypatch.chdir(tmp_path)
     killed = tmp_path / "killed"
     killed.mkdir()
@@ -64,6 +66,7 @@ def test_archive_killed_at_any_step_loses_nothing(tmp_path: Path, monkeypatch: p
         kills += 1
         with_archives = ("--archive", "archives") if indexes(place / "archives") else ()
         must(nightsafe("audit", "verify", "--data", "safe", *with_archives))
+        must(nightsafe("token", "create", "--all-access", "--name", "later", "--data", "safe"))  # one more old entry
         must(nightsafe(*command))
         archived = indexes(place / "archives")
         assert [*range(len(archived))] == archived

@@ -17,7 +17,8 @@ class Store(Protocol):
     """A durable store of scripts with their bindings and versions, and of the identities that may access them.
 
     Reads: every read sees every change that `commit` has answered, in this process or in another. A read of an absent
-    object returns None or an empty list. Reads of audit log entries leave archived entries out, except `log_entries`.
+    object returns None or an empty list. `log_entries` and `audit_entries` return archived entries of the audit log
+    with an empty text; other reads leave them out.
 
     Identities: an account, user, membership or token counts only if `commit` has stored it as it is. A row that
     anything else has written or altered reads as absent.
@@ -329,7 +330,7 @@ class Store(Protocol):
         ...
 
     async def log_entries(self, start: int, count: int) -> list[AuditEntry]:
-        """Return consecutive entries of the log, of all accounts, from the index `start` on (archived: empty)."""
+        """Return consecutive entries of the log, of all accounts, from the index `start` on."""
         ...
 
     async def served(self, ref: ScriptRef, deployment_id: bytes | None = None) -> Served:

@@ -16,7 +16,7 @@ from nightsafe.store.changes import ArchivedEntries
 MOST_ENTRIES: Final = 4096
 """The most entries that one transaction empties: some ten milliseconds. A group commit has fewer."""
 
-_CUT_GROUP: Final = "SELECT first FROM log_groups WHERE first < ?1 AND size > ?1"
+_LAST_GROUP: Final = "SELECT first, size FROM log_groups WHERE first < ? ORDER BY first DESC LIMIT 1"
 _LEAF: Final = "SELECT leaf FROM audit WHERE seq = ?"
 
 
@@ -85,7 +85,7 @@ def shipped_entries(
     for path, mark in marks.items():
         row = db.execute(_LEAF, (mark.seq,)).fetchone()
         received = mark.seq if row is not None and row[0].hex() == mark.leaf else 0
-        if received < entries.end:
+        if max(received, entries.first) < entries.end:
             held = Held(max(received, entries.first), path)
             entries = ArchivedEntries(entries.first, max(entries.first, _whole_groups(db, received)))
     return entries, held
@@ -93,5 +93,5 @@ def shipped_entries(
 
 def _whole_groups(db: sqlite3.Connection, end: int) -> int:
     """Return an end without the beginning of a group commit before it."""
-    row = db.execute(_CUT_GROUP, (end,)).fetchone()
-    return end if row is None else int(row[0])
+    first, size = db.execute(_LAST_GROUP, (end,)).fetchone() or (end, end)
+    return int(first) if size > end else end

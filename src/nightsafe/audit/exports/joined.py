@@ -1,7 +1,7 @@
 """Several exports of a log as one: the archives of older entries, and an export of the rest."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from nightsafe.audit.exports.json_lines import Export, ExportedEntry
 from nightsafe.audit.verification.difference import CUT, DifferenceError
@@ -74,16 +74,27 @@ class Archives:
             pass
 
 
-def verify_exports(exports: Sequence[Export], known: Checkpoint | None, report: Report) -> tuple[int, int]:
+class VerifiedExports(NamedTuple):
+    """The entries that verified exports have together.
+
+    Attributes:
+        first: the index of the first entry.
+        end: the index after the last one.
+        size: the number of entries that the newest checkpoint covers.
+    """
+
+    first: int
+    end: int
+    size: int
+
+
+def verify_exports(exports: Sequence[Export], known: Checkpoint | None, report: Report) -> VerifiedExports:
     """Verify an export together with the archives of the entries before it.
 
     Args:
         exports: the export, and the archives. They must have no gap between them.
         known: an earlier checkpoint that the log must continue, or None.
         report: receives the number of checked entries.
-
-    Returns:
-        The index of the first entry, and the index after the last.
 
     Raises:
         DifferenceError: the first difference.
@@ -115,4 +126,4 @@ def verify_exports(exports: Sequence[Export], known: Checkpoint | None, report: 
             f"the given files end before entry {index}, and your checkpoint covers {known.size} entries:"
             " give an export of the entries up to there too",
         )
-    return first, index
+    return VerifiedExports(first, index, newest.size)

@@ -9,9 +9,9 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from nightsafe.audit.exports.joined import Archives, verify_exports
+from nightsafe.audit.exports.joined import Archives, VerifiedExports, verify_exports
 from nightsafe.audit.exports.json_lines import MAX_LINE, Export
-from nightsafe.audit.verification.database_check import Verified, steps_of, verify_database
+from nightsafe.audit.verification.database_check import Verified, refuse_schema, steps_of, verify_database
 from nightsafe.audit.verification.difference import DifferenceError
 from nightsafe.audit.verification.log_check import Report, read_head
 from nightsafe.cli.audit.archive_files import archive_option, open_archives
@@ -22,7 +22,6 @@ from nightsafe.cli.audit.database_source import (
     read_checkpoint,
     verify_keys_option,
 )
-from nightsafe.cli.audit.entry_source import archived_words
 from nightsafe.cli.safe.database_copy import integrity_problems
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.errors import CommandError
@@ -73,8 +72,9 @@ def command(  # noqa: PLR0913 - one for each option
     checkpoint = read_checkpoint(known, keys)
     try:
         if export is not None:
-            first, end = _verify_export(export, archives, keys, checkpoint)
-            _report({"entries": end - first, "first": first}, _sentence_of_export(first, end), as_json=as_json)
+            exported = _verify_export(export, archives, keys, checkpoint)
+            fields = {"entries": exported.end - exported.first, "first": exported.first, "size": exported.size}
+            _report({**fields}, _sentence_of_export(exported), as_json=as_json)
         else:
             verified = _verify_database(data, backup, archives, keys, checkpoint)
             _report(msgspec.to_builtins(verified), _sentence(verified), as_json=as_json)
@@ -96,6 +96,7 @@ def _verify_database(
         problems = integrity_problems(database.db, thorough=True)
         if problems:
             raise CommandError(f"the database is damaged: {problems[0]}; restore a backup: nightsafe restore")
+        refuse_schema(database.db)
         archives = Archives(open_archives(paths, keys), read_head(database.db).origin) if paths else None
         with byte_bar(steps_of(database.db), "Verifying") as report:
             verified = verify_database(database.db, keys, known, _context_of, database.watch(report), archives)
@@ -111,8 +112,8 @@ def _context_of(value: StoredValue) -> Context:
 
 def _verify_export(
     path: Path, archives: tuple[Path, ...], keys: VerifyKeys, known: Checkpoint | None
-) -> tuple[int, int]:
-    """Verify an export with the given archives; return the indexes of its first entry and after its last."""
+) -> VerifiedExports:
+    """Verify an export with the given archives."""
     with path.open("rb") as file, byte_bar(path.stat().st_size, "Verifying") as report:
         export = Export(_lines(path, file, report), keys)
         return verify_exports([export, *open_archives(archives, keys)], known, lambda _: None)
@@ -140,12 +141,13 @@ def _sentence(verified: Verified) -> str:
     return f"{counts}: all as the log says{older}{archived}"
 
 
-def _sentence_of_export(first: int, end: int) -> str:
+def _sentence_of_export(exported: VerifiedExports) -> str:
     """Return the result for an export in words."""
-    if first == 0:
-        return f"{end} entries: all as the checkpoint says"
-    words = f"{end - first} entries, from entry {first} on: all as the checkpoint says"
-    return f"{words}; {archived_words(first)}: give --archive to verify them too"
+    first, end, size = exported
+    if end - first == size:
+        return f"{size} entries: all as the checkpoint says"
+    words = f"{end - first} of {size} entries, from entry {first} on: all as the checkpoint says"
+    return f"{words}. The others are not in the given files: give archives with --archive"
 
 
 def _report(fields: dict[str, object], sentence: str, *, as_json: bool) -> None:

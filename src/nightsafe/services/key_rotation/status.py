@@ -68,5 +68,5 @@ async def _last_resealed_on(store: Store, account: Account) -> int | None:
     """Return when values were last resealed, according to the latest entries of the log."""
     head = await store.audit_head(account.id)
     entries = await store.audit_entries(account.id, max(0, head.number - _LATEST), _LATEST)
-    events = (msgspec.json.decode(entry.entry, type=AuditEvent) for _, entry in reversed(entries))
+    events = (msgspec.json.decode(entry.entry, type=AuditEvent) for _, entry in reversed(entries) if entry.entry)
     return next((event.at for event in events if event.action == "keys.reseal"), None)

@@ -22,8 +22,10 @@ from nightsafe.sealing.rings.ring_file import State
 from nightsafe.sealing.sealer import RingSealer
 from nightsafe.sealing.suite import Suite
 from nightsafe.secret_value import SecretValue
+from nightsafe.services.audit.archiving import archive_change
 from nightsafe.services.key_rotation.resealing import location_of_value
-from nightsafe.store.changes import Change
+from nightsafe.services.key_rotation.status import accounts_with_older_values
+from nightsafe.store.changes import ArchivedEntries, Change
 from nightsafe.store.sealed_values import Retirement
 
 
@@ -365,3 +367,18 @@ def retirement(key_id: str, *, in_use: bool) -> Change:
     """Return a change that retires a key."""
     event = AuditEvent(at=1, action="keys.retire", actor="", actor_kind="operator", account_id="")
     return Change(at=1, audit=entry_for(event), retire=Retirement(key_id=key_id, in_use=in_use))
+
+
+def test_archived_entries_do_not_say_when_values_were_resealed(rotation: Rotation) -> None:
+    """The time of the last resealing comes from the log; if its entry is archived, the time is not known."""
+    store = rotation.api.store
+    rotation.rotate()
+    rotation.reseal()
+    (before,) = rotation.api.run(accounts_with_older_values(store, "another"))
+    assert before.last_on is not None
+    end = rotation.api.run(store.last_audit_number())
+    rotation.api.run(store.commit(archive_change(ArchivedEntries(0, end), 0)))
+
+    (after,) = rotation.api.run(accounts_with_older_values(store, "another"))
+
+    assert replace(before, last_on=None) == after

@@ -119,16 +119,17 @@ def test_an_export_begins_after_the_archived_entries(tmp_path: Path) -> None:
         kept = len(list(csv_lines(db, lambda _: None))) - 1
         size, count = db.execute("SELECT size, archived FROM log_head").fetchone()
 
-    def verify_all(*parts: list[bytes], known: Checkpoint | None = None) -> tuple[int, int]:
+    def verify_all(*parts: list[bytes], known: Checkpoint | None = None) -> tuple[int, int, int]:
         """Verify exports together."""
         return verify_exports([Export(lines, KEYS) for lines in parts], known, lambda _: None)
 
     assert size - count == len(export) - 1 == kept
-    assert (count, size) == verify_all(export)
-    assert (0, size) == verify_all(export, *archives) == verify_all(archives[1], export, archives[0], archives[1])
-    assert (0, len(archives[0]) - 1) == verify_all(archives[0])
+    assert (count, size, size) == verify_all(export)
+    assert (0, size, size) == verify_all(export, *archives)
+    assert (0, size, size) == verify_all(archives[1], export, archives[0], archives[1])
+    assert (0, len(archives[0]) - 1, size - 2) == verify_all(archives[0])
     known = newest_checkpoint(database)
-    assert (0, size) == verify_all(export, *archives, known=known)
+    assert (0, size, size) == verify_all(export, *archives, known=known)
     with pytest.raises(DifferenceError, match="are not those of your checkpoint"):
         verify_all(export, *archives, known=Checkpoint(known.origin, 5, known.root))
     with pytest.raises(DifferenceError, match="is in none of the given files"):

@@ -97,7 +97,10 @@ def test_a_log_is_verified_with_its_archives(data: Path, folder: Path, tmp_path:
     said = call("export", "--data", data, "--output", export)
     assert f"the entries 0 to {before['entries'] - 1} are archived: this export has the others" in said.stderr
     options = (export, "--verify-keys", keys)
-    assert "give --archive to verify them too" in call("verify", *options).stdout
+    words = (
+        f"1 of {after['entries']} entries, from entry {before['entries']} on: all as the checkpoint says. The others"
+    )
+    assert words in call("verify", *options).stdout
     assert "nothing here shows" in str(call("verify", *options, "--from", kept, code=1).exception)
     done = call("verify", *options, "--archive", folder, "--from", kept)
     assert f"{after['entries']} entries: all as the checkpoint says\n" == done.stdout
@@ -151,6 +154,9 @@ def test_the_commands_begin_with_the_first_kept_entry(data: Path, folder: Path, 
     other = tmp_path / "part.jsonl"
     call("export", "--data", data, "--output", other)
     assert "the given archives do not have it" in call("show", "3", "--data", data, "--archive", other, code=4).output
+    assert (
+        fields["archived"] == json.loads(call("list", "--data", data, "--json", "--action", "x").stdout)["archived"]
+    )
     (sound,) = audit_log(Examination(data, thorough=True, tls=(None, None, None)))
     assert State.OK == sound.state
 

@@ -11,9 +11,10 @@ from tests.unit.api.tools.driver import sealing_safe
 
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.audit.archiving import archive_change
 from nightsafe.services.delivery.bundles import BundleChanges, Bundles, Cursor
 from nightsafe.services.delivery.change_feed import ChangeFeed
-from nightsafe.store.changes import Change
+from nightsafe.store.changes import ArchivedEntries, Change
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 
@@ -134,6 +135,30 @@ async def test_a_cursor_of_another_log_is_rolled_back(logged: LoggedScript) -> N
         changes = await logged.ask(cursor)
         found = (changes.scripts, changes.whole, changes.rolled_back, changes.cursor)
         assert (("worker",), True, True, head) == found
+
+
+async def test_a_follower_goes_on_after_archived_entries(logged: LoggedScript) -> None:
+    """A cursor at an archived entry goes on with the next change; one before archived changes gets all scripts.
+
+    Neither looks like a log that was put back.
+    """
+    first = (await logged.ask(None)).cursor
+    await logged.write()
+    second = (await logged.ask(first)).cursor
+    await logged.store.commit(archive_change(ArchivedEntries(0, second.number), 0))
+
+    unchanged = await logged.ask(second, 0)
+    assert ((), False, False, second) == (
+        unchanged.scripts,
+        unchanged.whole,
+        unchanged.rolled_back,
+        unchanged.cursor,
+    )
+    behind = await logged.ask(first)
+    assert (("worker",), True, False, second) == (behind.scripts, behind.whole, behind.rolled_back, behind.cursor)
+    await logged.write()
+    changed = await logged.ask(second)
+    assert (("worker",), False, False) == (changed.scripts, changed.whole, changed.rolled_back)
 
 
 async def test_a_write_without_followers_does_not_wait(logged: LoggedScript) -> None:

@@ -46,8 +46,7 @@ WHERE s.account_id = ? AND s.namespace = ? AND s.name = ? AND b.sealed IS NOT NU
 ORDER BY b.name
 """
 _AUDIT = """
-SELECT seq, account_id, entry, leaf FROM audit
-WHERE account_id = ? AND seq > max(?, (SELECT archived FROM log_head)) ORDER BY seq LIMIT ?
+SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 _AUDIT_OF_ALL = """
 SELECT a.seq, a.account_id, a.entry, a.leaf FROM (
