@@ -115,6 +115,7 @@ async def _archive(store: SqliteStore, data: Path, folder: ArchiveDirectory, key
                 entries = found
             path = folder.file_of(entries)
             _compare(database, path, keys, entries)
+        folder.sync(entries)
         await store.commit(archive_change(entries, now()))
         result.end = entries.end
         result.files.append(path)
@@ -159,8 +160,6 @@ def _report(result: _Result, folder: Path, *, as_json: bool) -> None:
             {"archived": count, "first": result.first, "end": result.end, "files": list(map(str, result.files))}
         )
     elif count:
-        click.echo(
-            f"{count} entries, {result.first} to {result.end - 1}, are now in {len(result.files)} files of {folder}"
-        )
+        click.echo(f"the entries {result.first} to {result.end - 1} are now in {folder}")
     else:
-        click.echo("no entry was archived: none is old enough")
+        click.echo("no entry was archived" + ("" if result.held else ": none is old enough"))

@@ -4,7 +4,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +55,7 @@ class ArchiveDirectory:
         return self.path / f"audit-{entries.first:012d}-{entries.end - 1:012d}.jsonl"
 
     def write(self, entries: ArchivedEntries, lines: Iterable[bytes]) -> None:
-        """Write the file of entries durably. It gets its name when it is whole.
+        """Write the file of entries. It gets its name when it is whole.
 
         Raises:
             CommandError: if it cannot be written.
@@ -68,9 +68,26 @@ class ArchiveDirectory:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.rename(self.file_of(entries))
-            os.fsync(self._descriptor)
         except OSError as error:
-            raise CommandError(f"{self.path} cannot be written to: {error.strerror}") from None
+            raise self._failed(error) from None
+
+    def sync(self, entries: ArchivedEntries) -> None:
+        """Make the file of entries durable, with its name, also one that an interrupted command has left.
+
+        Raises:
+            CommandError: if the disk fails.
+        """
+        try:
+            _sync(self.file_of(entries))
+            os.fsync(self._descriptor)
+            with suppress(PermissionError):  # the directory above may belong to somebody else, and was there before
+                _sync(self.path.resolve().parent)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> CommandError:
+        """Return the refusal of a disk that fails."""
+        return CommandError(f"{self.path} cannot be written to: {error.strerror}")
 
 
 @contextmanager
@@ -83,9 +100,7 @@ def open_directory(path: Path) -> Iterator[ArchiveDirectory]:
     """
     refuse_unsafe(path)
     try:
-        if not path.exists():
-            path.mkdir(mode=0o700)
-            _sync(path.absolute().parent)
+        path.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise CommandError(f"{path} cannot be used: {error.strerror}") from None
@@ -155,9 +170,9 @@ def _range_of(path: Path) -> tuple[int, int]:
     return (-1, -1) if match is None else (int(match[1]), int(match[2]) + 1)
 
 
-def _sync(folder: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    """Make a file, or the names in a directory, durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

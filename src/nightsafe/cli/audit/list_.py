@@ -24,6 +24,8 @@ def command(*, data: Path, limit: int, as_json: bool, **fields: Any) -> None:
     """
     entries, archived = DataDirectory(data).run(lambda store: _newest(StoreEntries(store), Filter(**fields), limit))
     _show(entries, archived, json_wanted=as_json)
+    if archived and len(entries) < limit:
+        say(f"{archived_words(archived)}: `nightsafe audit show INDEX --archive DIRECTORY` shows one")
 
 
 async def _newest(source: EntrySource, selection: Filter, limit: int) -> tuple[list[ShownEntry], int]:
@@ -38,12 +40,10 @@ async def _newest(source: EntrySource, selection: Filter, limit: int) -> tuple[l
 
 
 def _show(entries: list[ShownEntry], archived: int, *, json_wanted: bool) -> None:
-    """Print entries. A list that could go on with archived entries says so."""
+    """Print entries."""
     if json_wanted:
         show_json({"entries": [as_json(entry) for entry in entries], "archived": archived})
     elif entries:
         show_table(HEAD, [row(entry) for entry in entries], elastic=ELASTIC)
     else:
         say("no entry of the audit log is like this")
-    if archived:
-        say(f"{archived_words(archived)}: `nightsafe audit show INDEX --archive DIRECTORY` shows one")

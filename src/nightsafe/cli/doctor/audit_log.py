@@ -31,8 +31,10 @@ def audit_log(safe: Examination) -> Iterator[Finding]:
         except DifferenceError as difference:
             yield Finding(State.FAILED, _WHAT, difference.what, f"run: nightsafe audit verify; {difference.advice}")
             return
-        signed = "signed" if read_head(db).checkpoint else "not signed yet: the next change signs the log"
-    yield Finding(State.OK, _WHAT, f"{size} entries, {signed}; `nightsafe audit verify` checks all of it")
+        head = read_head(db)
+    archived = f" ({head.archived} archived)" if head.archived else ""
+    signed = "signed" if head.checkpoint else "not signed yet: the next change signs the log"
+    yield Finding(State.OK, _WHAT, f"{size} entries{archived}, {signed}; `nightsafe audit verify` checks all of it")
 
 
 def older_values(safe: Examination) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from nightsafe.cli.audit.entry_source import StoreEntries, following
 from nightsafe.cli.doctor.audit_log import audit_log
 from nightsafe.cli.doctor.examination import Examination, State
 from nightsafe.services.caller import now
+from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.sqlite import SqliteStore
 
 __all__ = ["data", "filled"]
@@ -65,6 +66,35 @@ def test_old_entries_are_moved_into_private_files(data: Path, folder: Path) -> N
     assert size == archived_entries(data) == len(file.read_bytes().splitlines()) - 1
     keys = data / "keys" / "verify-keys.json"
     assert f"{size} entries: all as the checkpoint says\n" == call("verify", file, "--verify-keys", keys).stdout
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_the_file_is_durable_before_the_entries_leave(
+    data: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_there: bool
+) -> None:
+    """The file and its directory are synced before the transaction, also one that a killed command has left."""
+    if is_there:
+        archive(Path(shutil.copytree(data, tmp_path / "older")), folder)
+    steps: list[str] = []
+    sync, commit = os.fsync, SqliteStore.commit
+
+    def noted_sync(descriptor: int) -> None:
+        """Sync, and note the name."""
+        steps.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    async def noted_commit(store: SqliteStore, change: Change) -> Outcome:
+        """Commit, and note it."""
+        steps.append("commit")
+        return await commit(store, change)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(SqliteStore, "commit", noted_commit)
+    archive(data, folder)
+
+    (file,) = folder.iterdir()
+    written = [] if is_there else [".unfinished-audit.jsonl"]
+    assert [*written, file.name, folder.name, folder.parent.name, "commit"] == steps
 
 
 def test_a_run_without_old_entries_changes_nothing(data: Path, folder: Path) -> None:
@@ -159,6 +189,8 @@ def test_the_commands_begin_with_the_first_kept_entry(data: Path, folder: Path, 
     )
     (sound,) = audit_log(Examination(data, thorough=True, tls=(None, None, None)))
     assert State.OK == sound.state
+    assert f" entries ({size} archived), signed" in sound.found
+    assert "archived" not in call("list", "--data", data, "--limit", "1").stderr
 
 
 async def test_new_entries_follow_from_an_archived_one_on(data: Path, folder: Path) -> None:
