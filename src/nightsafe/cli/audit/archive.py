@@ -91,6 +91,11 @@ def command(*, data: Path, audit_keep: int | None, audit_archive: Path | None, a
         raise click.UsageError(
             f"{audit_archive} is in the data directory, which `nightsafe restore` replaces: name another directory"
         )
+    if directory.load_identity_key().states_older_rows:
+        raise CommandError(
+            "this safe has rows from before its log, and to state them all entries are needed: first run nightsafe"
+            " migrate"
+        )
     with open_directory(audit_archive) as folder:
         keys = VerifyKeys.load(directory.verify_keys)
         result = directory.run(lambda store: _archive(store, data, folder, keys, audit_keep))

@@ -47,7 +47,8 @@ class OlderValues:
         """State every value that can be stated, and return their number.
 
         Raises:
-            NightsafeError: CANNOT_OPEN, if the safe has no older values, so that somebody has changed the database.
+            NightsafeError: CANNOT_OPEN, if the safe has no older values, so that somebody has changed the database,
+                or if entries of the log are archived.
         """
         stated = 0
         async for account_id, older in self._pages():
@@ -75,8 +76,18 @@ class OlderValues:
                     await asyncio.sleep(0)
 
     async def _read_log(self) -> None:
-        """Read the entries since the last time."""
+        """Read the entries since the last time.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, if some of them are archived, because they may name any place.
+        """
         while entries := await self._store.audit_entries_of_all_accounts(self._read):
+            if entries[0][0] != self._read + 1:
+                raise NightsafeError(
+                    Code.CANNOT_OPEN,
+                    f"{entries[0][0] - 1} entries of the log are archived, so nothing shows that they name no other"
+                    " value in place of an older one: put each older value again",
+                )
             for number, entry in entries:
                 written = read_entry(number - 1, entry.entry).written
                 if written is not None:

@@ -14,9 +14,10 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.proven_record import PROVEN_MAGIC
 from nightsafe.sealing.record import RECORD_MAGIC
 from nightsafe.services.audit import older_values
+from nightsafe.services.audit.archiving import archive_change
 from nightsafe.services.audit.older_values import OlderValues
 from nightsafe.services.delivery.approvals import Approvals
-from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.changes import ArchivedEntries, Change, Outcome
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 
@@ -93,6 +94,35 @@ def test_none_is_stated_after_the_migration(past: Past) -> None:
 
     assert Code.CANNOT_OPEN is refusal.value.code
     assert {RECORD_MAGIC} == forms(past)
+
+
+def test_none_is_stated_where_an_archived_entry_may_name_another(past: Past) -> None:
+    """With archived entries nothing shows that a place never had another value, so no older record is stated."""
+
+    async def archive_and_state(store: SqliteStore) -> None:
+        """Archive the whole log, and state the values."""
+        await store.commit(archive_change(ArchivedEntries(0, await store.last_audit_number()), 0))
+        await state_all(store, past)
+
+    with pytest.raises(NightsafeError, match="entries of the log are archived") as refusal:
+        in_store(past.safe, archive_and_state)
+
+    assert Code.CANNOT_OPEN is refusal.value.code
+    assert {RECORD_MAGIC} == forms(past)
+
+
+def test_entries_are_archived_only_after_the_migration(past: Past, tmp_path: Path) -> None:
+    """A safe that still states older rows archives nothing, and says what to do; after `migrate` it archives."""
+    data, folder = str(past.safe.path), str(tmp_path / "archives")
+    command = ("audit", "archive", "--data", data, "--audit-keep", "1s", "--audit-archive", folder)
+
+    refused = run(*command, cwd=tmp_path)
+    past.run("migrate", "--yes")
+    done = run(*command, cwd=tmp_path)
+
+    assert 1 == refused.returncode
+    assert "first run nightsafe migrate" in refused.stderr
+    assert (0, "the entries 0 to ") == (done.returncode, done.stdout[:17])
 
 
 def test_values_that_an_earlier_migration_left_are_stated(past: Past) -> None:
