@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from nightsafe.audit.verification.difference import DifferenceError
+from nightsafe.audit.verification.column_types import check_column_types
+from nightsafe.audit.verification.difference import DifferenceError, well_formed
 from nightsafe.audit.verification.log_check import ArchivedTexts, Report, check_log
 from nightsafe.audit.verification.logged_entry import read_entry
 from nightsafe.audit.verification.named_state import NamedState
@@ -102,27 +103,24 @@ def verify_database(  # noqa: PLR0913, PLR0917 - what a verification needs
     """
     refuse_schema(db)
     db.text_factory = _as_text
-    try:
-        with NamedState() as state:
-            head = check_log(db, keys, state, known, report, archives)
-            versions = check_scripts(db, state, report)
-            records = ValueCheck(state, keys, context_of, report).check(db)
-            check_rows(db, state, report)
-            _refuse_missing(db, state)
-            check_orphans(db)
-            check_contents(db, report)
-            return Verified(
-                entries=head.size,
-                versions=versions,
-                records=records,
-                older=state.older,
-                archived=head.archived,
-                unread=state.unread,
-                uncompared=state.uncompared,
-            )
-    except (TypeError, ValueError, OverflowError, AttributeError, LookupError):
-        # A column of the wrong type, for example a text in place of bytes. The message would quote the content.
-        raise DifferenceError("a row of the database has a form that this program does not write") from None
+    with well_formed("a row of the log"), NamedState() as state:
+        check_column_types(db)
+        head = check_log(db, keys, state, known, report, archives)
+        versions = check_scripts(db, state, report)
+        records = ValueCheck(state, keys, context_of, report).check(db)
+        check_rows(db, state, report)
+        _refuse_missing(db, state)
+        check_orphans(db)
+        check_contents(db, report)
+        return Verified(
+            entries=head.size,
+            versions=versions,
+            records=records,
+            older=state.older,
+            archived=head.archived,
+            unread=state.unread,
+            uncompared=state.uncompared,
+        )
 
 
 def _as_text(data: bytes) -> str:

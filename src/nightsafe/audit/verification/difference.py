@@ -1,5 +1,7 @@
 """The first difference that a verification finds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
@@ -10,7 +12,8 @@ CHANGED: Final = (
 )
 CUT: Final = (
     "the log was cut, or the whole database was put back to an older state: keep a copy of it, and find out who could"
-    " write to it; if you restored a backup yourself, verify from a checkpoint of the time after that"
+    " write to it; if you restored a backup yourself, verify from a checkpoint of the time after that."
+    " Verify a backup from a checkpoint that is older than the backup"
 )
 KEYS: Final = (
     "check that the file of verification keys belongs to this safe; if it does, somebody has changed the log"
@@ -30,7 +33,32 @@ class DifferenceError(NightsafeError):
     """
 
     def __init__(self, what: str, advice: str = CHANGED, entry: int | None = None) -> None:
+        what = "".join(letter if letter.isprintable() else "?" for letter in what)  # a name may be an attacker's text
         super().__init__(Code.INVALID, f"{what}; {advice}")
         self.what = what
         self.advice = advice
         self.entry = entry
+
+
+def counted(number: int, one: str) -> str:
+    """Return a number with its noun, such as `1 entry` or `2 entries`."""
+    many = f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"
+    return f"{number} {one if number == 1 else many}"
+
+
+@contextmanager
+def well_formed(words: str) -> Iterator[None]:
+    """Turn the errors about a row of another form, for example one that is not JSON, into a difference.
+
+    Args:
+        words: the row in words. The errors themselves would quote its content.
+
+    Raises:
+        DifferenceError: with these words.
+    """
+    try:
+        yield
+    except DifferenceError:
+        raise
+    except (NightsafeError, TypeError, ValueError, OverflowError, AttributeError, LookupError):
+        raise DifferenceError(f"{words} has a form that this program does not write") from None

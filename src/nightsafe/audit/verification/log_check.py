@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from nightsafe.audit.verification.difference import CUT, KEYS, DifferenceError
+from nightsafe.audit.verification.difference import CUT, KEYS, DifferenceError, counted
 from nightsafe.audit.verification.logged_entry import LoggedEntry, read_entry
 from nightsafe.audit.verification.named_state import NamedState
 from nightsafe.errors import NightsafeError
@@ -133,8 +133,10 @@ def check_log(  # noqa: PLR0913, PLR0917 - what a verification needs
     return head
 
 
-def refuse_other_log(origin: str, size: int, known: Checkpoint | None) -> None:
+def refuse_other_log(origin: str, size: int, known: Checkpoint | None, if_older: str = CUT) -> None:
     """Refuse a log that cannot continue an earlier checkpoint, because it is another log or a shorter one.
+
+    `if_older` is the advice for a shorter log.
 
     Raises:
         DifferenceError: when the log does not continue the checkpoint.
@@ -144,7 +146,10 @@ def refuse_other_log(origin: str, size: int, known: Checkpoint | None) -> None:
     if known.origin != origin:
         raise DifferenceError(f"the log is {origin!r}, and your checkpoint is of {known.origin!r}", CUT)
     if known.size > size:
-        raise DifferenceError(f"the log has {size} entries, and your checkpoint has {known.size}", CUT)
+        raise DifferenceError(
+            f"the log has {counted(size, 'entry')}, and your checkpoint has {known.size}: the checkpoint is newer",
+            if_older,
+        )
 
 
 def check_head(head: Head, frontier: Frontier, keys: VerifyKeys, *, is_signed: bool) -> None:
@@ -155,7 +160,8 @@ def check_head(head: Head, frontier: Frontier, keys: VerifyKeys, *, is_signed: b
     """
     if head.size != frontier.size:
         raise DifferenceError(
-            f"the log's head says that the log has {head.size} entries, and the database has {frontier.size}"
+            f"the log's head says that the log has {counted(head.size, 'entry')}, and the database has"
+            f" {frontier.size}"
         )
     if head.frontier != frontier.encode():
         raise DifferenceError("the tree of the log's head is not the tree of the entries")
@@ -265,7 +271,8 @@ class _Walk:
         """Check that no group commit is after the last entry."""
         if self._next is not _NO_GROUP:
             raise DifferenceError(
-                f"the log has a signature over {self._next.size} entries, and the database has {self.frontier.size}",
+                f"the log has a signature over {counted(self._next.size, 'entry')}, and the database has"
+                f" {self.frontier.size}",
                 CUT,
             )
 

@@ -145,6 +145,11 @@ class NamedState:
         """Return True if an entry from before the log names a version, a deployment or a token."""
         return self._db.execute("SELECT 1 FROM older WHERE id = ?", (row_id,)).fetchone() is not None
 
+    @property
+    def has_older(self) -> bool:
+        """Whether the safe is older than its log, or may be, because archived entries cannot be read."""
+        return self.older_until >= 0 or self.unread > 0
+
     def first_missing(self) -> tuple[str, int] | None:
         """Return place and entry of the first digest that no row matched, or None."""
         found: tuple[str, int] | None = self._db.execute(_LEFT).fetchone()

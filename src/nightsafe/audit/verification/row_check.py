@@ -1,14 +1,14 @@
 """Compares the other rows of a database with the log: identities, collections, items, retired keys, and contents."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
 from itertools import chain
 from operator import ge
 from typing import Final, NamedTuple
 
-from nightsafe.audit.verification.difference import DifferenceError
+from nightsafe.audit.verification.difference import DifferenceError, well_formed
 from nightsafe.audit.verification.log_check import Report, read_head
 from nightsafe.audit.verification.named_state import NamedState
 from nightsafe.store.collections import Collection, Item, Kind
@@ -61,10 +61,10 @@ _PART: Final = 1 << 20
 
 
 class _Row(NamedTuple):
-    """A row to compare: its place, its digest, the time of its last change, and the row in words."""
+    """A row to compare: its place, a function of its digest, the time of its last change, and the row in words."""
 
     place: str
-    digest: bytes
+    digest: Callable[[], bytes]
     changed_on: int
     words: str
 
@@ -76,7 +76,8 @@ def check_rows(db: sqlite3.Connection, state: NamedState, report: Report) -> Non
         DifferenceError: the first difference.
     """
     for place, digest, changed_on, words in chain(_identities(db), _others(db)):
-        state.match(place, digest, words, is_older=partial(ge, state.older_until, changed_on))
+        with well_formed(words):
+            state.match(place, digest(), words, is_older=partial(ge, state.older_until, changed_on))
         report(1)
     _check_archived(db, state)
 
@@ -132,7 +133,7 @@ def _check_archived(db: sqlite3.Connection, state: NamedState) -> None:
 def _identities(db: sqlite3.Connection) -> Iterator[_Row]:
     """Yield each identity."""
     for identity, changed_on, words in _read_identities(db):
-        yield _Row(identity_place(identity), identity_digest(identity), changed_on, words)
+        yield _Row(identity_place(identity), partial(identity_digest, identity), changed_on, words)
 
 
 def _read_identities(db: sqlite3.Connection) -> Iterator[tuple[Identity, int, str]]:
@@ -157,17 +158,18 @@ def _read_identities(db: sqlite3.Connection) -> Iterator[tuple[Identity, int, st
 def _others(db: sqlite3.Connection) -> Iterator[_Row]:
     """Yield each other row."""
     for account_id, kind, name, row_id, body, created_on, modified_on in db.execute(_COLLECTIONS):
-        collection = Collection(
-            account_id=account_id,
-            kind=Kind(kind),
-            name=name,
-            id=row_id,
-            body=body,
-            created_on=created_on,
-            modified_on=modified_on,
-        )
         words = f"the {kind.replace('_', ' ')} {name!r} of the account {account_id}"
-        yield _Row(f"collection/{row_id}", collection_digest(collection), modified_on, words)
+        with well_formed(words):
+            collection = Collection(
+                account_id=account_id,
+                kind=Kind(kind),
+                name=name,
+                id=row_id,
+                body=body,
+                created_on=created_on,
+                modified_on=modified_on,
+            )
+        yield _Row(f"collection/{row_id}", partial(collection_digest, collection), modified_on, words)
     for account_id, owner, environment, name, row_id, kind, shown, created_on, modified_on, sealed in db.execute(
         _ITEMS
     ):
@@ -182,8 +184,7 @@ def _others(db: sqlite3.Connection) -> Iterator[_Row]:
             sealed=sealed,
         )
         words = f"the item {name!r} of the collection {owner} of the account {account_id}"
-        yield _Row(f"item/{owner}/{environment}/{name}", item_digest(item), modified_on, words)
+        yield _Row(f"item/{owner}/{environment}/{name}", partial(item_digest, item), modified_on, words)
     for key_id, retired_on in db.execute(_RETIRED):
-        yield _Row(
-            f"retired/{key_id}", row_digest("Retired", key_id, retired_on), retired_on, f"the retired key {key_id}"
-        )
+        digest = partial(row_digest, "Retired", key_id, retired_on)
+        yield _Row(f"retired/{key_id}", digest, retired_on, f"the retired key {key_id}")

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from nightsafe.audit.verification.difference import DifferenceError
+from nightsafe.audit.verification.difference import DifferenceError, well_formed
 from nightsafe.audit.verification.log_check import Report
 from nightsafe.audit.verification.named_state import NamedState, Stated
 from nightsafe.audit.verification.version_bindings import BindingTimeline
@@ -98,7 +98,12 @@ def check_scripts(db: sqlite3.Connection, state: NamedState, report: Report) -> 
     Raises:
         DifferenceError: the first difference.
     """
-    return sum(_ScriptCheck(db, state, report, _Script(*row)).check() for row in db.execute(_SCRIPTS))
+    count = 0
+    for row in db.execute(_SCRIPTS):
+        script = _Script(*row)
+        with well_formed(script.words):
+            count += _ScriptCheck(db, state, report, script).check()
+    return count
 
 
 class _ScriptCheck:
@@ -110,7 +115,7 @@ class _ScriptCheck:
         self._report = report
         self._script = script
         self._key = (script.account_id, script.id)
-        self._bindings = BindingTimeline(db, script.identity, script.words)
+        self._bindings = BindingTimeline(db, script.identity, script.words, is_older=state.has_older)
         self._content = (0, b"")
         self._digests: dict[bytes, tuple[int, bytes]] = {}
         self._latest: tuple[tuple[int, int], int, int] = ((0, 0), 0, 0)
@@ -124,11 +129,14 @@ class _ScriptCheck:
             count += 1
             if version.number != count:
                 raise DifferenceError(f"version {count} of {self._script.words} is missing")
-            self._check_version(version)
+            with well_formed(f"version {count} of {self._script.words}, or its files or settings,"):
+                self._check_version(version)
             self._report(1)
         for deployment in self._db.execute(_DEPLOYMENTS, self._key):
-            self._check_deployment(*deployment)
-        self._check_row(count)
+            with well_formed(f"the deployment {deployment[2].hex()} of {self._script.words}"):
+                self._check_deployment(*deployment)
+        with well_formed(f"the row of {self._script.words}"):
+            self._check_row(count)
         return count
 
     def _check_version(self, version: _Version) -> None:
@@ -147,7 +155,7 @@ class _ScriptCheck:
         is_older = self._older(stated, version.id)
         parts = f"{words} (its settings, its files, its annotations, or the list of its bindings)"
         self._state.match(f"version/{script.id}/{version.number}", digest, parts, stated=stated, is_older=is_older)
-        if version.digest not in {None, digest}:
+        if version.digest != digest and not (version.digest is None and self._state.has_older):
             raise DifferenceError(f"the stored digest of {words} is not the digest of its parts")
         self._digests[version.id] = (version.number, digest)
         if version.deployment_id:
@@ -200,7 +208,9 @@ class _ScriptCheck:
             raise DifferenceError(
                 f"the row of {script.words} names another newest or served version than its history"
             )
-        if script.content and script.content != self._content_at(script.upload_version, script.words):
+        if script.content != self._content_at(script.upload_version, script.words) and not (
+            script.content == b"" and self._state.has_older
+        ):
             raise DifferenceError(
                 f"the stored digest of the content of {script.words} is not the digest of its parts"
             )

@@ -2,14 +2,15 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from nightsafe.audit.verification.difference import DifferenceError
+from nightsafe.audit.verification.difference import DifferenceError, well_formed
 from nightsafe.audit.verification.log_check import Report
 from nightsafe.audit.verification.named_state import NamedState
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.proven_record import put_digest
+from nightsafe.sealing.record import Record, key_id_of
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.store.collections import Kind
 from nightsafe.store.log.written import value_place
@@ -22,20 +23,64 @@ _BINDINGS: Final = """
 SELECT t.account_id, NULL, t.namespace, t.script, '', t.name, t.kind, t.shown, t.sealed, t.key_id,
   s.id, t.since, t.since, t.stated_in, t.position, 0
 FROM bindings t JOIN scripts s ON s.account_id = t.account_id AND s.namespace = t.namespace AND s.name = t.script
-WHERE t.sealed IS NOT NULL
+WHERE (t.sealed IS NOT NULL OR t.key_id IS NOT NULL)
 """
 _HISTORY: Final = """
 SELECT t.account_id, NULL, s.namespace, s.name, '', t.name, t.kind, t.shown, t.sealed, t.key_id,
   s.id, t.from_version, t.from_version, t.stated_in, t.position, 0
 FROM binding_history t JOIN scripts s ON s.account_id = t.account_id AND s.id = t.script_id
-WHERE t.sealed IS NOT NULL
+WHERE (t.sealed IS NOT NULL OR t.key_id IS NOT NULL)
 """
 _ITEMS: Final = """
 SELECT t.account_id, h.kind, '', h.name, t.environment, t.name, t.kind, t.shown, t.sealed, t.key_id,
   h.id, t.environment, t.since, t.stated_in, t.position, t.since
 FROM items t JOIN collections h ON h.account_id = t.account_id AND h.id = t.collection_id
-WHERE t.sealed IS NOT NULL
+WHERE (t.sealed IS NOT NULL OR t.key_id IS NOT NULL)
 """
+
+
+class _Row(NamedTuple):
+    """The row of a value, with its script or collection as the owner."""
+
+    account_id: str
+    collection: str | None
+    namespace: str
+    owner: str
+    environment: str
+    name: str
+    kind: str
+    shown: bytes
+    sealed: bytes | None
+    key_id: str | None
+    owner_id: str
+    part: int | str
+    since: int | None
+    stated_in: int | None
+    position: int | None
+    made_on: int
+
+    @property
+    def words(self) -> str:
+        """The row in words."""
+        return f"{self.name!r} of {self.owner!r} in the account {self.account_id}"
+
+    def value(self) -> StoredValue:
+        """Return the value of a row that has one."""
+        return StoredValue(
+            mark="",
+            account_id=self.account_id,
+            collection=None if self.collection is None else Kind(self.collection),
+            namespace=self.namespace,
+            owner=self.owner,
+            environment=self.environment,
+            name=self.name,
+            kind=self.kind,
+            shown=self.shown,
+            sealed=self.sealed or b"",
+            record=self.sealed or b"",
+            key_id=self.key_id or "",
+            place=f"{self.owner_id}/{value_place(self.part, self.name)}",
+        )
 
 
 class ValueCheck:
@@ -63,50 +108,35 @@ class ValueCheck:
         count = 0
         for sql in (_BINDINGS, _HISTORY, _ITEMS):
             for row in db.execute(sql):
-                self._check_value(*row)
+                self._check_value(_Row(*row))
                 self._report(1)
                 count += 1
         return count
 
-    def _check_value(  # noqa: PLR0913, PLR0917 - the columns of a row
-        self,
-        account_id: str,
-        collection: str | None,
-        namespace: str,
-        owner: str,
-        environment: str,
-        name: str,
-        kind: str,
-        shown: bytes,
-        sealed: bytes,
-        key_id: str,
-        owner_id: str,
-        part: int | str,
-        since: int | None,
-        stated_in: int | None,
-        position: int | None,
-        made_on: int,
-    ) -> None:
+    def _check_value(self, row: _Row) -> None:
         """Compare one value."""
-        value = _value(
-            account_id, collection, namespace, owner, environment, name, kind, shown, sealed, key_id, owner_id, part
-        )
-        words = _words(value, part)
-        try:
+        if row.sealed is None or row.key_id is None:
+            raise DifferenceError(f"{row.words} has a value without the id of its key, or the id without a value")
+        with well_formed(row.words):
+            value = row.value()
+        words = _words(value, row.part)
+        with well_formed(words):
             context = self._context_of(value)
-            digest = put_digest(context.record_digest(sealed), since or 0)
-        except NightsafeError:
-            raise DifferenceError(f"{words} has fields that this program does not write") from None
+            digest = put_digest(context.record_digest(value.sealed), row.since or 0)
+            sealed_to = _key_id_of(value)
+        if sealed_to != value.key_id:
+            raise DifferenceError(f"{words} is sealed to another key than its row says")
 
         def is_older() -> bool:
             """Return True if the value has a signature of its own, as values had before the log."""
             return (
-                stated_in is None
-                and made_on <= self._state.older_until
+                row.stated_in is None
+                and row.made_on <= self._state.older_until
                 and _is_signed(value, self._keys, self._context_of)
             )
 
-        self._state.match(f"value/{value.place}", digest, words, stated=(stated_in, position), is_older=is_older)
+        stated = (row.stated_in, row.position)
+        self._state.match(f"value/{value.place}", digest, words, stated=stated, is_older=is_older)
 
 
 def unstated_values(db: sqlite3.Connection, keys: VerifyKeys, context_of: ContextOf) -> Iterator[tuple[str, bool]]:
@@ -121,45 +151,11 @@ def unstated_values(db: sqlite3.Connection, keys: VerifyKeys, context_of: Contex
         DifferenceError: when a column has a wrong type.
     """
     for sql in (_BINDINGS, _HISTORY, _ITEMS):
-        for *fields, _since, _stated_in, _position, _made_on in db.execute(f"{sql} AND t.stated_in IS NULL"):
-            try:
-                value = _value(*fields)
+        for row in map(_Row._make, db.execute(f"{sql} AND t.sealed IS NOT NULL AND t.stated_in IS NULL")):
+            with well_formed(row.words):
+                value = row.value()
                 is_signed = _is_signed(value, keys, context_of)
-            except (TypeError, ValueError, AttributeError):
-                raise DifferenceError("a row of the database has a form that this program does not write") from None
-            yield _words(value, fields[-1]), is_signed
-
-
-def _value(  # noqa: PLR0913, PLR0917 - the columns of a row
-    account_id: str,
-    collection: str | None,
-    namespace: str,
-    owner: str,
-    environment: str,
-    name: str,
-    kind: str,
-    shown: bytes,
-    sealed: bytes,
-    key_id: str,
-    owner_id: str,
-    part: int | str,
-) -> StoredValue:
-    """Build a value from the first columns of a row."""
-    return StoredValue(
-        mark="",
-        account_id=account_id,
-        collection=None if collection is None else Kind(collection),
-        namespace=namespace,
-        owner=owner,
-        environment=environment,
-        name=name,
-        kind=kind,
-        shown=shown,
-        sealed=sealed,
-        record=sealed,
-        key_id=key_id,
-        place=f"{owner_id}/{value_place(part, name)}",
-    )
+            yield _words(value, row.part), is_signed
 
 
 def _is_signed(value: StoredValue, keys: VerifyKeys, context_of: ContextOf) -> bool:
@@ -168,6 +164,11 @@ def _is_signed(value: StoredValue, keys: VerifyKeys, context_of: ContextOf) -> b
         return value.is_older and bool(keys.verify(context_of(value), value.sealed))
     except NightsafeError:
         return False
+
+
+def _key_id_of(value: StoredValue) -> str:
+    """Return the id of the key that a value is sealed to; the value may be a record of the first form."""
+    return key_id_of(Record.parse(value.sealed).sealed if value.is_older else value.sealed)
 
 
 def _words(value: StoredValue, part: Any) -> str:

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from nightsafe.audit.verification.difference import DifferenceError
+from nightsafe.audit.verification.difference import DifferenceError, well_formed
 from nightsafe.bundle.statements import ScriptIdentity, binding_digest
 
 NEVER: Final = 1 << 62
@@ -25,13 +25,15 @@ class BindingTimeline:
         db: the database.
         script: the script.
         words: the script in words.
+        is_older: whether the safe is older than its log, so that a row may have no digest.
     """
 
-    def __init__(self, db: sqlite3.Connection, script: ScriptIdentity, words: str) -> None:
+    def __init__(self, db: sqlite3.Connection, script: ScriptIdentity, words: str, *, is_older: bool) -> None:
         place = (script.account_id, script.namespace, script.name)
         self._rows = db.execute(_BINDINGS, (*place, script.account_id, script.id))
         self._next = self._rows.fetchone()
         self._words = words
+        self._is_older = is_older
         self._current: dict[tuple[str, int], tuple[int, bytes]] = {}
         """The version that ends each current binding, and its digest, by its name and the version that put it."""
 
@@ -55,8 +57,9 @@ class BindingTimeline:
         self, since: int, until: int, name: str, kind: str, shown: bytes, stored: bytes | None
     ) -> None:
         """Add a binding."""
-        digest = binding_digest(name, kind, shown, since)
-        if stored not in {None, digest}:
+        with well_formed(f"the binding {name!r} of version {since} of {self._words}"):
+            digest = binding_digest(name, kind, shown, since)
+        if stored != digest and not (stored is None and self._is_older):
             raise DifferenceError(
                 f"the binding {name!r} of version {since} of {self._words} was changed (its type, or what reads show)"
             )

@@ -78,7 +78,7 @@ def test_a_row_of_another_form_is_reported(past: Past) -> None:
     [finding] = [one for one in past.run("doctor", code=1)["findings"] if one["what"] == "older values"]
     done = run("migrate", "--yes", "--data", str(past.safe.path), cwd=past.safe.path.parent)
 
-    words = "a row of the database has a form that this program does not write"
+    words = "'KEY' of 'worker' in the account"
     assert words in finding["found"]
     assert 0 != done.returncode
     assert words in done.stderr

@@ -256,11 +256,75 @@ UPDATE memberships SET policies = x'5b5d';
 -- another membership: the membership of the user
 INSERT INTO memberships SELECT 'another', user_id, policies, created_on, mac FROM memberships;
 
--- text that is not UTF-8: a row of the database has a form that this program does not write
+-- text that is not UTF-8: of version 1 of the script 'many'
 UPDATE bindings SET name = CAST(x'ff' AS TEXT) WHERE name = 'P';
 
--- column of another type: a row of the database has a form that this program does not write
-UPDATE bindings SET shown = 7 WHERE name = 'P';
+-- text that is not UTF-8 in an account: the account
+UPDATE accounts SET name = CAST(x'ff' AS TEXT);
+
+-- column of another type: script 'many', name 'P' has a value of the type integer in the column 'shown'
+UPDATE bindings SET shown = 7 WHERE name = 'P' AND script = 'many';
+
+-- traffic of another type: script 'worker' has a value of the type text in the column 'traffic'
+UPDATE deployments SET traffic = 'x';
+
+-- traffic that is not JSON: of the script 'worker' of the account
+UPDATE deployments SET traffic = x'7b';
+
+-- binding's version of another type: script 'worker', name 'T' has a value of the type text in the column 'since'
+UPDATE bindings SET since = 'abc' WHERE name = 'T' AND script = 'worker';
+
+-- annotations that are not JSON: version 2 of the script 'worker'
+UPDATE versions SET annotations = x'ff' WHERE number = 2 AND script_id = (SELECT id FROM scripts WHERE name = 'worker');
+
+-- negative time of a version: version 2 of the script 'worker'
+UPDATE versions SET created_on = -1 WHERE number = 2 AND script_id = (SELECT id FROM scripts WHERE name = 'worker');
+
+-- negative time of an item's value: the value of 'S'
+UPDATE items SET since = -1 WHERE name = 'S';
+
+-- unknown kind of a collection: 'space'
+UPDATE collections SET kind = 'another' WHERE name = 'space';
+
+-- unknown kind of a collection with items: 'S' of
+UPDATE collections SET kind = 'another';
+
+-- text in place of the bytes with that Base64: table memberships with
+UPDATE memberships SET policies = 'W10=';
+
+-- bytes in place of an empty text: has a value of the type blob in the column 'account_id'
+UPDATE tokens SET account_id = x'' WHERE account_id = '';
+
+-- group that no row uses any more: no signature covers
+DELETE FROM log_groups WHERE first = (SELECT min(first) FROM log_groups WHERE first NOT IN (SELECT stated_in FROM
+  bindings WHERE stated_in IS NOT NULL UNION SELECT stated_in FROM binding_history WHERE stated_in IS NOT NULL UNION
+  SELECT stated_in FROM items WHERE stated_in IS NOT NULL UNION SELECT stated_in FROM versions WHERE stated_in IS NOT
+  NULL UNION SELECT stated_in FROM deployments WHERE stated_in IS NOT NULL UNION SELECT triggers_stated_in FROM
+  scripts WHERE triggers_stated_in IS NOT NULL));
+
+-- key of a binding's value: the value of the binding 'T', put by version 3 of the script 'worker'
+UPDATE bindings SET key_id = 'another' WHERE name = 'T' AND script = 'worker';
+
+-- key of a value in the history: the value of the binding 'T', put by version 2 of the script 'worker'
+UPDATE binding_history SET key_id = 'another' WHERE name = 'T';
+
+-- key of an item's value: the value of 'S' in the secrets store
+UPDATE items SET key_id = 'another' WHERE name = 'S';
+
+-- no key of a value: 'T' of 'worker'
+UPDATE bindings SET key_id = NULL WHERE name = 'T' AND script = 'worker';
+
+-- key without a value: 'P' of 'many'
+UPDATE bindings SET key_id = 'another' WHERE name = 'P' AND script = 'many';
+
+-- no digest of a binding: the binding 'P' of version 1 of the script 'many'
+UPDATE bindings SET digest = NULL WHERE name = 'P' AND script = 'many';
+
+-- no digest of a version: the stored digest of version 2 of the script 'worker'
+UPDATE versions SET digest = NULL WHERE number = 2 AND script_id = (SELECT id FROM scripts WHERE name = 'worker');
+
+-- no digest of the content: the stored digest of the content of the script 'worker'
+UPDATE scripts SET content = x'' WHERE name = 'worker';
 
 -- contents of a file: the contents of the file
 DELETE FROM contents;

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from nightsafe.bundle.statements import ScriptIdentity, binding_digest, encode_script
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.encoding import encode
+from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.script_head import Head, Key
 from nightsafe.store.sqlite.writes.statements import content_at, refuse_older_row
@@ -88,6 +89,13 @@ def checked_state(
 def mac_of(log: GroupLog, key: Key, head: Head, state: ScriptState) -> bytes:
     """Return the MAC of a script's state; b"" in a store that was opened without the key."""
     return b"" if log.key is None else log.key.mac(_message(key, head, state))
+
+
+def has_right_mac(key: IdentityKey, script: Key, head: Head, stored: StoredState) -> bool:
+    """Return whether a script has the MAC of its state, or none although it may be older than its MAC."""
+    if not stored.mac:
+        return key.states_older_rows
+    return key.is_mac(_message(script, head, ScriptState(stored.triggers, _split(stored.digests))), stored.mac)
 
 
 def keep_mac(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, state: ScriptState) -> None:
