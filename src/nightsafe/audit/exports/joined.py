@@ -14,6 +14,7 @@ MISSING: Final = (
     "give every file that `nightsafe audit archive` has written, with --archive; if none has this entry, somebody has"
     " removed it: keep a copy of everything, and find out who could write to it"
 )
+OLDER: Final = "export the log again; if a new export is no longer than this one, the log was cut"
 OTHER: Final = (
     "give the archives of this log; after a restore of an older backup, those that it was archived to since"
 )
@@ -102,7 +103,7 @@ def verify_exports(exports: Sequence[Export], known: Checkpoint | None, report: 
     """
     newest = max(exports, key=lambda one: one.checkpoint.size).checkpoint
     first = index = min(one.first for one in exports)
-    refuse_other_log(newest.origin, newest.size, known)
+    refuse_other_log(newest.origin, newest.size, known, OLDER)
     if known is not None and first > 0:
         raise NightsafeError(
             Code.INVALID,

@@ -26,7 +26,11 @@ MAX_LINE: Final = 1 << 18
 """The maximum size of a line in bytes. An entry has at most 64 KiB, and a proof at most 63 hashes."""
 
 AGAIN: Final = "export the log again; if this is an archive, take it from another copy"
-CHANGED_FILE: Final = "somebody has changed the file: take it from another copy, and find out who could write to it"
+CHANGED_FILE: Final = (
+    "the file had this entry when it was written, so lines were lost, removed or changed later: export the log again;"
+    " if this is an archive, take it from another copy. If that does not verify either, somebody has changed the log:"
+    " find out who could write to it"
+)
 _LEAVES: Final = "SELECT leaf FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq"
 _NODES: Final = "SELECT hash FROM log_nodes WHERE level = ? AND number >= ? AND number < ? ORDER BY number"
 
@@ -107,7 +111,9 @@ class Export:
             head = _head_decoder.decode(next(self._rows, b""))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise NightsafeError(
-                Code.INVALID, f"{name} is not an export of an audit log: its first line has no checkpoint"
+                Code.INVALID,
+                f"{name} is not an export of an audit log: its first line has no checkpoint. If it was one, that line"
+                " was lost: export the log again",
             ) from None
         self.checkpoint = open_note(head.checkpoint.encode(), keys)
         self.first = head.first

@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 import click
 
 from nightsafe.audit.verification.log_check import Report
+from nightsafe.cli.audit.given_file import BACKUP, CHECKPOINT, refuse_other
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.process.signals import exit_on_signals
-from nightsafe.cli.safe.archive import DATABASE, Manifest, read_archive
+from nightsafe.cli.safe.archive import DATABASE, STREAM, Manifest, read_archive
 from nightsafe.cli.safe.database_copy import open_read_only, refuse_large_log
 from nightsafe.cli.settings.options import FILE
 from nightsafe.cli.terminal.errors import CommandError
@@ -23,6 +24,7 @@ from nightsafe.merkle.checkpoint import Checkpoint
 from nightsafe.sealing.verify_keys import VerifyKeys
 
 _LARGEST_CHECKPOINT: Final = 1 << 16
+_HEAD_BYTES: Final = 4096
 
 backup_option = click.option("--backup", type=FILE, help="A backup to read, in place of the data directory.")
 verify_keys_option = click.option(
@@ -98,9 +100,11 @@ def read_checkpoint(path: Path | None, keys: VerifyKeys) -> Checkpoint | None:
     """
     if path is None:
         return None
+    with path.open("rb") as file:
+        note = file.read(_LARGEST_CHECKPOINT)
+    refuse_other(path, note, CHECKPOINT)
     try:
-        with path.open("rb") as file:
-            return keys.open_checkpoint(file.read(_LARGEST_CHECKPOINT))
+        return keys.open_checkpoint(note)
     except NightsafeError as error:
         raise CommandError(
             f"{path} is not a checkpoint that a given key has signed ({error.problems[0].detail}); `nightsafe audit"
@@ -139,6 +143,9 @@ def _reading(path: Path, work: str) -> Iterator[LogDatabase]:
 
 def _unpack(backup: Path, folder: Path) -> None:
     """Unpack the database of a backup, and none of its keys."""
+    if backup != STREAM:
+        with backup.open("rb") as file:
+            refuse_other(backup, file.read(_HEAD_BYTES), BACKUP)
     with ExitStack() as bars:
 
         def start(manifest: Manifest) -> Report:

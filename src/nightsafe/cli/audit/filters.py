@@ -1,21 +1,26 @@
 """The options that select entries of the audit log, and the entries' form in a table."""
 
+import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 import click
 
-from nightsafe.api.http.times import format_time
+from nightsafe.api.http.times import format_time, parse_time
 from nightsafe.audit.entry import REFUSED
 from nightsafe.audit.facts import FAILURE, SUCCESS
 from nightsafe.cli.audit.entry_source import ShownEntry
 from nightsafe.cli.settings.options import check_text, is_account_id
-from nightsafe.cli.token.lifetime import check_time
 
 HEAD: Final = ("index", "time", "actor", "action", "resource", "names", "address")
-ELASTIC: Final = (2, 4, 5)
+NARROW: Final = 5
+"""How many of the columns a narrow terminal shows."""
+
+ELASTIC: Final = (2, 4)
 """The columns that a narrow terminal may cut."""
+
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class Filter(NamedTuple):
@@ -47,7 +52,7 @@ class Filter(NamedTuple):
             self.account_id in {None, fields.get("account_id")}
             and (self.since is None or at >= self.since)
             and (self.until is None or at < self.until)
-            and self.actor in {None, fields.get("actor"), fields.get("email")}
+            and (self.actor is None or self.actor.casefold() in _actors_of(fields))
             and self.script in {None, script_of(fields)}
             and (self.action is None or fnmatchcase(fields.get("action", ""), self.action))
             and self.result in {None, result_of(fields)}
@@ -58,8 +63,12 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `make_filter` takes."""
     options = (
         click.option("--account-id", metavar="HEX32", callback=_check_account, help="Only entries of this account."),
-        click.option("--since", metavar="TIME", callback=check_time, help="Only entries from this time on."),
-        click.option("--until", metavar="TIME", callback=check_time, help="Only entries before this time."),
+        click.option(
+            "--since", metavar="TIME", callback=_check_moment, help="Only entries from this time or date on."
+        ),
+        click.option(
+            "--until", metavar="TIME", callback=_check_moment, help="Only entries before this time or date."
+        ),
         click.option("--actor", callback=_check_optional, help="Only entries of this token ID, user ID or e-mail."),
         click.option("--script", callback=_check_optional, help="Only entries about this script: [NAMESPACE/]NAME."),
         click.option(
@@ -78,6 +87,11 @@ def script_of(fields: dict[str, Any]) -> str:
     """Return the script of an entry, or ""."""
     namespace, script = fields.get("namespace", ""), fields.get("script", "")
     return f"{namespace}/{script}" if namespace else script
+
+
+def _actors_of(fields: dict[str, Any]) -> set[str]:
+    """Return id and e-mail address of an entry's actor, folded, because addresses are compared without case."""
+    return {str(fields.get(name, "")).casefold() for name in ("actor", "email")}
 
 
 def result_of(fields: dict[str, Any]) -> str:
@@ -110,6 +124,18 @@ def _check_account(_: click.Context, __: click.Parameter, value: str | None) -> 
     if value is not None and not is_account_id(value):
         raise click.BadParameter("give 32 lower-case hex digits")
     return value
+
+
+def _check_moment(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Parse a time or a date to microseconds since 1970. A date stands for its first moment in UTC."""
+    if value is None:
+        return None
+    try:
+        return parse_time(f"{value}T00:00:00Z" if _DATE.fullmatch(value) else value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no time; give a date like 2030-01-31, or a time like 2030-01-31T12:00:00Z"
+        ) from None
 
 
 def _check_optional(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

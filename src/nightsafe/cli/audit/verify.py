@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import click
 import msgspec
@@ -12,8 +13,9 @@ from click.core import ParameterSource
 from nightsafe.audit.exports.joined import Archives, VerifiedExports, verify_exports
 from nightsafe.audit.exports.json_lines import MAX_LINE, Export
 from nightsafe.audit.verification.database_check import Verified, refuse_schema, steps_of, verify_database
-from nightsafe.audit.verification.difference import DifferenceError
+from nightsafe.audit.verification.difference import DifferenceError, counted
 from nightsafe.audit.verification.log_check import Report, read_head
+from nightsafe.audit.verification.mac_check import check_macs
 from nightsafe.cli.audit.archive_files import archive_option, open_archives
 from nightsafe.cli.audit.database_source import (
     backup_option,
@@ -22,13 +24,18 @@ from nightsafe.cli.audit.database_source import (
     read_checkpoint,
     verify_keys_option,
 )
+from nightsafe.cli.audit.given_file import EXPORT, refuse_other
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.safe.archive import STREAM
 from nightsafe.cli.safe.database_copy import integrity_problems
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
+from nightsafe.errors import NightsafeError
 from nightsafe.merkle.checkpoint import Checkpoint
 from nightsafe.sealing.context import Context
+from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.key_rotation.resealing import location_of_value
 from nightsafe.store.sealed_values import StoredValue
@@ -56,8 +63,9 @@ def command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Compare the database with the log, and check the log.
 
-    The command checks the data directory (also while it is served), a backup, or EXPORT, a file of `audit export`. It
-    needs the public verification keys alone, and no server. It checks the whole log. It also compares every version,
+    The command checks the data directory (also while it is served), a backup, or EXPORT, a file of `audit export`;
+    `-` reads that from standard input. It needs the public verification keys alone, and no server. With the identity
+    key of the data directory it also checks MACs. It checks the whole log. It also compares every version,
     binding, deployment, value, item, token and user of a database with what the log says. If something differs, it
     names the first difference and exits with 1.
     """
@@ -76,8 +84,11 @@ def command(  # noqa: PLR0913 - one for each option
             fields = {"entries": exported.end - exported.first, "first": exported.first, "size": exported.size}
             _report({**fields}, _sentence_of_export(exported), as_json=as_json)
         else:
-            verified = _verify_database(data, backup, archives, keys, checkpoint)
-            _report(msgspec.to_builtins(verified), _sentence(verified), as_json=as_json)
+            identity_key = _identity_key(data) if backup is None else None
+            verified = _verify_database(data, backup, archives, keys, checkpoint, identity_key)
+            with_macs = identity_key is not None
+            sentence = _sentence(verified, with_macs=with_macs)
+            _report({**msgspec.to_builtins(verified), "macs_checked": with_macs}, sentence, as_json=as_json)
     except DifferenceError as difference:
         _report_difference(difference, as_json=as_json)
         sys.exit(_FAILED)
@@ -88,10 +99,24 @@ def _is_given(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _verify_database(
-    data: Path, backup: Path | None, paths: tuple[Path, ...], keys: VerifyKeys, known: Checkpoint | None
+def _identity_key(data: Path) -> IdentityKey | None:
+    """Return the identity key of a data directory; None, with a line that says why, if it cannot be used."""
+    try:
+        return IdentityKey.load(DataDirectory(data).identity_key)
+    except NightsafeError as error:
+        say(f"The identity key cannot be used: {error.problems[0].detail}")
+        return None
+
+
+def _verify_database(  # noqa: PLR0913, PLR0917 - what a verification needs
+    data: Path,
+    backup: Path | None,
+    paths: tuple[Path, ...],
+    keys: VerifyKeys,
+    known: Checkpoint | None,
+    identity_key: IdentityKey | None,
 ) -> Verified:
-    """Verify the database of a data directory or a backup."""
+    """Verify the database of a data directory or a backup, with the MACs if there is a key for them."""
     with open_log(data, backup, "verification") as database:
         problems = integrity_problems(database.db, thorough=True)
         if problems:
@@ -102,6 +127,8 @@ def _verify_database(
             verified = verify_database(database.db, keys, known, _context_of, database.watch(report), archives)
         if archives is not None:
             archives.check_rest()
+        if identity_key is not None:
+            check_macs(database.db, identity_key)
         return verified
 
 
@@ -113,14 +140,23 @@ def _context_of(value: StoredValue) -> Context:
 def _verify_export(
     path: Path, archives: tuple[Path, ...], keys: VerifyKeys, known: Checkpoint | None
 ) -> VerifiedExports:
-    """Verify an export with the given archives."""
+    """Verify an export, in a file or on standard input, with the given archives."""
+    if path == STREAM:
+        with open(sys.stdin.fileno(), "rb", closefd=False) as file:
+            export = Export(_lines(path, file, _ignore), keys)
+            return verify_exports([export, *open_archives(archives, keys)], known, _ignore)
     with path.open("rb") as file, byte_bar(path.stat().st_size, "Verifying") as report:
         export = Export(_lines(path, file, report), keys)
-        return verify_exports([export, *open_archives(archives, keys)], known, lambda _: None)
+        return verify_exports([export, *open_archives(archives, keys)], known, _ignore)
 
 
-def _lines(path: Path, file: IO[bytes], report: Report) -> Iterator[bytes]:
-    """Yield the lines of a file; refuse a line that is longer than any line of an export."""
+def _ignore(_: int) -> None:
+    """Report no progress."""
+
+
+def _lines(path: Path, file: BufferedReader, report: Report) -> Iterator[bytes]:
+    """Yield the lines of a file; refuse another file, and a line that is longer than any line of an export."""
+    refuse_other(path, file.peek(), EXPORT)
     while line := file.readline(MAX_LINE):
         if len(line) == MAX_LINE:
             raise CommandError(f"{path} is not an export of an audit log: it has a line of over {MAX_LINE} bytes")
@@ -128,25 +164,29 @@ def _lines(path: Path, file: IO[bytes], report: Report) -> Iterator[bytes]:
         yield line
 
 
-def _sentence(verified: Verified) -> str:
+def _sentence(verified: Verified, *, with_macs: bool) -> str:
     """Return the result in words."""
-    counts = f"{verified.entries} entries, {verified.versions} versions, {verified.records} values"
-    older = f"; {verified.older} rows are older than the log, which does not cover them" if verified.older else ""
+    numbers = {"entry": verified.entries, "version": verified.versions, "value": verified.records}
+    counts = ", ".join(counted(number, one) for one, number in numbers.items())
+    older = (
+        f"; {counted(verified.older, 'row')} from before the log, which does not cover them" if verified.older else ""
+    )
     archived = f"; {verified.archived} of the entries are archived" if verified.archived else ""
     if verified.unread:
         archived += (
             " and were checked by their hashes only. Give the archives with --archive: without them,"
             f" {verified.uncompared} rows were not compared with the log, nor rows that are missing"
         )
-    return f"{counts}: all as the log says{older}{archived}"
+    macs = "" if with_macs else "; MACs were not checked, because that needs keys/identity-key.json of the safe"
+    return f"{counts}: all as the log says{older}{archived}{macs}"
 
 
 def _sentence_of_export(exported: VerifiedExports) -> str:
     """Return the result for an export in words."""
     first, end, size = exported
     if end - first == size:
-        return f"{size} entries: all as the checkpoint says"
-    words = f"{end - first} of {size} entries, from entry {first} on: all as the checkpoint says"
+        return f"{counted(size, 'entry')}: all as the checkpoint says"
+    words = f"{end - first} of {counted(size, 'entry')}, from entry {first} on: all as the checkpoint says"
     return f"{words}. The others are not in the given files: give archives with --archive"
 
 

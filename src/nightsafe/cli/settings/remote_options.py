@@ -44,7 +44,7 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
             try:
                 command(remote=remote, **arguments)
             except NotFoundError as error:
-                add_suggestion(error, remote, arguments)
+                add_suggestion(error, remote, arguments, has_option=_SCRIPT in options)
                 raise
 
     decorated: Command = run

@@ -22,13 +22,16 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
 
 
-def add_suggestion(error: "NotFoundError", remote: "Remote", arguments: Mapping[str, Any]) -> None:
+def add_suggestion(
+    error: "NotFoundError", remote: "Remote", arguments: Mapping[str, Any], *, has_option: bool
+) -> None:
     """Add a note with similar names to an error. If the names cannot be fetched, add nothing.
 
     Args:
         error: the command's error.
         remote: the script that the command talked about.
         arguments: the command's other arguments.
+        has_option: whether `--script` names the command's script; otherwise an argument does.
     """
     from nightsafe.client import ClientError  # only if the client is loaded
 
@@ -42,6 +45,8 @@ def add_suggestion(error: "NotFoundError", remote: "Remote", arguments: Mapping[
             suggestion = did_you_mean(secret, secret_names(remote))
         if suggestion:
             error.add_note(suggestion)
+    if codes & _NO_SCRIPT and has_option:
+        error.add_note("--script names another script")
 
 
 def script_names(remote: "Remote") -> Iterable[str]:

@@ -12,6 +12,8 @@ from nightsafe.merkle.verifier_key import is_key_name
 
 def _check_name(_: click.Context, __: click.Parameter, value: str) -> str:
     """Refuse a name that a signed note cannot have."""
+    if "://" in value:
+        raise click.BadParameter("give the name without a scheme such as https://, like witness.example/w1")
     if not is_key_name(value):
         raise click.BadParameter("give a name without spaces and plus signs, such as witness.example/w1")
     return value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nightsafe.cli.settings.options import FILE, log_format_option
+from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.witness.folder import WitnessFolder, folder_option
 
 if TYPE_CHECKING:
@@ -68,14 +69,18 @@ def command(  # noqa: PLR0913 - one for each option
     from nightsafe.audit.witness.witness import Witness
     from nightsafe.cli.process.logs import configure
     from nightsafe.cli.process.stdio import set_up_output
-    from nightsafe.cli.server.listener import refuse_plain
+    from nightsafe.cli.server.listener import is_loopback
     from nightsafe.cli.tls.files import check_tls_files
 
     output = set_up_output()
     configure(log_format)
     tls = check_tls_files(tls_cert, tls_key, None)
-    if tls is None and not plain_http:
-        refuse_plain(host)
+    if tls is None and not plain_http and not is_loopback(host):
+        raise CommandError(
+            f"other machines reach {host}, and without TLS anyone on the way could change what the witness answers:"
+            " give --tls-cert and --tls-key, or --plain-http if a proxy in front does TLS, or leave out --host to"
+            " listen on this machine only"
+        )
     place = WitnessFolder(folder)
     if logs is not None:
         place.logs_file = logs

@@ -210,3 +210,29 @@ def test_a_witness_is_created_once(tmp_path: Path) -> None:
     assert (1, True) == (none.returncode, "nightsafe audit witness init" in none.stderr)
     plain = run("audit", "witness", "serve", "--dir", str(tmp_path / "w"), "--host", "192.0.2.1", cwd=tmp_path)
     assert (1, True) == (plain.returncode, "--plain-http" in plain.stderr)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("https://witness.example/w1", "give the name without a scheme such as https://"),
+        ("a b", "without spaces and plus signs"),
+        ("a+b", "without spaces and plus signs"),
+    ],
+)
+def test_a_name_that_notes_cannot_use_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    """A name with a scheme, a space or a plus sign is refused before anything is created (C2SP signed-note)."""
+    done = run("audit", "witness", "init", "--dir", "witness", "--name", name, cwd=tmp_path)
+
+    assert (2, True) == (done.returncode, words in done.stderr)
+    assert [] == [*tmp_path.iterdir()]
+
+
+def test_an_address_of_other_machines_needs_tls(tmp_path: Path) -> None:
+    """Without TLS, `serve` refuses an address that other machines reach, and names each way out."""
+    made = run("audit", "witness", "init", "--dir", "witness", "--name", "witness.example/w1", cwd=tmp_path)
+    done = run("audit", "witness", "serve", "--dir", "witness", "--host", "0.0.0.0", cwd=tmp_path)  # noqa: S104 - refused
+
+    assert (0, 1) == (made.returncode, done.returncode)
+    for way in ("--tls-cert and --tls-key", "--plain-http", "leave out --host"):
+        assert way in done.stderr

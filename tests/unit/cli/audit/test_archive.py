@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.audit.test_audit import call, data, filled
+from tests.unit.cli.audit.tools.call import call
 
 from nightsafe.audit.sinks.position import Mark, Position
 from nightsafe.cli.audit import archive as archive_command
@@ -21,8 +21,6 @@ from nightsafe.cli.doctor.examination import Examination, State
 from nightsafe.services.caller import now
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.sqlite import SqliteStore
-
-__all__ = ["data", "filled"]
 
 DAY = 24 * 60 * 60 * 1_000_000
 

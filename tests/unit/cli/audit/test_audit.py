@@ -8,10 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import structlog
-from click.testing import CliRunner, Result
-from tests.stores import IDENTITY_KEY, SIGNING_KEY
-from tests.unit.audit.tools.filled_safe import KEYS, fill
+from click.testing import CliRunner
+from tests.unit.cli.audit.tools.call import call
 
 from nightsafe.cli.audit.entry_source import ShownEntry, StoreEntries, following, shown
 from nightsafe.cli.audit.filters import Filter, row
@@ -19,41 +17,9 @@ from nightsafe.cli.doctor.audit_log import audit_log
 from nightsafe.cli.doctor.examination import Examination, State
 from nightsafe.cli.main import cli
 from nightsafe.errors import NightsafeError
-from nightsafe.sealing.rings.private_ring import PrivateRing
-from nightsafe.sealing.rings.ring_signer import public_ring
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.store.sqlite import SqliteStore
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a data directory with rows of every kind."""
-    folder = tmp_path_factory.mktemp("filled")
-    data = folder / "safe of the tests"
-    data.mkdir(mode=0o700)
-    (data / "nightsafe.db").write_bytes(fill(folder, secrets=3))
-    (data / "nightsafe.db").chmod(0o600)
-    (data / "keys").mkdir(mode=0o700)
-    SIGNING_KEY.save(data / "keys" / "signing-key.json")
-    IDENTITY_KEY.save(data / "keys" / "identity-key.json")
-    KEYS.save(data / "keys" / "verify-keys.json")
-    public_ring(PrivateRing.generate()).save(data / "keys" / "public-ring.json")
-    return data
-
-
-@pytest.fixture
-def data(filled: Path, tmp_path: Path) -> Path:
-    """Return a copy of the data directory."""
-    return Path(shutil.copytree(filled, tmp_path / "data"))
-
-
-def call(*arguments: str | Path, code: int = 0) -> Result:
-    """Run `nightsafe audit`; check its exit code."""
-    done = CliRunner().invoke(cli, ["audit", *map(str, arguments)])
-    structlog.reset_defaults()
-    assert code == done.exit_code, (done.output, done.exception)
-    return done
 
 
 def delete_token(data: Path) -> None:
@@ -87,6 +53,27 @@ def test_a_difference_is_named_and_exits_with_1(data: Path) -> None:
     assert "wrote the token" in fields["difference"]["what"]
     assert isinstance(fields["difference"]["entry"], int)
     assert fields["verified"] is False
+
+
+def test_macs_are_checked_if_the_identity_key_is_there(data: Path, tmp_path: Path) -> None:
+    """MACs are checked with the identity key; without it, as for a backup, the result says that they are not."""
+    with closing(sqlite3.connect(data / "nightsafe.db")) as db:
+        db.execute("UPDATE tokens SET mac = zeroblob(32) WHERE name = 'kept'")
+        db.commit()
+    backup, keys = tmp_path / "backup.tar", data / "keys" / "verify-keys.json"
+    assert 0 == CliRunner().invoke(cli, ["backup", str(backup), "--data", str(data)]).exit_code
+
+    assert "of the table tokens does not have the MAC" in call("verify", "--data", data, code=1).stderr
+    done = call("verify", "--backup", backup, "--verify-keys", keys)
+    assert "MACs were not checked" in done.stdout
+    assert (
+        json.loads(call("verify", "--backup", backup, "--verify-keys", keys, "--json").stdout)["macs_checked"]
+        is False
+    )
+    (data / "keys" / "identity-key.json").unlink()
+    done = call("verify", "--data", data)
+    assert "identity-key.json: cannot be read" in done.stderr
+    assert "MACs were not checked" in done.stdout
 
 
 def test_a_backup_verifies_with_keys_from_elsewhere(data: Path, tmp_path: Path) -> None:
@@ -123,7 +110,8 @@ def test_an_export_is_private_and_verifies_from_a_checkpoint(data: Path, tmp_pat
     done = call("verify", export, "--verify-keys", keys, "--from", kept)
     assert done.stdout.endswith(" entries: all as the checkpoint says\n")
     assert "all as the log says" in call("verify", "--data", data, "--from", kept).stdout
-    assert "not a checkpoint" in call("verify", "--data", data, "--from", export, code=1).output
+    kept.write_text("another text")
+    assert "not a checkpoint" in call("verify", "--data", data, "--from", kept, code=1).output
     assert "give only one" in call("verify", export, "--data", data, code=2).output
     assert call("export", "--data", data).stdout == export.read_text()
     assert call("export", "--data", data, "--format", "csv").stdout.startswith("index,time,")
@@ -160,8 +148,22 @@ def test_entries_are_listed_by_their_fields(data: Path) -> None:
             "entries"
         ]
     }
+    assert actions("--actor", "owner@example.com") == actions("--actor", "OWNER@Example.com") != []
     assert "no entry" in call("list", "--data", data, "--script", "absent").stderr
     assert call("list", "--data", data, "--limit", "3").stdout.startswith("index  time")
+
+
+def test_a_date_stands_for_its_first_moment(data: Path) -> None:
+    """`--since` and `--until` take a date or a time, and refuse any other text with an example of both."""
+
+    def listed(*options: str) -> list[int]:
+        """Return the indexes of the listed entries."""
+        output = call("list", "--data", data, "--json", "--limit", "1000", *options).stdout
+        return [entry["index"] for entry in json.loads(output)["entries"]]
+
+    assert listed("--until", "2020-01-01") == listed("--until", "2020-01-01T00:00:00Z") == [1]
+    assert listed("--since", "2020-01-01") == listed("--since", "2020-01-01T00:00:00Z") != []
+    assert "give a date like 2030-01-31, or a time" in call("list", "--since", "2026-13-01", code=2).output
 
 
 def test_an_entry_is_shown_with_what_it_wrote(data: Path) -> None:
