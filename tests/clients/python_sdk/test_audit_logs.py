@@ -10,6 +10,32 @@ from tests.clients.python_sdk.tools.workers import upload
 from tests.server import ACCOUNT, Server
 
 SCRIPTS_READ = "1a71c399035b4950a1bd1466bbe4f420"
+FILTERS = (
+    "account_name",
+    "action_result",
+    "action_type",
+    "actor_context",
+    "actor_email",
+    "actor_id",
+    "actor_ip_address",
+    "actor_token_id",
+    "actor_token_name",
+    "actor_type",
+    "raw_cf_rayid",
+    "raw_method",
+    "raw_status_code",
+    "raw_uri",
+    "resource_id",
+    "resource_product",
+    "resource_scope",
+    "resource_type",
+    "zone_id",
+    "zone_name",
+)
+"""The SDK's filters of version 2 that have a `not`. The first word is the part of an entry, the rest its member."""
+
+NEWEST = 10
+"""How many of the newest entries give values to search for; `varied` writes fewer."""
 
 
 def period() -> dict[str, dt.date]:
@@ -42,6 +68,38 @@ async def test_the_log_is_iterated_by_cursor_with_filters(
     assert (ACCOUNT, "DELETE", "workers") == (newest.account.id, newest.raw.method, newest.resource.product)
     assert newest.raw.user_agent.endswith(f"Cloudflare/Python {newest.raw.user_agent.split()[-1]}")
     assert dt.timedelta(minutes=10) > dt.datetime.now(tz=dt.UTC) - newest.action.time
+
+
+@pytest.fixture(scope="module")
+def varied(server: Server) -> None:
+    """Write entries with several values of each member, among them a refused request."""
+    with Cloudflare(api_token=server.safe.api_token, base_url=server.base_url) as client:
+        upload(client, "filtered")
+        made: Any = client.user.tokens.create(name="filtered", policies=[_policy(SCRIPTS_READ)])
+        with (
+            Cloudflare(api_token=made.value, base_url=server.base_url) as weak,
+            pytest.raises(PermissionDeniedError),
+        ):
+            weak.workers.scripts.delete("filtered", account_id=ACCOUNT)
+        client.workers.scripts.delete("filtered", account_id=ACCOUNT)
+        client.user.tokens.delete(made.id)
+
+
+@pytest.mark.usefixtures("varied")
+@pytest.mark.parametrize("name", FILTERS)
+def test_each_filter_selects_the_entries_with_its_value(client: Cloudflare, name: str) -> None:
+    """A filter selects exactly the entries with the value, and its `not` exactly the others."""
+    part, _, member = name.partition("_")
+    audit: Any = client.accounts.logs.audit
+    until_now = {"since": "2020-01-01", "before": dt.datetime.now(tz=dt.UTC).isoformat(), "account_id": ACCOUNT}
+    every = list(audit.list(**until_now, limit=1000))
+    values = {entry.id: getattr(getattr(entry, part, None), member, None) for entry in every}
+
+    for value in {*list(values.values())[:NEWEST]} - {None} or {"absent"}:
+        found = [entry.id for entry in audit.list(**until_now, limit=1000, **{name: [value]})]
+        others = [entry.id for entry in audit.list(**until_now, limit=1000, **{name: {"not": [value]}})]
+        assert [key for key, one in values.items() if one == value] == found
+        assert [key for key, one in values.items() if one != value] == others
 
 
 async def test_version_1_is_iterated_by_page(either: Any, client: Cloudflare, absent_script: str) -> None:

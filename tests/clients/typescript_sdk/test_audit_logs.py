@@ -1,7 +1,34 @@
 """`client.accounts.logs.audit`, `client.auditLogs` and `client.user.auditLogs` of the official TypeScript SDK."""
 
+import datetime as dt
+
+import pytest
 from tests.clients.node.tools import TypeScript
 from tests.clients.typescript_sdk.calls import NO_TYPE, form, here
+
+FILTERS = (
+    "account_name",
+    "action_result",
+    "action_type",
+    "actor_context",
+    "actor_email",
+    "actor_id",
+    "actor_ip_address",
+    "actor_token_id",
+    "actor_token_name",
+    "actor_type",
+    "raw_cf_ray_id",
+    "raw_method",
+    "raw_status_code",
+    "raw_uri",
+    "resource_id",
+    "resource_product",
+    "resource_scope",
+    "resource_type",
+    "zone_id",
+    "zone_name",
+)
+"""The filters that have a `not`. The first word is the part of an entry, the rest its member."""
 
 EVER = {"since": "2020-01-01", "before": "9999-01-01"}
 
@@ -22,6 +49,26 @@ def test_the_log_is_iterated_in_both_versions(typescript: TypeScript, absent_scr
     assert "api_key" == entries[0]["actor"]["context"]
     assert entries[0]["id"] in {entry["id"] for entry in pages}
     assert len(pages) == len({entry["id"] for entry in pages})
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_each_filter_selects_the_entries_with_its_value(
+    typescript: TypeScript, absent_script: str, name: str
+) -> None:
+    """A filter selects exactly the entries with the value of the newest entry, and its `not` exactly the others."""
+    typescript.call("workers.scripts.update", absent_script, form(), NO_TYPE)
+    part, _, member = name.partition("_")
+    until_now = here(since="2020-01-01", before=dt.datetime.now(tz=dt.UTC).isoformat(), limit=1000)
+    entries = typescript.call("accounts.logs.audit.list", until_now)
+    values = {entry["id"]: entry.get(part, {}).get(member) for entry in entries}
+    value = values[entries[0]["id"]]
+    searched = 999 if value is None else value
+
+    found = typescript.call("accounts.logs.audit.list", until_now | {name: [searched]})
+    others = typescript.call("accounts.logs.audit.list", until_now | {name: {"not": [searched]}})
+
+    assert [key for key, one in values.items() if one == searched] == [entry["id"] for entry in found]
+    assert [key for key, one in values.items() if one != searched] == [entry["id"] for entry in others]
 
 
 def test_a_user_reads_their_own_log(typescript: TypeScript) -> None:
