@@ -64,18 +64,16 @@ def new_stamp(caller: Caller, triggered_by: str, annotations: bytes = b"{}") -> 
 
 
 def _two_uuids() -> tuple[bytes, bytes]:
-    """Return two UUIDs (RFC 9562, version 7), made from one read of random bytes: every write needs two.
+    """Return two UUIDs in the form of RFC 9562, version 4, made from one read of random bytes: every write needs two.
 
-    They begin with the time, so that new rows of an index by UUID lie side by side.
+    They end with the time since 1970 UTC in milliseconds, so that an index by these bytes grows at its end. They
+    begin with random bits, because people name a version by the first digits of its UUID.
     """
-    milliseconds, random = (time.time_ns() // 1_000_000).to_bytes(6, "big"), os.urandom(20)
-    return _uuid7(milliseconds, random[:10]), _uuid7(milliseconds, random[10:])
-
-
-def _uuid7(milliseconds: bytes, random: bytes) -> bytes:
-    """Return a UUID of version 7 from the time since 1970 UTC, six bytes, and ten random bytes."""
-    version, variant = 0x70 | random[0] & 0x0F, 0x80 | random[2] & 0x3F
-    return b"%b%c%c%c%b" % (milliseconds, version, random[1], variant, random[3:])
+    milliseconds, random = (time.time_ns() // 1_000_000).to_bytes(6, "big"), bytearray(os.urandom(20))
+    for at in (0, 10):
+        random[at + 6] = 0x40 | random[at + 6] & 0x0F
+        random[at + 8] = 0x80 | random[at + 8] & 0x3F
+    return bytes(random[:10]) + milliseconds, bytes(random[10:]) + milliseconds
 
 
 def script_change(caller: Caller, action: str, edit: ScriptEdit) -> Change:

@@ -7,3 +7,7 @@ CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 WHEN NEW.entry IS NOT x'' OR NEW.seq IS NOT OLD.seq OR NEW.account_id IS NOT OLD.account_id OR NEW.leaf IS NOT OLD.leaf
   OR OLD.seq > (SELECT archived FROM log_head)
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
+-- A version's UUID ends with the time in milliseconds, so new entries of an index by these six bytes lie side by side.
+DROP INDEX versions_by_id;
+CREATE INDEX versions_by_id ON versions (substr(id, 11));

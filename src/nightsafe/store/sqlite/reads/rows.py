@@ -27,7 +27,11 @@ FROM versions v JOIN uploads u
 WHERE v.account_id = ? AND v.script_id = ?
 """
 VERSION = VERSIONS + "AND v.number = ?"
-VERSION_BY_ID = VERSIONS + "AND v.id = ?"
+_HAS_ID = "id = ?3 AND substr(id, 11) = substr(?3, 11)"
+"""Finds a version by the last bytes of its UUID, which have an index."""
+
+VERSION_BY_ID = f"{VERSIONS} AND {_HAS_ID}"
+VERSION_NUMBER = f"SELECT number FROM versions WHERE account_id = ? AND script_id = ? AND {_HAS_ID}"  # noqa: S608
 
 HEAD = "SELECT id, version FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
 

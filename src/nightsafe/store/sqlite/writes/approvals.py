@@ -5,8 +5,8 @@ from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.bundles import StoredApproval
+from nightsafe.store.sqlite.reads.rows import VERSION_NUMBER
 
-_VERSION: Final = "SELECT 1 FROM versions WHERE account_id = ? AND script_id = ? AND id = ?"
 _KEEP: Final = """
 INSERT INTO approvals (account_id, script_id, made_for, key_id, made_at, code, value_digest, public, signature)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -20,7 +20,7 @@ def keep_approval(db: sqlite3.Cursor, account_id: str, stored: StoredApproval) -
         NightsafeError: VERSION_NOT_FOUND, when the version does not exist any more.
     """
     approval = stored.approval
-    if db.execute(_VERSION, (account_id, stored.script_id, stored.version_id)).fetchone() is None:
+    if db.execute(VERSION_NUMBER, (account_id, stored.script_id, stored.version_id)).fetchone() is None:
         raise NightsafeError(Code.VERSION_NOT_FOUND, stored.version_id.hex())
     db.execute(
         _KEEP,

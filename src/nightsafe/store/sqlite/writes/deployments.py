@@ -7,12 +7,11 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.script_edit import NewDeployment
 from nightsafe.store.script_plan import refuse
 from nightsafe.store.scripts import Deployment, ScriptRef
-from nightsafe.store.sqlite.reads.rows import BINDINGS_AT, at_version, key_of, traffic_of
+from nightsafe.store.sqlite.reads.rows import BINDINGS_AT, VERSION_NUMBER, at_version, key_of, traffic_of
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.script_head import Head
 from nightsafe.store.sqlite.writes.statements import state_deployment, version_at
 
-_NUMBER = "SELECT number FROM versions WHERE account_id = ? AND script_id = ? AND id = ?"
 _SECRETS_AT = f"SELECT name, kind, sealed FROM ({BINDINGS_AT}) WHERE sealed IS NOT NULL"  # noqa: S608  # our own SQL
 _DEPLOY = """
 INSERT INTO deployments (account_id, script_id, newest_version, place, id, created_on, source, triggered_by,
@@ -63,7 +62,7 @@ def deploy(  # noqa: PLR0913, PLR0917  # what a deployment is about
 def _numbers(db: sqlite3.Cursor, account_id: str, script_id: str, new: NewDeployment) -> dict[bytes, int]:
     """Return the numbers of the versions to deploy, by their UUIDs."""
     rows = {
-        version_id: db.execute(_NUMBER, (account_id, script_id, version_id)).fetchone()
+        version_id: db.execute(VERSION_NUMBER, (account_id, script_id, version_id)).fetchone()
         for version_id, _ in new.versions
     }
     refuse(

@@ -4,7 +4,13 @@ import sqlite3
 from typing import Any, Final
 
 from nightsafe.store.scripts import ScriptRef
-from nightsafe.store.sqlite.reads.rows import ONE_DEPLOYMENT, WITHOUT_NEW_VERSION, deployment_of, key_of
+from nightsafe.store.sqlite.reads.rows import (
+    ONE_DEPLOYMENT,
+    VERSION_NUMBER,
+    WITHOUT_NEW_VERSION,
+    deployment_of,
+    key_of,
+)
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.script_head import Head, Key
 from nightsafe.store.sqlite.writes.statements import (
@@ -14,7 +20,6 @@ from nightsafe.store.sqlite.writes.statements import (
     version_at,
 )
 
-_NUMBER: Final = "SELECT number FROM versions WHERE account_id = ? AND script_id = ? AND id = ?"
 _KEEP_DEPLOYMENT: Final = """
 UPDATE deployments SET stated_in = ?, position = ?
 WHERE account_id = ? AND script_id = ? AND newest_version = ? AND place = ? AND stated_in IS NULL
@@ -76,7 +81,7 @@ def _state_deployment(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, r
     *_, newest, place = row
     deployment, order, shares = deployment_of(row), (newest, place), []
     for version_id, share in deployment.versions:
-        (number,) = db.execute(_NUMBER, (*script, version_id)).fetchone()
+        (number,) = db.execute(VERSION_NUMBER, (*script, version_id)).fetchone()
         shares.append((number, share, version_at(db, log, key, head, number)))
     if place and db.execute(_DEPLOYMENT_IS_OLDER, (*script, *order)).fetchone() is not None:
         refuse_older_row(log, "a deployment")
