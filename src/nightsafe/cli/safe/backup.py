@@ -33,6 +33,7 @@ from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.sealing.files import sync
+from nightsafe.store.sqlite.engine.schema import check_own
 from nightsafe.store.sqlite.identity_macs import has_mac_column
 
 _FILE_KINDS: Final = (
@@ -140,6 +141,7 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
                 raise CommandError(
                     f"the database is damaged ({problems[0]}); no backup is made. Run: nightsafe doctor"
                 )
+            check_own(db)
             if has_mac_column(db) and not has_identity_key:
                 raise CommandError(f"{data / IDENTITY_KEY} is missing; no backup is made. Run: nightsafe token list")
             schema, row_counts = schema_of(db), counts(db)
