@@ -194,6 +194,24 @@ def test_the_marks_of_scripts_stay_with_a_log_that_continues(place: Place) -> No
     assert (2, 1) == marked_scripts(place)
 
 
+def test_a_restored_safe_is_served_only_after_the_command(place: Place, tmp_path: Path) -> None:
+    """`restore --force` carries the marks over and says so: delivery refuses the safe until the command."""
+    backup, data = str(tmp_path / "safe.tar"), ("--data", str(place.safe.path))
+    assert 0 == run("backup", backup, *data, cwd=tmp_path).returncode
+    place.grow(2)
+    place.follow()
+    done = run("restore", backup, "--force", *data, cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert "Carried over from it: delivery/delivery-marks.json.\n" in done.stderr
+    assert f"run: nightsafe delivery accept-restore --data {place.safe.path}\n" in done.stderr
+    assert place.refuses()
+
+    done = place.accept("--yes", "--json")
+    assert 0 == done.returncode, done.stderr
+    assert ["At least 2 entries of the log are lost."] == json.loads(done.stdout)["losses"][:1]
+    assert not place.refuses()
+
+
 def test_a_log_that_continues_needs_nothing(place: Place) -> None:
     """For a log that has only grown, the command says so, asks nothing and changes nothing."""
     place.grow(1)
