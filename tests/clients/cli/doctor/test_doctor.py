@@ -289,3 +289,24 @@ def certificate_for(folder: Path, days: int) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return certificate, key_file
+
+
+def test_a_file_without_contents_is_found_and_a_backup_warns(own_server: Server) -> None:
+    """The quick form of the doctor names a script whose code is missing; `backup` warns and copies the rest."""
+    safe, folder = own_server.safe, own_server.safe.path.parent
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+    own_server.stop()
+    assert "ok" == examined(safe, "--quick", code=0)["code"]["state"]
+    change(safe, "DELETE FROM contents")
+
+    found = examined(safe, "--quick", code=1)["code"]
+    assert "failed" == found["state"]
+    assert "of the script 'worker'" in found["found"]
+    assert "upload the same code again" in found["advice"]
+    for number, options in enumerate(((), ("--json",))):
+        done = run("backup", f"{number}.tar", "--data", str(safe.path), *options, cwd=folder)
+        assert 0 == done.returncode, done.stderr
+        assert "Warning: the backup lacks code, because the contents of the file" in done.stderr
+        assert (folder / f"{number}.tar").exists()
+    assert json.loads(done.stdout)["lacks_code"] is True
