@@ -10,7 +10,8 @@ from nightsafe.cli.doctor.audit_log import audit_log, older_values
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
-from nightsafe.cli.doctor.store import contents, database, directory, identities, tokens, unfinished
+from nightsafe.cli.doctor.scripts import bindings, code
+from nightsafe.cli.doctor.store import database, directory, identities, tokens, unfinished
 from nightsafe.cli.doctor.tls import tls
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.os_errors import describe_os_error
@@ -21,7 +22,8 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
     directory,
     unfinished,
     database,
-    contents,
+    code,
+    bindings,
     audit_log,
     older_values,
     key_files,

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from nightsafe.audit.verification.row_check import missing_contents
 from nightsafe.cli.data_directory.creation_plan import NAME
 from nightsafe.cli.data_directory.identity_key import PENDING
 from nightsafe.cli.data_directory.lock import lock_directory, unlock
@@ -100,20 +99,6 @@ def database(safe: Examination) -> Iterator[Finding]:
         yield Finding(
             State.WARNING, "write-ahead log", found, "end the process that reads the database in one long transaction"
         )
-
-
-def contents(safe: Examination) -> Iterator[Finding]:
-    """Check that every file of every script has its contents, without reading them."""
-    if not safe.is_there:
-        return
-    with open_read_only(safe.directory.database) as db:
-        if schema_of(db) != newest_schema():
-            return
-        missing = missing_contents(db, _MOST_ROWS)
-    for found in missing:
-        yield Finding(State.FAILED, "code", found, "upload the same code again, or restore a backup")
-    if not missing:
-        yield Finding(State.OK, "code", "every file has its contents")
 
 
 def tokens(safe: Examination) -> Iterator[Finding]:
