@@ -33,7 +33,7 @@ SELECT account_id, collection_id, environment, name, id, kind, shown, created_on
 """
 _RETIRED: Final = "SELECT id, retired_on FROM retired_keys"
 _MISSING_CONTENTS: Final = """
-SELECT m.name, coalesce(s.name, m.script_id), m.account_id, m.digest FROM modules m
+SELECT m.name, coalesce(s.name, m.script_id), m.account_id, lower(hex(m.digest)) FROM modules m
 LEFT JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
 LEFT JOIN scripts s ON s.account_id = m.account_id AND s.id = m.script_id
 WHERE c.digest IS NULL GROUP BY m.account_id, m.script_id, m.name LIMIT ?
@@ -106,7 +106,7 @@ def missing_contents(db: sqlite3.Connection, most: int) -> list[str]:
     """
     return [
         f"the contents of the file {name!r} of the script {script!r} of the account {account_id}, with the SHA-256"
-        f" {digest.hex()}, are missing"
+        f" {digest}, are missing"
         for name, script, account_id, digest in db.execute(_MISSING_CONTENTS, (most,))
     ]
 

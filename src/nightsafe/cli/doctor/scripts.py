@@ -1,6 +1,6 @@
 """Checks the scripts in the database: that no code is missing, and that their bindings are what Nightsafe wrote.
 
-A write checks only the bindings that it replaces or removes; a change of another one shows here, and delivery refuses
+The put of a secret checks only the binding that it replaces. A change of another one shows here, and delivery refuses
 the script.
 """
 
