@@ -6,8 +6,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.clients.wire.talk import SCRIPTS, Wire
-from tests.live.tools.running import HELLO, Run, put, secret, until, upload
+from tests.live.tools.running import HELLO, Run, put, secret, surroundings, until, upload
 from tests.server import Safe, Server, run
 
 SECOND = b"export default { fetch(request, env) { return new Response('second ' + env.TOKEN); } };"
@@ -100,3 +101,26 @@ def test_a_restart_and_a_new_approvers_file(safe: Safe, tmp_path: Path) -> None:
         approvers_file(tmp_path, carol=approver(tmp_path, "carol")[1])
         os.kill(server.pid, signal.SIGHUP)
         until(lambda: server.workers.get("worker").status_code == 503)
+
+
+@pytest.mark.parametrize("command", ["run", "deliver"])
+def test_a_bad_approvers_file_is_refused_before_anything_listens(safe: Safe, tmp_path: Path, command: str) -> None:
+    """A file that cannot be used, or is an approver's private key, is refused before an address is printed."""
+    keys = safe.path / "keys" / "verify-keys.json"
+    files = ("--private-ring", str(safe.private_ring), "--verify-keys", str(keys), "--token-fd", "0")
+    options = ("--data", str(safe.path), "--port", "0") if command == "run" else files
+    private, _ = approver(tmp_path)
+    for file, reason in ((private, "has a private key"), (approvers_file(tmp_path, a="AA"), "the key 'a' is not")):
+        done = run(
+            command,
+            *options,
+            "--listen",
+            "127.0.0.1:0",
+            "--approvers",
+            str(file),
+            cwd=tmp_path,
+            environ=surroundings(),
+        )
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.startswith(f"nightsafe: {file}: {reason}")

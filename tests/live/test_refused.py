@@ -1,13 +1,15 @@
 """Bundles that are forged, or older than those seen before, are not served, and the log says so."""
 
+import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.clients.wire.talk import Wire
 from tests.live.tools.running import HELLO, Deliver, put, secret, until, upload
-from tests.server import Safe, Server
+from tests.server import Safe, Server, run
 
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
@@ -18,6 +20,45 @@ def served(safe: Safe) -> Iterator[tuple[Server, Wire]]:
     """Yield a server of the safe and its owner's client."""
     with Server(safe) as server, Wire.to(server) as wire:
         yield server, wire
+
+
+def status(server: Server, *options: str) -> str:
+    """Return the output of `nightsafe status`."""
+    environ = {"CLOUDFLARE_BASE_URL": server.base_url, "CLOUDFLARE_API_TOKEN": server.safe.api_token}
+    done = run("status", *options, cwd=server.safe.path.parent, environ=environ)
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+def problems_in_status(server: Server) -> dict[str, str]:
+    """Return the reasons in the table of `nightsafe status`, by script."""
+    rows = status(server).partition("not served as deployed  reason\n")[2].splitlines()
+    return {script: reason.strip() for script, _, reason in (row.partition("  ") for row in rows)}
+
+
+def test_status_names_a_refused_script_and_the_reason(safe: Safe, tmp_path: Path) -> None:
+    """A script that something else has changed in the database is in `nightsafe status`, until it is right again."""
+    with served(safe) as (server, wire):
+        upload(wire, "worker", HELLO, secret("TOKEN", "x"))
+        upload(wire, "other", HELLO, secret("TOKEN", "y"))
+    with closing(sqlite3.connect(safe.database)) as db:
+        (settings,) = db.execute("SELECT triggers FROM scripts WHERE name = 'worker'").fetchone()
+        db.execute("UPDATE scripts SET triggers = ? WHERE name = 'worker'", (b'{"enabled":true}',))
+        db.commit()
+    with served(safe) as (server, _), Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
+        until(lambda: {"worker"} == set(problems_in_status(server)))
+        reason = problems_in_status(server)["worker"]
+        assert "somebody has changed the database" in reason
+        [process] = json.loads(status(server, "--json"))["processes"]
+        assert [{"script": "worker", "reason": reason}] == process["problems"]
+        assert "y" == delivery.workers.text("other")
+        assert 503 == delivery.workers.get("worker").status_code
+
+        with closing(sqlite3.connect(safe.database)) as db:
+            db.execute("UPDATE scripts SET triggers = ? WHERE name = 'worker'", (settings,))
+            db.commit()
+        until(lambda: not problems_in_status(server))
+        assert "x" == delivery.workers.text("worker")
 
 
 def test_a_restored_database_is_not_served(safe: Safe, tmp_path: Path) -> None:
@@ -44,6 +85,8 @@ def test_a_restored_database_is_not_served(safe: Safe, tmp_path: Path) -> None:
         delivery.start()
         until(lambda: delivery.workers.get("worker").status_code == 503)
         assert [reason for reason in delivery.problems() if "does not continue the log" in reason]
+
+        assert "nightsafe delivery accept-restore" in until(lambda: problems_in_status(server).get("(all scripts)"))
 
         for number in range(3):  # past the highest serial that was seen
             with Wire.to(server) as wire:

@@ -1,6 +1,7 @@
-"""JSON messages in which a delivery process tells the API which scripts it holds apart or may not yet serve."""
+"""JSON messages in which a delivery process tells the API which scripts it does not serve as they were deployed."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
@@ -35,11 +36,29 @@ class WaitingScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     serving: Annotated[tuple[VersionId, ...], Meta(max_length=100)] = ()
 
 
-class HeldScriptsReport(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """All scripts that one process holds apart or may not yet serve; it replaces the process's previous report.
+class ScriptProblem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One script whose newest state is refused or cannot be served.
 
-    A process that uses no approvals leaves `waiting` out, so that an older API accepts its report.
+    Attributes:
+        script: its name; "" if the reason concerns all scripts, for example if the log is refused.
+        reason: why, and what to do.
+    """
+
+    script: Annotated[str, Meta(max_length=255)]
+    reason: Annotated[str, Meta(max_length=500)]
+
+    @classmethod
+    def of(cls, script: str, reasons: Iterable[str]) -> Self:
+        """Return the problem with its reasons in one sentence, which may be cut."""
+        return cls(script=script, reason="; ".join(reasons)[:500])
+
+
+class HeldScriptsReport(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All scripts that one process does not serve as they were deployed; it replaces the process's previous report.
+
+    A process leaves empty members out, so that an older API accepts its report.
     """
 
     held: Annotated[tuple[HeldScript, ...], Meta(max_length=1000)]
     waiting: Annotated[tuple[WaitingScript, ...], Meta(max_length=1000)] = ()
+    problems: Annotated[tuple[ScriptProblem, ...], Meta(max_length=1000)] = ()

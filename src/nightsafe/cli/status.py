@@ -9,6 +9,7 @@ from nightsafe.cli.settings.remote import Remote
 from nightsafe.cli.settings.remote_options import remote_options
 from nightsafe.cli.terminal.output import say, show_json, show_table
 
+_ALL_SCRIPTS = "(all scripts)"
 _RESEALS = {True: "yes", False: "no", None: "-"}
 
 
@@ -20,7 +21,8 @@ def command(*, remote: Remote, as_json: bool) -> None:
 
     A delivery process holds a script apart after the script took a process down. Requests to the script then get 503
     until the time shown, or until its next version. A process with an approvers file serves the last approved version
-    of a script until an approver has approved the newest one.
+    of a script until an approver has approved the newest one. The last table names the scripts whose newest state a
+    process refuses or cannot serve, with the reason and, if the log itself is refused, with what to do.
     """
     processes = remote.client.request("GET", f"/accounts/{remote.account_id}/nightsafe/processes")
     if as_json:
@@ -51,6 +53,19 @@ def command(*, remote: Remote, as_json: bool) -> None:
     if held_scripts:
         click.echo()
         show_table(("held apart", "until", "reason"), held_scripts)
+    _show_problems(processes)
+
+
+def _show_problems(processes: list[dict[str, Any]]) -> None:
+    """Print the scripts whose newest state is refused or cannot be served, each reason once."""
+    rows = {
+        (problem["script"] or _ALL_SCRIPTS, problem["reason"]): None
+        for process in processes
+        for problem in process.get("problems", ())
+    }
+    if rows:
+        click.echo()
+        show_table(("not served as deployed", "reason"), [list(row) for row in rows])
 
 
 def _show_waiting(processes: list[dict[str, Any]]) -> None:

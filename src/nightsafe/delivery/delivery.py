@@ -81,8 +81,8 @@ class Delivery:
         self._control: Final = ControlServer(control, self._answer, self.supervisor.pids)
         log_check = LogCheck(settings.account_id, source, verifier, self._serials, settings.witnesses)
         self.follower: Final = Follower(source, self._bundle_cache, self._module_cache, self._send_route, log_check)
-        self.follower.tell_waiting = self.supervisor.changed.set
-        self._reporter: Final = Reporter(source, self.supervisor, self.follower.waiting)
+        self.follower.tell_reporter = self.supervisor.changed.set
+        self._reporter: Final = Reporter(source, self.supervisor, self.follower.waiting, self.follower.refused)
         self._stopping = False
 
     async def start(self) -> None:

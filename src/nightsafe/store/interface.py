@@ -124,7 +124,7 @@ class Store(Protocol):
         ...
 
     async def files(self, ref: ScriptRef, version: int | None = None) -> list[StoredFile]:
-        """Return a version's files (default: the newest version), in upload order and without their contents."""
+        """Return a version's files (default: the newest's) in upload order; CANNOT_OPEN if contents are missing."""
         ...
 
     async def version(self, ref: ScriptRef, version_id: bytes | None = None) -> Version | None:

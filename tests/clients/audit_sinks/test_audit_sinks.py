@@ -269,3 +269,26 @@ def test_an_absent_name_is_reported(safe: Safe) -> None:
         put(server, "A")
         failure = until(lambda: events(server, "audit_sink.failed"))[0]
     assert "the name of its host cannot be resolved" == failure["reason"]
+
+
+def test_a_restore_repeats_nothing_and_loses_nothing(safe: Safe, tmp_path: Path) -> None:
+    """After `restore --force` a sink gets the entries of the restored log from the backup on, each once."""
+    path, backup, data = tmp_path / "audit.jsonl", tmp_path / "safe.tar", ("--data", str(safe.path))
+    server = Server(safe, "--audit-sink", path.as_uri())
+    with server:
+        put(server, "A")
+    assert 0 == run("backup", str(backup), *data, cwd=tmp_path).returncode
+    shared = len(log_of(safe))
+    with server:
+        put(server, "B")
+    before = log_of(safe)
+    done = run("restore", str(backup), "--force", "--json", *data, cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert [f"audit-sink-{hashlib.sha256(path.as_uri().encode()).hexdigest()[:16]}"] == json.loads(done.stdout)[
+        "carried_over"
+    ]
+    with server:
+        put(server, "C")
+
+    assert before + log_of(safe)[shared:] == [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert [] == events(server, "audit_sink.started_over")

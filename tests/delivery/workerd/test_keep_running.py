@@ -105,6 +105,7 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
         await own_runtime.put("hello", own_runtime.version("hello", f"{HELLO} // {number}"))
         await until(lambda: len(told) >= number)  # noqa: B023 - it ends before the next round
     await follower.stop()
+    await serials.flush()
 
 
 async def reports(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:

@@ -81,7 +81,8 @@ def test_a_foreign_view_in_every_older_schema(number: int) -> None:
     """
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript("".join(migrations()[:number]) + f"PRAGMA user_version = {number};")
-        check_own(db)
+        if number:  # an empty database is refused as such
+            check_own(db)
         db.execute("CREATE VIEW more AS SELECT 1")
         with pytest.raises(NightsafeError, match="view 'more' is not Nightsafe's"):
             migrate(db)

@@ -52,6 +52,13 @@ def test_every_tree_is_consistent_with_every_larger_tree() -> None:
             assert is_consistent(old, new, ROOTS[old], ROOTS[new], proof)
 
 
+def test_a_proof_from_an_odd_size_is_its_last_leaf_with_the_leafs_path() -> None:
+    """The consistency proof from an odd size above 1 is a leaf hash and its inclusion proof in the larger tree."""
+    for new in range(4, COUNT + 1):
+        for old in range(3, new, 2):
+            assert [LEAVES[old - 1], *inclusion_proof(old - 1, new, node)] == consistency_proof(old, new, node)
+
+
 def test_a_changed_consistency_proof_is_refused() -> None:
     """Another root, size, hash or length is refused."""
     for new in (2, 3, 8, 13, COUNT):

@@ -71,6 +71,14 @@ async def test_a_missing_store_is_not_created_without_create(path: Path) -> None
     assert not path.parent.exists()
 
 
+async def test_an_empty_file_is_not_made_a_store_without_create(path: Path) -> None:
+    """Without `create` an empty file is refused: it has lost its content, and is not a store to fill."""
+    connection.create_file(path)
+
+    with refused("the database is empty"):
+        SqliteStore.open(path, signer=SIGNING_KEY)
+
+
 async def test_create_keeps_an_existing_stores_data(path: Path) -> None:
     """With `create` an existing store keeps its data."""
     store = SqliteStore.open(path, create=True, signer=SIGNING_KEY)

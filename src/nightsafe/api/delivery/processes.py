@@ -1,4 +1,4 @@
-"""Serves `…/nightsafe/processes`: the delivery processes, and the scripts that they hold apart or may not serve."""
+"""Serves `…/nightsafe/processes`: the delivery processes, and the scripts that they do not serve as deployed."""
 
 import re
 from typing import Any, Final
@@ -40,7 +40,8 @@ def resources(services: Services) -> list[Resource]:
             raise NightsafeError(
                 Code.INVALID,
                 "'held' must be a list of objects with 'script', 'until' and 'reason'; 'waiting', if given, a list of"
-                " objects with 'script', 'versions' and 'serving'",
+                " objects with 'script', 'versions' and 'serving'; 'problems', if given, a list of objects with"
+                " 'script' and 'reason'",
                 "/held",
             ) from None
         services.processes.record_report(call.account_id, (call.caller.principal.id, process), report)
@@ -60,6 +61,11 @@ def to_json(call: Call, process: Process) -> dict[str, Any]:
         "asked_seconds_ago": round(process.seconds_since_request, 1),
         "reseals": process.reseals,
         "waiting": [_waiting(waiting) for waiting in process.waiting if _may_see(call, waiting.script)],
+        "problems": [
+            {"script": problem.script, "reason": problem.reason}
+            for problem in process.problems
+            if not problem.script or _may_see(call, problem.script)
+        ],
         "held": [_held(held_script) for held_script in process.held if _may_see(call, held_script.script)],
     }
 

@@ -69,6 +69,7 @@ def refuse_schema(db: sqlite3.Connection) -> None:
     Raises:
         NightsafeError: STORE.
     """
+    check_own(db)
     schema, newest = int(db.execute("PRAGMA user_version").fetchone()[0]), len(migrations())
     if schema < newest:
         raise NightsafeError(
@@ -76,7 +77,6 @@ def refuse_schema(db: sqlite3.Connection) -> None:
             f"the database has the older schema version {schema}, and this program verifies version {newest}: serve"
             " it once, which upgrades it, or use the program that wrote it",
         )
-    check_own(db)
 
 
 def verify_database(  # noqa: PLR0913, PLR0917 - what a verification needs

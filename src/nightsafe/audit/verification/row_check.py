@@ -33,9 +33,10 @@ SELECT account_id, collection_id, environment, name, id, kind, shown, created_on
 """
 _RETIRED: Final = "SELECT id, retired_on FROM retired_keys"
 _MISSING_CONTENTS: Final = """
-SELECT m.account_id, m.digest, m.name FROM modules m
+SELECT m.name, coalesce(s.name, m.script_id), m.account_id, lower(hex(m.digest)) FROM modules m
 LEFT JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
-WHERE c.digest IS NULL LIMIT 1
+LEFT JOIN scripts s ON s.account_id = m.account_id AND s.id = m.script_id
+WHERE c.digest IS NULL GROUP BY m.account_id, m.script_id, m.name LIMIT ?
 """
 _CONTENTS: Final = "SELECT rowid, account_id, digest, length(body) FROM contents"
 _ORPHANS: Final = {
@@ -96,19 +97,28 @@ def check_orphans(db: sqlite3.Connection) -> None:
             )
 
 
+def missing_contents(db: sqlite3.Connection, most: int) -> list[str]:
+    """Return a sentence for each file without contents, and at most so many.
+
+    Args:
+        db: a database of the newest schema.
+        most: the most sentences.
+    """
+    return [
+        f"the contents of the file {name!r} of the script {script!r} of the account {account_id}, with the SHA-256"
+        f" {digest}, are missing"
+        for name, script, account_id, digest in db.execute(_MISSING_CONTENTS, (most,))
+    ]
+
+
 def check_contents(db: sqlite3.Connection, report: Report) -> None:
     """Compare the contents of files with their digests.
 
     Raises:
         DifferenceError: the first difference, or the first file without contents.
     """
-    missing = db.execute(_MISSING_CONTENTS).fetchone()
-    if missing is not None:
-        account_id, digest, name = missing
-        raise DifferenceError(
-            f"the contents of the file {name!r} of the account {account_id}, with the SHA-256 {digest.hex()}, are"
-            " missing"
-        )
+    for missing in missing_contents(db, 1):
+        raise DifferenceError(missing)
     for row, account_id, digest, size in db.execute(_CONTENTS):
         actual = sha256()
         with db.blobopen("contents", "body", row, readonly=True) as blob:

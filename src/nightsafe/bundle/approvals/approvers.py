@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
+import msgspec
 from msgspec import Meta, Struct
 
 from nightsafe.bundle.approvals.approval import Public, approver_id
@@ -13,6 +14,8 @@ from nightsafe.sealing.key_file import KeyFile
 from nightsafe.sealing.rings import ring_file
 from nightsafe.sealing.rings.ring_file import problem
 
+_FORMAT: Final = "nightsafe-approvers/1"
+_PRIVATE: Final = re.compile(r"nightsafe-(approver-key|identity-key|private-ring|signing-key|witness-key)/.*")
 _GLOB: Final = re.compile(r"[A-Za-z0-9_*?-]{1,255}")
 
 
@@ -31,11 +34,17 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class _File(Struct, forbid_unknown_fields=True):
-    """The whole file."""
+    """The whole file. Each key is decoded alone, so that a refusal can name it."""
 
-    format: Literal["nightsafe-approvers/1"]
-    keys: dict[str, Public]
+    format: str
+    keys: dict[str, msgspec.Raw]
     scripts: tuple[Rule, ...]
+
+
+class _Format(Struct):
+    """The format of a file of any kind."""
+
+    format: str = ""
 
 
 class Approvers(KeyFile):
@@ -81,12 +90,41 @@ class Approvers(KeyFile):
         Raises:
             NightsafeError: INVALID, with the source and what is wrong.
         """
-        file = ring_file.decode(data, _File, source)
-        return cls(file.keys, file.scripts, source)
+        _refuse_other_file(ring_file.decode(data, _Format, source).format, source)
+        try:
+            file = msgspec.json.decode(data, type=_File)
+        except msgspec.ValidationError as error:
+            where = str(error) if str(error).isprintable() else "see the documentation"
+            raise problem(source, f"wrong or missing field: {where}") from None
+        keys = {name: _decode_key(name, key, source) for name, key in file.keys.items()}
+        return cls(keys, file.scripts, source)
 
     def encode(self) -> bytes:
         """Return the rules as a file's bytes."""
-        return ring_file.encode(_File("nightsafe-approvers/1", self._keys, self.rules))
+        keys = {name: msgspec.Raw(msgspec.json.encode(key)) for name, key in self._keys.items()}
+        return ring_file.encode(_File(_FORMAT, keys, self.rules))
+
+
+def _refuse_other_file(form: str, source: str) -> None:
+    """Refuse a file of another format, above all one with a private key."""
+    if _PRIVATE.fullmatch(form):
+        raise problem(
+            source,
+            "has a private key, which delivery must not get: name an approvers file, with the public keys that"
+            " nightsafe approver create prints",
+        )
+    if form != _FORMAT:
+        raise problem(source, f'is not an approvers file, in which "format" is "{_FORMAT}"')
+
+
+def _decode_key(name: str, key: msgspec.Raw, source: str) -> bytes:
+    """Return the public key with a name."""
+    try:
+        return msgspec.json.decode(key, type=Public)
+    except msgspec.ValidationError:
+        raise problem(
+            source, f"the key {name!r} is not 32 bytes in Base64, as nightsafe approver create prints a public key"
+        ) from None
 
 
 def _problems(keys: dict[str, bytes], rules: tuple[Rule, ...]) -> Iterator[str]:

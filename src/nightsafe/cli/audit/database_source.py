@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import click
 
+from nightsafe.audit.verification.database_check import refuse_schema
 from nightsafe.audit.verification.log_check import Report
 from nightsafe.cli.audit.given_file import BACKUP, CHECKPOINT, refuse_other
 from nightsafe.cli.data_directory.directory import DataDirectory
@@ -55,7 +56,8 @@ def open_log(data: Path, backup: Path | None, work: str) -> Iterator[LogDatabase
 
     Raises:
         CommandError: if it cannot be read.
-        NightsafeError: INVALID, if there is no safe in the data directory.
+        NightsafeError: INVALID, if there is no safe in the data directory; STORE, if the database is empty, foreign,
+            damaged or of another schema.
     """
     if backup is None:
         directory = DataDirectory(data)
@@ -131,6 +133,7 @@ def _reading(path: Path, work: str) -> Iterator[LogDatabase]:
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # this fixes the snapshot
         try:
+            refuse_schema(db)
             yield LogDatabase(db, watch)
         except sqlite3.DatabaseError as error:
             # Its message can quote a row.

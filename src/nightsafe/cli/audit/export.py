@@ -10,7 +10,6 @@ import click
 
 from nightsafe.audit.exports.csv_table import csv_lines
 from nightsafe.audit.exports.json_lines import json_lines
-from nightsafe.audit.verification.database_check import refuse_schema
 from nightsafe.audit.verification.log_check import read_head
 from nightsafe.cli.audit.database_source import backup_option, open_log
 from nightsafe.cli.audit.entry_source import archived_words
@@ -41,7 +40,6 @@ def command(*, data: Path, backup: Path | None, form: str, output: Path | None) 
     `audit verify` verifies them alone. The log has no secret's value.
     """
     with open_log(data, backup, "export") as database:
-        refuse_schema(database.db)
         head = read_head(database.db)
         if head.archived:
             say(f"{archived_words(head.archived)}: this export has the others")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from nightsafe.audit.verification.database_check import refuse_schema
 from nightsafe.audit.verification.log_check import open_note, read_head
 from nightsafe.cli.audit.database_source import backup_option, load_keys, open_log, verify_keys_option
 from nightsafe.cli.settings.options import data_option, json_option
@@ -25,7 +24,6 @@ def key(*, data: Path, backup: Path | None, verify_keys: Path | None, as_json: b
     """
     keys = load_keys(data, verify_keys, needs_own=backup is not None)
     with open_log(data, backup, "command") as database:
-        refuse_schema(database.db)
         origin = read_head(database.db).origin
     vkeys = [NoteKey(origin, one.public).encode() for one in keys.keys]
     if as_json:
@@ -47,7 +45,6 @@ def checkpoint(*, data: Path, backup: Path | None, verify_keys: Path | None, as_
     """
     keys = load_keys(data, verify_keys, needs_own=backup is not None)
     with open_log(data, backup, "command") as database:
-        refuse_schema(database.db)
         note = bytes(read_head(database.db).checkpoint)
     if not note:
         raise CommandError("the log has no checkpoint yet: the next change makes one")

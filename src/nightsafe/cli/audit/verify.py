@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from nightsafe.audit.exports.joined import Archives, VerifiedExports, verify_exports
 from nightsafe.audit.exports.json_lines import MAX_LINE, Export
-from nightsafe.audit.verification.database_check import Verified, refuse_schema, steps_of, verify_database
+from nightsafe.audit.verification.database_check import Verified, steps_of, verify_database
 from nightsafe.audit.verification.difference import DifferenceError, counted
 from nightsafe.audit.verification.log_check import Report, read_head
 from nightsafe.audit.verification.mac_check import check_macs
@@ -121,7 +121,6 @@ def _verify_database(  # noqa: PLR0913, PLR0917 - what a verification needs
         problems = integrity_problems(database.db, thorough=True)
         if problems:
             raise CommandError(f"the database is damaged: {problems[0]}; restore a backup: nightsafe restore")
-        refuse_schema(database.db)
         archives = Archives(open_archives(paths, keys), read_head(database.db).origin) if paths else None
         with byte_bar(steps_of(database.db), "Verifying") as report:
             verified = verify_database(database.db, keys, known, _context_of, database.watch(report), archives)

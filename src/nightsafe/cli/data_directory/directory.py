@@ -44,6 +44,7 @@ class DataDirectory:
         self.database = path / "nightsafe.db"
         self.public_ring = path / "keys" / "public-ring.json"
         self.private_ring = path / "delivery" / "private-ring.json"
+        self.marks = path / "delivery" / "delivery-marks.json"
         self.signing_key = path / "keys" / "signing-key.json"
         self.verify_keys = path / "keys" / "verify-keys.json"
         self.identity_key = path / "keys" / "identity-key.json"

@@ -25,7 +25,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.files import sync
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.store.sqlite.engine.connection import connect, store_error
-from nightsafe.store.sqlite.engine.schema import migrate
+from nightsafe.store.sqlite.engine.schema import check_own, migrate
 from nightsafe.store.sqlite.identity_macs import has_mac_column, make_all
 
 PENDING: Final = "pending-identity-key.json"
@@ -76,9 +76,10 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         if path.exists():
             return
         if not pending.exists():
+            check_own(db)
             _refuse_lost(db, path)
             IdentityKey.generate(states_older_rows=True).save(pending)
-    migrate(db)  # also refuses a database with triggers that Nightsafe did not make
+    migrate(db)
     with _writing(db):
         if path.exists():
             return

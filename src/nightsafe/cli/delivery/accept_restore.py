@@ -5,7 +5,7 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _ANY_SCRIPT = "accept-restore"
 """The name in a request for a bundle. The API signs a bundle with the serial also if there is no such script."""
+
+_PROBE: Final = 3
+"""The size within a tile from which `_refuse_gaps` asks for a proof: odd, and in the first tile no power of 2."""
 
 
 class _Current(NamedTuple):
@@ -198,6 +201,7 @@ async def _change(
         serials: the marks.
 
     Raises:
+        CommandError: if the log would have to be accepted, and its entries do not lead to its root.
         NightsafeError: CANNOT_OPEN or INVALID, if no trusted key has signed the checkpoint, or there is none.
     """
     from nightsafe.delivery.cache.serials import SeenLog
@@ -215,7 +219,40 @@ async def _change(
     log = SeenLog(checkpoint.origin, checkpoint.size, checkpoint.root)
     is_continued = seen is None or continues(seen, checkpoint, answer.proof)
     scripts = serials.scripts.count(account_id)
-    return _Change(seen, serials.get(account_id), log, serial, is_continued, scripts)
+    change = _Change(seen, serials.get(account_id), log, serial, is_continued, scripts)
+    if change.is_needed:
+        await _refuse_gaps(checkpoint.size, log_proof, verifier)
+    return change
+
+
+async def _refuse_gaps(size: int, log_proof: Any, verifier: "VerifyKeys") -> None:
+    """Refuse a log in which the hashes of the entries do not lead to the signed root.
+
+    A consistency proof from an odd size is the hash of an entry, then its inclusion proof. That proof is computed
+    from the hashes of all entries in the same tile, so one proof for each tile checks all entries. A log of fewer
+    than four entries has no such proof.
+
+    Args:
+        size: the number of entries.
+        log_proof: as for `_change`.
+        verifier: as for `_change`.
+
+    Raises:
+        CommandError: with the entries of the tile.
+    """
+    from nightsafe.merkle.proofs import root_from_inclusion
+    from nightsafe.merkle.tiles import WIDTH
+
+    for first in range(0, size - _PROBE, WIDTH):
+        answer = await log_proof(first + _PROBE)
+        checkpoint = verifier.open_checkpoint(answer.checkpoint)
+        leaf, *path = answer.proof or (b"",)
+        if root_from_inclusion(first + _PROBE - 1, checkpoint.size, leaf, path) != checkpoint.root:
+            raise CommandError(
+                f"the log is not accepted: between the entries {first} and {min(first + WIDTH, size) - 1}, one is"
+                " missing or was changed, so they do not lead to the log's signed root. On the API's machine, run"
+                " nightsafe audit verify, and restore a backup that verifies"
+            )
 
 
 def _loss(seen: "SeenLog", log: "SeenLog") -> str:

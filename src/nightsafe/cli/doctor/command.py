@@ -10,6 +10,7 @@ from nightsafe.cli.doctor.audit_log import audit_log, older_values
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
+from nightsafe.cli.doctor.scripts import bindings, code
 from nightsafe.cli.doctor.store import database, directory, identities, tokens, unfinished
 from nightsafe.cli.doctor.tls import tls
 from nightsafe.cli.settings.options import FILE, data_option, json_option
@@ -21,6 +22,8 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
     directory,
     unfinished,
     database,
+    code,
+    bindings,
     audit_log,
     older_values,
     key_files,

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator
@@ -75,15 +76,15 @@ def database(safe: Examination) -> Iterator[Finding]:
     path = safe.directory.database
     with open_read_only(path) as db:
         problems = integrity_problems(db, thorough=safe.thorough)
+        if problems:
+            advice = "restore a backup: nightsafe restore FILE --force"
+            yield Finding(State.FAILED, "database", f"the database is damaged: {problems[0]}", advice)
+            return
+        foreign = _foreign(db)
+        if foreign:
+            yield Finding(State.FAILED, "database", foreign, "serving refuses it")
+            return
         schema, newest, row_counts = schema_of(db), newest_schema(), counts(db)
-    if problems:
-        advice = "restore a backup: nightsafe restore FILE --force"
-        yield Finding(State.FAILED, "database", f"the database is damaged: {problems[0]}", advice)
-        return
-    foreign = _foreign(path)
-    if foreign:
-        yield Finding(State.FAILED, "database", foreign, "serving refuses it")
-        return
     yield Finding(State.OK, "database", ", ".join(f"{number} {what}" for what, number in row_counts.items()))
     if schema > newest:
         found = f"version {schema}, and this program supports up to {newest}"
@@ -150,15 +151,14 @@ def identities(safe: Examination) -> Iterator[Finding]:
         yield Finding(State.OK, "identities", f"every row has its MAC under the key {key.id}")
 
 
-def _foreign(path: Path) -> str:
+def _foreign(db: sqlite3.Connection) -> str:
     """Return a message about database objects that are missing or foreign; "" if the schema is as expected."""
-    with open_read_only(path) as db:
-        if schema_of(db) > newest_schema():
-            return ""
-        try:
-            check_own(db)
-        except NightsafeError as error:
-            return error.problems[0].detail
+    if schema_of(db) > newest_schema():
+        return ""
+    try:
+        check_own(db)
+    except NightsafeError as error:
+        return error.problems[0].detail
     return ""
 
 

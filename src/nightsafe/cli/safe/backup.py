@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import IO, Final
 
 import click
 
+from nightsafe.audit.verification.row_check import missing_contents
 from nightsafe.cli.data_directory.creation_plan import PREFIX
 from nightsafe.cli.data_directory.ownership import refuse_exchangeable, refuse_unsafe
 from nightsafe.cli.data_directory.recovery import recover_and_share, resolve_links
@@ -27,12 +29,20 @@ from nightsafe.cli.safe.archive import (
     new_manifest,
     write_archive,
 )
-from nightsafe.cli.safe.database_copy import copy_database, counts, integrity_problems, open_read_only, schema_of
+from nightsafe.cli.safe.database_copy import (
+    copy_database,
+    counts,
+    integrity_problems,
+    newest_schema,
+    open_read_only,
+    schema_of,
+)
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.sealing.files import sync
+from nightsafe.store.sqlite.engine.schema import check_own
 from nightsafe.store.sqlite.identity_macs import has_mac_column
 
 _FILE_KINDS: Final = (
@@ -66,13 +76,14 @@ def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_
     click.get_current_context().with_resource(exit_on_signals())
     try:
         with recover_and_share(data):
-            manifest = _back_up(data, file, with_private_ring=with_private_ring, force=force)
+            manifest, lacks_code = _back_up(data, file, with_private_ring=with_private_ring, force=force)
     except OSError as error:
         if error.filename is not None and PREFIX not in str(error.filename) and str(error.filename) != str(file):
             raise  # the error is about another file; the general handler names it
         raise CommandError(f"{_target_name(file)} cannot be written: {error.strerror}") from None
     if as_json:
-        show_json({"file": str(file), "size": manifest.size, "private_ring": with_private_ring, **manifest.counts})
+        fields = {"file": str(file), "size": manifest.size, "private_ring": with_private_ring}
+        show_json({**fields, "lacks_code": lacks_code, **manifest.counts})
         return
     row_counts = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
     say(f"Copied {data} to {_target_name(file)}: {row_counts}")
@@ -82,6 +93,14 @@ def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_
         say(
             f"It lacks the private ring ({data / PRIVATE_RING}): without a copy of that, the values cannot be opened."
         )
+
+
+def _lacks_code(db: sqlite3.Connection) -> bool:
+    """Return whether contents of a file are missing, and say so. The rest of the safe is still worth a backup."""
+    missing = missing_contents(db, 1) if schema_of(db) == newest_schema() else []
+    for sentence in missing:
+        say(f"Warning: the backup lacks code, because {sentence}. Run: nightsafe doctor")
+    return bool(missing)
 
 
 def _target_name(file: Path) -> str:
@@ -125,8 +144,12 @@ def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
         raise CommandError(f"{file} already exists; give --force to replace it")
 
 
-def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) -> Manifest:
-    """Copy the safe, check the copy, pack it, and give the file its name last."""
+def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) -> tuple[Manifest, bool]:
+    """Copy the safe, check the copy, pack it, and give the file its name last.
+
+    Returns:
+        The manifest, and whether the safe lacks contents of a file.
+    """
     # The file decides, and not the database: an attacker who can write the database can give it an older schema, and
     # a backup without the key is restored with all its rows accepted.
     has_identity_key = (data / IDENTITY_KEY).exists()
@@ -140,9 +163,10 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
                 raise CommandError(
                     f"the database is damaged ({problems[0]}); no backup is made. Run: nightsafe doctor"
                 )
+            check_own(db)
             if has_mac_column(db) and not has_identity_key:
                 raise CommandError(f"{data / IDENTITY_KEY} is missing; no backup is made. Run: nightsafe token list")
-            schema, row_counts = schema_of(db), counts(db)
+            schema, row_counts, lacks_code = schema_of(db), counts(db), _lacks_code(db)
         # Copy the keys after the database: a ring may have gained a key since then, but it never loses one in use.
         files = {name: copied if name == DATABASE else _copy_file(data / name, folder) for name in names}
         manifest = new_manifest(files, schema, row_counts)
@@ -155,7 +179,7 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
                 _pack(out, manifest, files)
             _refuse_file(data, file, force=force)  # it may exist by now
             _give_name(packed, file, force=force)
-    return manifest
+    return manifest, lacks_code
 
 
 def _pack(out: IO[bytes], manifest: Manifest, files: dict[str, Path]) -> None:

@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -18,6 +19,7 @@ from nightsafe.cli.data_directory.recovery import BEFORE, recover_and_lock
 from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import IDENTITY_KEY, PRIVATE_RING, STREAM, Manifest, read_archive
 from nightsafe.cli.safe.database_copy import integrity_problems, key_ids, newest_schema, open_read_only, schema_of
+from nightsafe.cli.safe.followers import carry_over
 from nightsafe.cli.safe.ring_restore import merge_rings
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.errors import CommandError
@@ -31,6 +33,20 @@ from nightsafe.store.sqlite.engine.schema import check_own
 from nightsafe.store.sqlite.identity_macs import has_mac_column, refused_rows
 
 
+class _Restored(NamedTuple):
+    """A restored safe.
+
+    Attributes:
+        manifest: the backup's manifest.
+        aside: the previous safe's path, or None.
+        carried_over: the files of the previous safe that say how far its log was followed.
+    """
+
+    manifest: Manifest
+    aside: Path | None
+    carried_over: tuple[str, ...]
+
+
 @click.command("restore")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @data_option
@@ -40,7 +56,8 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     """Restore a safe from a backup. The file - is standard input.
 
     The whole backup is checked before anything changes. An existing safe is never overwritten: with --force it is
-    renamed, and its private ring is copied to the restored safe if it matches the public ring.
+    renamed, and its private ring is copied to the restored safe if it matches the public ring. The restored safe
+    also gets the marks of the delivery process and the positions of the audit sinks.
     """
     if file == STREAM and (sys.stdin is None or sys.stdin.isatty()):
         raise CommandError("standard input is a terminal, or closed; redirect a backup to it, or name a file")
@@ -52,21 +69,34 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     with recover_and_lock(data) as place:
         has_safe = _refuse(data, place, force=force)
         try:
-            manifest, aside = _restore(file, place, has_safe=has_safe)
+            restored = _restore(file, place, has_safe=has_safe)
         except OSError as error:
             raise CommandError(f"{data} cannot be created: {error.strerror}") from None
     opens = (data / PRIVATE_RING).exists()
     if as_json:
-        old_safe = None if aside is None else str(aside)
-        show_json({"data": str(data), "aside": old_safe, "private_ring": opens, **manifest.counts})
+        old_safe = None if restored.aside is None else str(restored.aside)
+        fields = {"data": str(data), "aside": old_safe, "private_ring": opens, "carried_over": restored.carried_over}
+        show_json(fields | restored.manifest.counts)
         return
-    row_counts = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
-    made_on = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(manifest.made_on))
-    say(f"Restored {data} from the backup of {made_on}: {row_counts}")
-    if aside is not None:
-        say(f"The previous safe is in {aside}.")
+    _report(data, restored)
     if not opens:
         say(f"It lacks the private ring: delivery needs the ring at {data / PRIVATE_RING}, or on its own machine.")
+
+
+def _report(data: Path, restored: _Restored) -> None:
+    """Say what was restored, and what to do before delivery starts again."""
+    row_counts = ", ".join(f"{number} {what}" for what, number in restored.manifest.counts.items())
+    made_on = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(restored.manifest.made_on))
+    say(f"Restored {data} from the backup of {made_on}: {row_counts}")
+    if restored.aside is not None:
+        say(f"The previous safe is in {restored.aside}.")
+    if restored.carried_over:
+        say(f"Carried over from it: {', '.join(restored.carried_over)}.")
+    if DataDirectory(data).marks.exists():
+        say(
+            "Delivery has seen the log of the previous safe. Before you start it again, run: nightsafe delivery"
+            f" accept-restore --data {data}"
+        )
 
 
 def _refuse(data: Path, place: Path, *, force: bool) -> bool:
@@ -81,7 +111,7 @@ def _refuse(data: Path, place: Path, *, force: bool) -> bool:
     return has_safe
 
 
-def _restore(file: Path, data: Path, *, has_safe: bool) -> tuple[Manifest, Path | None]:
+def _restore(file: Path, data: Path, *, has_safe: bool) -> _Restored:
     """Unpack a safe beside its place if possible, or else inside it."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     if data.is_dir() and (not has_safe or must_be_inside(data)):
@@ -92,8 +122,8 @@ def _restore(file: Path, data: Path, *, has_safe: bool) -> tuple[Manifest, Path 
         return _restore_to(file, data, aside=f"{BEFORE}{stamp}", inside=True)
 
 
-def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Manifest, Path | None]:
-    """Unpack in a folder, check, and then put it in its place. Return the manifest and the previous safe's path."""
+def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> _Restored:
+    """Unpack in a folder, check, and then put it in its place. Return what was restored."""
     with new_safe(data, "restore", inside=inside, aside=aside) as safe:
         with ExitStack() as stack:
             manifest = read_archive(
@@ -104,10 +134,12 @@ def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Ma
         DataDirectory(safe.path).private_ring.parent.mkdir(
             mode=0o700, exist_ok=True
         )  # for the copy that the operator puts there
+        carried_over: tuple[str, ...] = ()
         if aside:
             _copy_private_ring(data, safe.path)
+            carried_over = carry_over(DataDirectory(data), DataDirectory(safe.path))
             merge_rings(DataDirectory(data), DataDirectory(safe.path))
-        return manifest, safe.put_in_place()
+        return _Restored(manifest, safe.put_in_place(), carried_over)
 
 
 def _check(folder: Path, file: Path) -> None:

@@ -10,6 +10,7 @@ import click
 
 from nightsafe.cli.server.delivery_options import (
     api_options,
+    check_approvers,
     check_listen,
     delivery_options,
     keys_option,
@@ -51,6 +52,7 @@ def command(**values: Any) -> None:
                 f"--{name.replace('_', '-')} is missing: name the file, which nightsafe init creates"
             )
     check_listen(values)
+    check_approvers(values["approvers"])
     configure(values["log_format"])
     raise_open_file_limit()
     with contextlib.ExitStack() as stack:

@@ -197,6 +197,18 @@ def check_listen(values: dict[str, Any]) -> None:
         refuse_plain_workers(*values["listen"])
 
 
+def check_approvers(file: Path | None) -> None:
+    """Refuse an approvers file that cannot be used, before anything starts.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    from nightsafe.bundle.approvals.approvers import Approvers
+
+    if file is not None:
+        Approvers.load(file)
+
+
 def make_settings(account_id: str, private_ring: Path, values: dict[str, Any]) -> "DeliverySettings":
     """Return the delivery settings that the operator chose.
 

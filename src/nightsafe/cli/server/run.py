@@ -18,6 +18,7 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.server import serve
 from nightsafe.cli.server.delivery_options import (
+    check_approvers,
     check_listen,
     delivery_options,
     keys_option,
@@ -77,6 +78,7 @@ def command(**values: Any) -> None:
             "--tls-client-ca needs --client-cert and --client-key: this process is a client of the API too"
         )
     check_listen(values)
+    check_approvers(values["approvers"])
     directory = DataDirectory(values["data"])
     ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
     refuse_readable_ring(ring, directory)

@@ -25,12 +25,16 @@ class ModuleCache:
         Raises:
             NightsafeError: UNAVAILABLE, when a content cannot be fetched; INVALID, when it has another digest.
         """
-        return {module.digest: await self._content(module.digest) for module in version.modules}
+        return {module.digest: await self._content(module.name, module.digest) for module in version.modules}
 
-    async def _content(self, digest: bytes) -> bytes:
+    async def _content(self, name: str, digest: bytes) -> bytes:
         """Return one content."""
         if digest not in self._contents:
-            data = await self._source.module(digest)
+            try:
+                data = await self._source.module(digest)
+            except NightsafeError as error:
+                reason = f"the module {name!r} cannot be fetched: {error.problems[0].detail}"
+                raise NightsafeError(error.code, reason) from None
             if sha256(data).digest() != digest:
                 raise NightsafeError(Code.INVALID, "the contents of a module do not match the bundle's SHA-256")
             self._contents[digest] = data

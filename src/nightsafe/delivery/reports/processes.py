@@ -1,4 +1,4 @@
-"""Tells the API which scripts are held apart or wait for an approval, so that their owners can see it there."""
+"""Tells the API which scripts are not served as they were deployed, and why, so that their owners see it there."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
-from nightsafe.bundle.processes import HeldScript, HeldScriptsReport, WaitingScript
+from nightsafe.bundle.processes import HeldScript, HeldScriptsReport, ScriptProblem, WaitingScript
 from nightsafe.delivery.keep_running import keep_running
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.delivery.workerd.supervisor import Supervisor
@@ -14,16 +14,17 @@ from nightsafe.errors import NightsafeError
 
 _REPEAT_SECONDS: Final = 10.0
 """How often to report while there is anything to report: an API that was restarted has forgotten the last report."""
-_MAX_WAITING: Final = 1000
+_MOST_SCRIPTS: Final = 1000
 
 
 class Reporter:
-    """Reports each change, and reports again from time to time while any script is held apart or waits.
+    """Reports each change, and reports again from time to time while there is anything to report.
 
     Args:
         source: receives the reports.
         supervisor: knows which scripts are held apart.
         waiting: the scripts that wait for an approval, by name; it changes.
+        refused: the scripts whose newest state is refused or cannot be served, by name; it changes.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class Reporter:
         source: BundleSource,
         supervisor: Supervisor,
         waiting: Mapping[str, WaitingScript] = MappingProxyType({}),
+        refused: Mapping[str, ScriptProblem] = MappingProxyType({}),
     ) -> None:
         self._waiting: Final = waiting
+        self._refused: Final = refused
         self._source: Final = source
         self._supervisor: Final = supervisor
         self._task: asyncio.Task[None] | None = None
@@ -65,9 +68,11 @@ class Reporter:
             held = tuple(
                 HeldScript(script=script, until=hold.until, reason=hold.reason) for script, hold in holds.items()
             )
-            waiting = tuple(self._waiting.values())[:_MAX_WAITING]
-            due = bool(held or waiting)
+            waiting = tuple(self._waiting.values())[:_MOST_SCRIPTS]
+            # In the order of names, a problem of all scripts comes first.
+            problems = tuple(self._refused[name] for name in sorted(self._refused))[:_MOST_SCRIPTS]
+            due = bool(held or waiting or problems)
             try:
-                await self._source.report(HeldScriptsReport(held, waiting))
+                await self._source.report(HeldScriptsReport(held, waiting, problems))
             except NightsafeError:
                 due = True

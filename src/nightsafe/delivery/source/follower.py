@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from nightsafe.bundle.model import Bundle
-from nightsafe.bundle.processes import WaitingScript
+from nightsafe.bundle.processes import ScriptProblem, WaitingScript
 from nightsafe.delivery.cache.bundle_cache import BundleCache, ServedScript, refusals
 from nightsafe.delivery.cache.module_cache import ModuleCache
 from nightsafe.delivery.keep_running import keep_running
@@ -65,8 +65,10 @@ class Follower:
         """By script, the reasons why its newest state is not served; under "", reasons that concern all scripts."""
         self.waiting: dict[str, WaitingScript] = {}
         """The scripts whose newest deployment waits for an approval, by name."""
-        self.tell_waiting: Callable[[], None] = lambda: None
-        """Called when `waiting` has changed."""
+        self.refused: dict[str, ScriptProblem] = {}
+        """The problems that are not about approvals, as they are reported, by script."""
+        self.tell_reporter: Callable[[], None] = lambda: None
+        """Called when `waiting` or `refused` has changed."""
 
     def start(self) -> None:
         """Start to follow the source."""
@@ -117,7 +119,7 @@ class Follower:
                 self._unsent[script] = served
             await self._send_unsent_route(script)
             stale = tuple(map(_stale_reason, bundle.behind))
-            self._set_problems(script, (*(reasons or stale), *self._waiting_reasons(bundle)))
+            self._set_problems(script, reasons or stale, self._waiting_reasons(bundle))
 
     def _waiting_reasons(self, bundle: Bundle) -> tuple[str, ...]:
         """Remember which versions of a script wait for an approval; return it as a reason for the log."""
@@ -127,7 +129,7 @@ class Follower:
         if bundle.waiting:
             self.waiting[script] = WaitingScript(script=script, versions=bundle.waiting, serving=serving)
         if before != self.waiting.get(script):
-            self.tell_waiting()
+            self.tell_reporter()
         if not bundle.waiting or self._bundle_cache.gate is None:
             return ()
         instead = f"the version {', '.join(serving)} stays in service" if serving else "requests get 503"
@@ -208,8 +210,20 @@ class Follower:
             if not self._failed:
                 self._retry_needed.clear()
 
-    def _set_problems(self, script: str, reasons: tuple[str, ...]) -> None:
-        """Remember the problems of a script, and log them if they have changed."""
+    def _set_problems(self, script: str, reasons: tuple[str, ...], waiting: tuple[str, ...] = ()) -> None:
+        """Remember the problems of a script, and log and report them if they have changed.
+
+        Args:
+            script: the script; "" for all.
+            reasons: why its newest state is refused or cannot be served.
+            waiting: why it waits for an approval.
+        """
+        before = self.refused.pop(script, None)
+        if reasons:
+            self.refused[script] = ScriptProblem.of(script, reasons)
+        if before != self.refused.get(script):
+            self.tell_reporter()
+        reasons += waiting
         if reasons == self.problems.get(script, ()):
             return
         if not reasons:

@@ -11,6 +11,7 @@ import msgspec
 from nightsafe.errors import Code, NightsafeError
 
 _FIELD: Final = re.compile(r"at `(\$[^`]*)`$")
+_BYTE: Final = re.compile(r"\(byte (\d+)\)$")
 T = TypeVar("T")
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
@@ -57,8 +58,10 @@ def decode(data: bytes, form: type[T], source: str) -> T:
     except msgspec.ValidationError as error:
         field = _FIELD.search(str(error))
         raise problem(source, f"wrong or missing field at {field[1] if field else '$'}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise problem(source, "is not JSON") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        place = _BYTE.search(str(error))
+        line = data.count(b"\n", 0, int(place[1])) + 1 if place else 0
+        raise problem(source, f"is not JSON: see line {line}" if line else "is not JSON") from None
 
 
 def encode(form: msgspec.Struct) -> bytes:

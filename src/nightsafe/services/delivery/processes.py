@@ -1,4 +1,4 @@
-"""Lists delivery processes, the scripts that they hold apart, and the scripts that wait for an approval.
+"""Lists delivery processes, and the scripts that they do not serve as they were deployed.
 
 The API process that receives the reports keeps them in memory, for as long as the delivery process asks for changes,
 and shares them with the other API processes of the server, if there are any.
@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from nightsafe.bundle.processes import HeldScript, HeldScriptsReport, WaitingScript
+from nightsafe.bundle.processes import HeldScript, HeldScriptsReport, ScriptProblem, WaitingScript
 from nightsafe.errors import Code, Problem
 from nightsafe.services.delivery.change_feed import ChangeFeed
 from nightsafe.services.delivery.siblings import ProcessId, Report, Siblings
@@ -31,6 +31,7 @@ class Process(Struct, frozen=True, kw_only=True):
         reseals: whether its credential has the permission to reseal values after a key rotation.
         held: the scripts that it holds apart at this moment.
         waiting: the scripts whose newest deployment it does not serve without an approval.
+        problems: the scripts whose newest state it refuses or cannot serve.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Process(Struct, frozen=True, kw_only=True):
     reseals: bool
     held: tuple[HeldScript, ...]
     waiting: tuple[WaitingScript, ...] = ()
+    problems: tuple[ScriptProblem, ...] = ()
 
 
 class Processes:
@@ -66,7 +68,7 @@ class Processes:
             self._take(report)
 
     def record_report(self, account_id: str, process_id: ProcessId, report: HeldScriptsReport) -> None:
-        """Record which scripts a process holds apart, and which wait for an approval."""
+        """Record which scripts a process does not serve as they were deployed."""
         self._remove_stale_reports()
         self._record(
             Report(
@@ -75,6 +77,7 @@ class Processes:
                 at=time.monotonic(),
                 held=report.held,
                 waiting=report.waiting,
+                problems=report.problems,
             )
         )
 
@@ -95,6 +98,7 @@ class Processes:
                 reseals=self._may_reseal(account_id, present.process_id),
                 held=self._held_scripts(account_id, present.process_id),
                 waiting=self._waiting_scripts(account_id, present.process_id),
+                problems=self._problems(account_id, present.process_id),
             )
             for present in self._change_feed.present(account_id)
         ]
@@ -207,13 +211,20 @@ class Processes:
         report = self._reports.get((account_id, process_id))
         return () if report is None else report.waiting
 
+    def _problems(self, account_id: str, process_id: ProcessId) -> tuple[ScriptProblem, ...]:
+        """Return the scripts whose newest state a process refuses or cannot serve."""
+        report = self._reports.get((account_id, process_id))
+        return () if report is None else report.problems
+
     def _remove_stale_reports(self) -> None:
         """Discard the reports of disconnected processes, and expired ones."""
         self._merge()
         for account_id, process_id in tuple(self._reports):
             present = {process.process_id for process in self._change_feed.present(account_id)}
-            is_empty = not self._held_scripts(account_id, process_id) and not self._waiting_scripts(
-                account_id, process_id
+            is_empty = not (
+                self._held_scripts(account_id, process_id)
+                or self._waiting_scripts(account_id, process_id)
+                or self._problems(account_id, process_id)
             )
             if process_id not in present or is_empty:
                 del self._reports[account_id, process_id]

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from nightsafe.bundle.processes import HeldScript, WaitingScript
+from nightsafe.bundle.processes import HeldScript, ScriptProblem, WaitingScript
 from nightsafe.services.delivery.sibling_links import MOST_BYTES, SiblingLinks
 
 _log = structlog.get_logger()
@@ -51,6 +51,7 @@ class Report(Struct, frozen=True, kw_only=True):
         at: the time of the report, in seconds of the machine's monotonic clock.
         held: the scripts that it holds apart; None in a report about its credential.
         waiting: the scripts that wait for an approval.
+        problems: the scripts whose newest state is refused or cannot be served.
         reseals: whether its credential has the permission to reseal values; None in a report of held scripts.
     """
 
@@ -59,6 +60,7 @@ class Report(Struct, frozen=True, kw_only=True):
     at: float
     held: tuple[HeldScript, ...] | None = None
     waiting: tuple[WaitingScript, ...] = ()
+    problems: tuple[ScriptProblem, ...] = ()
     reseals: bool | None = None
 
 

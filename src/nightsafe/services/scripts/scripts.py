@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.bundle.fields import BODY_PART
+from nightsafe.bundle.statements import code_digest
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit, retry_conflicts
@@ -186,10 +187,18 @@ class Scripts:
         `Contents` returns the contents of the files.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND.
+            NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND; CANNOT_OPEN, when a file is missing.
         """
         version = await self._store.version(ref, version_id)
         if version is None:
             await self.get(ref)
             raise NightsafeError(Code.VERSION_NOT_FOUND, str(uuid.UUID(bytes=version_id)) if version_id else "")
-        return version, await self._store.files(ref, version.number)
+        files = await self._store.files(ref, version.number)
+        if version.etag != code_digest(version.main_module, ((f.name, f.content_type, f.digest) for f in files)):
+            await self.get(ref)  # it may have been deleted meanwhile
+            raise NightsafeError(
+                Code.CANNOT_OPEN,
+                f"the files of the script {ref.name!r} are not the uploaded ones: something else has changed the"
+                " database. Upload the same code again, or restore a backup",
+            )
+        return version, files

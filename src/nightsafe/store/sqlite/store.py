@@ -21,7 +21,7 @@ from nightsafe.store.sqlite.engine.condition import PAGE_BYTES, Condition
 from nightsafe.store.sqlite.engine.connection import closed_error, connect, create_file, store_error
 from nightsafe.store.sqlite.engine.database_files import DatabaseFiles, identity
 from nightsafe.store.sqlite.engine.reader import Reader
-from nightsafe.store.sqlite.engine.schema import migrate
+from nightsafe.store.sqlite.engine.schema import migrate, refuse_empty
 from nightsafe.store.sqlite.engine.wal import WalIndex
 from nightsafe.store.sqlite.engine.writer import Writer
 from nightsafe.store.sqlite.identity_macs import IdentityMacs
@@ -134,7 +134,7 @@ class SqliteStore(
             signer: signs the checkpoints of the audit log; without it, the store refuses every change.
 
         Raises:
-            NightsafeError: STORE, when the store is absent, damaged, or newer than this program.
+            NightsafeError: STORE, when the store is absent, empty, damaged, or newer than this program.
         """
         try:
             if create:
@@ -146,6 +146,8 @@ class SqliteStore(
         except (OSError, sqlite3.Error) as error:
             raise store_error(error, path) from error
         try:
+            if not create:
+                refuse_empty(anchor)
             migrate(anchor)
             purge_pending = is_purge_pending(anchor)
             files = DatabaseFiles(path)

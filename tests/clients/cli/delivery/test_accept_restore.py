@@ -3,7 +3,9 @@
 import asyncio
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -16,13 +18,18 @@ from tests.server import Safe, Server, make_safe, run
 from nightsafe.bundle.log_proof import LogProof
 from nightsafe.bundle.model import Bundle, BundleVersion
 from nightsafe.cli.data_directory.directory import DataDirectory
-from nightsafe.cli.delivery.accept_restore import _change
+from nightsafe.cli.delivery.accept_restore import _change, _refuse_gaps
 from nightsafe.cli.main import cli
 from nightsafe.cli.terminal import confirm
+from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.delivery.cache.serials import SeenLog, Serials
 from nightsafe.delivery.source.bundle_source import MemorySource
 from nightsafe.delivery.source.log_check import LogCheck
 from nightsafe.errors import NightsafeError
+from nightsafe.merkle.proofs import consistency_proof
+from nightsafe.merkle.statements import SignedStatements
+from nightsafe.merkle.tiles import WIDTH, node_from_tiles
+from nightsafe.merkle.tree import leaf_hash, root_of
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.audit.transparency_log import TransparencyLog
@@ -187,6 +194,24 @@ def test_the_marks_of_scripts_stay_with_a_log_that_continues(place: Place) -> No
     assert (2, 1) == marked_scripts(place)
 
 
+def test_a_restored_safe_is_served_only_after_the_command(place: Place, tmp_path: Path) -> None:
+    """`restore --force` carries the marks over and says so: delivery refuses the safe until the command."""
+    backup, data = str(tmp_path / "safe.tar"), ("--data", str(place.safe.path))
+    assert 0 == run("backup", backup, *data, cwd=tmp_path).returncode
+    place.grow(2)
+    place.follow()
+    done = run("restore", backup, "--force", *data, cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert "Carried over from it: delivery/delivery-marks.json.\n" in done.stderr
+    assert f"run: nightsafe delivery accept-restore --data {place.safe.path}\n" in done.stderr
+    assert place.refuses()
+
+    done = place.accept("--yes", "--json")
+    assert 0 == done.returncode, done.stderr
+    assert ["At least 2 entries of the log are lost."] == json.loads(done.stdout)["losses"][:1]
+    assert not place.refuses()
+
+
 def test_a_log_that_continues_needs_nothing(place: Place) -> None:
     """For a log that has only grown, the command says so, asks nothing and changes nothing."""
     place.grow(1)
@@ -272,6 +297,61 @@ def test_it_asks_at_a_terminal(place: Place, monkeypatch: pytest.MonkeyPatch) ->
     yes = CliRunner().invoke(cli, line, input="y\n")
     assert 0 == yes.exit_code, yes.output
     assert not place.refuses()
+
+
+def lose_entry(database: Path, index: int) -> None:
+    """Delete an entry of the log without the API."""
+    with closing(sqlite3.connect(database)) as db:
+        (trigger,) = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'audit_is_never_cut'").fetchone()
+        db.execute("DROP TRIGGER audit_is_never_cut")
+        db.execute("DELETE FROM audit WHERE seq = ?", (index + 1,))
+        db.execute(trigger)
+        db.commit()
+
+
+@pytest.mark.parametrize("index", [0, 2, -2, -1])
+def test_a_log_with_a_gap_is_not_accepted(place: Place, index: int) -> None:
+    """A log that lacks an entry is refused with the way out, also with `--yes`, and the marks stay."""
+    place.put_back()
+    place.grow(2)
+    size, marks = place.size(), place.marks.read_bytes()
+    lose_entry(place.safe.database, index % size)
+    done = place.accept("--yes")
+
+    assert (1, marks) == (done.returncode, place.marks.read_bytes())
+    assert f"between the entries 0 and {size - 1}, one is missing or was changed" in done.stderr
+    assert "nightsafe audit verify" in done.stderr
+
+
+@pytest.mark.parametrize("size", [4, 5, 256, 259, 260, 515, 600])
+def test_a_gap_is_found_in_every_tile(size: int) -> None:
+    """Each entry of a log counts, whatever its size: without one of them, the log is refused."""
+    signer = SigningKey.generate()
+    verifier = VerifyKeys([signer.verify_key])
+    leaves = [leaf_hash(number.to_bytes(2, "big")) for number in range(size)]
+    tiles = [root_of(leaves[start : start + WIDTH]) for start in range(0, size // WIDTH * WIDTH, WIDTH)]
+    note = SignedStatements.sign("log", size, root_of(leaves), [], signer.id, signer.sign_message).note(signer.public)
+
+    async def prove(lost: int | None) -> None:
+        """Check the log without an entry, with the hashes of the full tiles as they were stored."""
+        left = {number: leaf for number, leaf in enumerate(leaves) if number != lost}
+
+        def hashes(level: int, start: int, count: int) -> list[bytes]:
+            """Return the hashes of a tile that are left."""
+            if level:
+                return tiles[start : start + count]
+            return [left[number] for number in range(start, start + count) if number in left]
+
+        async def log_proof(old: int) -> LogProof:
+            """Prove that the log begins with an older one."""
+            return LogProof(note, tuple(consistency_proof(old, size, node_from_tiles(hashes))))
+
+        await _refuse_gaps(size, log_proof, verifier)
+
+    asyncio.run(prove(None))
+    for lost in {0, 1, 2, 3, WIDTH - 1, WIDTH, WIDTH + 1, 2 * WIDTH, size - 2, size - 1} & set(range(size)):
+        with pytest.raises(CommandError, match="one is missing or was changed"):
+            asyncio.run(prove(lost))
 
 
 @pytest.fixture

@@ -289,3 +289,44 @@ def certificate_for(folder: Path, days: int) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return certificate, key_file
+
+
+def test_a_file_without_contents_is_found_and_a_backup_warns(own_server: Server) -> None:
+    """The quick form of the doctor names a script whose code is missing; `backup` warns and copies the rest."""
+    safe, folder = own_server.safe, own_server.safe.path.parent
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+    own_server.stop()
+    assert "ok" == examined(safe, "--quick", code=0)["code"]["state"]
+    change(safe, "DELETE FROM contents")
+
+    found = examined(safe, "--quick", code=1)["code"]
+    assert "failed" == found["state"]
+    assert "of the script 'worker'" in found["found"]
+    assert "upload the same code again" in found["advice"]
+    for number, options in enumerate(((), ("--json",))):
+        done = run("backup", f"{number}.tar", "--data", str(safe.path), *options, cwd=folder)
+        assert 0 == done.returncode, done.stderr
+        assert "Warning: the backup lacks code, because the contents of the file" in done.stderr
+        assert (folder / f"{number}.tar").exists()
+    assert json.loads(done.stdout)["lacks_code"] is True
+
+
+@pytest.mark.parametrize("assignment", ["shown = '{}'", "kind = 'json'", "since = since + 1", "name = x'ff'"])
+def test_a_changed_binding_is_found(own_server: Server, assignment: str) -> None:
+    """The doctor names a binding whose public parts were changed, also one that no later write has touched."""
+    safe = own_server.safe
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+        wire.put("worker", "TOKEN", "value")
+    own_server.stop()
+    assert "ok" == examined(safe, "--quick", code=0)["bindings"]["state"]
+    change(safe, f"UPDATE bindings SET {assignment}")  # noqa: S608 - the test's own
+    own_server.start()
+    with Wire.to(own_server) as wire:
+        assert 200 == wire.put("worker", "OTHER", "value").status
+
+    found = examined(safe, "--quick", code=1)["bindings"]
+    assert "failed" == found["state"]
+    assert "of the script 'worker'" in found["found"]
+    assert "nightsafe audit verify" in found["advice"]

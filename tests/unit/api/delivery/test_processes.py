@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.api.delivery.test_bundles import AT, DELIVERY
 from tests.unit.api.delivery.test_bundles import token as delivery_token
 from tests.unit.api.tools.driver import ACCOUNT, Answer, Api
+from tests.unit.api.tools.tokens import READ
 
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy
 from nightsafe.services.identity.administration import issue_token
@@ -99,10 +101,45 @@ def test_a_disconnected_process_is_not_shown(api: Api, token: tuple[bytes, bytes
     assert [("one", [])] == [(process["name"], process["held"]) for process in shown(api)]
 
 
+def test_problems_are_shown_to_callers_that_may_read_the_script(api: Api, token: tuple[bytes, bytes]) -> None:
+    """Problems are shown until the process reports others; of scripts, only to callers that may read the script."""
+    follow(api, token)
+    problems = [{"script": script, "reason": "changed"} for script in ("", "worker", "secret-one")]
+    report(api, token, {"held": [], "problems": problems})
+    user = api.run(api.store.user_by_email(api.credentials.email))
+    assert user is not None
+    denied = allow_policy(ACCOUNT_RESOURCE + ACCOUNT, READ, scripts=["secret-one"])
+    policies = [allow_policy(ACCOUNT_RESOURCE + ACCOUNT, READ), replace(denied, effect="deny")]
+    limited = api.run(issue_token(api.store, ACCOUNT, user.id, "limited", policies=policies)).token
+    header = (b"authorization", f"Bearer {limited}".encode())
+
+    assert [problems] == [process["problems"] for process in shown(api)]
+    answer = api.send("GET", f"{AT}/processes", b"", [header], anonymous=True)
+    assert [problems[:2]] == [process["problems"] for process in answer.result]
+    report(api, token, {"held": []})
+    assert [[]] == [process["problems"] for process in shown(api)]
+
+
 @pytest.mark.parametrize(
     "body",
-    [{}, [], {"held": {}}, {"held": [{"script": "x"}]}, {"held": [held()] * 1001}, {"held": [], "more": 1}],
-    ids=["no list", "a list alone", "an object", "a script without a reason", "too many", "an unknown member"],
+    [
+        {"held": [], "problems": [{"script": "x"}]},
+        {},
+        [],
+        {"held": {}},
+        {"held": [{"script": "x"}]},
+        {"held": [held()] * 1001},
+        {"held": [], "more": 1},
+    ],
+    ids=[
+        "a problem without a reason",
+        "no list",
+        "a list alone",
+        "an object",
+        "a script without a reason",
+        "too many",
+        "an unknown member",
+    ],
 )
 def test_a_malformed_report_is_refused(api: Api, token: tuple[bytes, bytes], body: Any) -> None:
     """A malformed report is refused with a pointer."""

@@ -1,12 +1,14 @@
 """The files of a script: they read back unchanged, with their names and types."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 from tests.unit.api.tools import values
-from tests.unit.api.tools.driver import MODULE, Answer, Api, File, form, form_type, script_at
+from tests.unit.api.tools.driver import ACCOUNT, MODULE, Answer, Api, File, form, form_type, script_at
 from tests.unit.api.tools.uploads import add, items, metadata
 
 from nightsafe.api.http.multipart import FormPart, parse_form
@@ -216,3 +218,54 @@ def test_a_form_sent_as_javascript_is_refused(own_api: Api) -> None:
     spread = own_api.send("PUT", script_at("worker"), body, [form_type()])
     assert ((400, [10021]), True) == (spread.refusal, "metadata[" in spread.messages[0])
     assert [MODULE] == [kind for _, _, kind, _ in parts_of(own_api.send("GET", script_at("worker")))]
+
+
+def reads_of_code(api: Api) -> list[str]:
+    """Return the paths that answer with a script's code."""
+    version = api.send("GET", f"{script_at('worker')}/versions").result["items"][0]["id"]
+    worker = f"/client/v4/accounts/{ACCOUNT}/workers/workers/worker/versions/{version}?include=modules"
+    return [
+        script_at("worker"),
+        content_of("worker"),
+        content_of("worker", ""),
+        f"{content_of('worker')}?version={version}",
+        worker,
+    ]
+
+
+@pytest.mark.parametrize(
+    "sql", ["DELETE FROM contents", "DELETE FROM modules", "DELETE FROM modules WHERE position = 0"]
+)
+@pytest.mark.parametrize("entry", ["main_module", "body_part"])
+def test_missing_files_are_never_read_as_other_code(
+    own_api: Api, sql: str, entry: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the database has lost code, every read of it is a 500, and the safe's log names the script."""
+    files = (MODULES[0], MODULES[3])
+    assert own_api.upload("worker", {entry: "index.mjs"}, *files).status == 200
+    paths = reads_of_code(own_api)
+    assert {200} == {own_api.send("GET", path).status for path in paths}
+    with closing(sqlite3.connect(own_api.path)) as db:
+        db.execute(sql)
+        db.commit()
+
+    for path in paths:
+        capsys.readouterr()
+        answer = own_api.try_send("GET", path)
+        assert answer is not None
+        assert (500, [10002]) == answer.refusal
+        logged = capsys.readouterr().out
+        assert "cannot_open" in logged
+        assert "'worker'" in logged
+
+
+def test_the_same_upload_brings_missing_contents_back(own_api: Api) -> None:
+    """An upload of the same code again writes contents that the database has lost."""
+    own_api.upload("worker", {"main_module": "index.mjs"}, MODULES[0])
+    with closing(sqlite3.connect(own_api.path)) as db:
+        db.execute("DELETE FROM contents")
+        db.commit()
+
+    assert own_api.upload("worker", {"main_module": "index.mjs"}, MODULES[0]).status == 200
+
+    assert as_parts(MODULES[0]) == parts_of(own_api.send("GET", content_of("worker")))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from nightsafe.bundle.approvals.approver_key import ApproverKey
 from nightsafe.bundle.approvals.approvers import Approvers
 from nightsafe.bundle.approvals.manifest import Covers
 from nightsafe.errors import NightsafeError
+from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.key_file import KeyFile
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.signing_key import SigningKey
 
 ALICE, BOB = ApproverKey.generate(), ApproverKey.generate()
 
@@ -53,8 +58,8 @@ def test_a_script_without_a_rule_has_no_approver() -> None:
         ([{"glob": "*", "keys": ["carol"]}], "'carol', which is not"),
         ([{"glob": "*", "keys": ["bob"], "covers": "nothing"}], "must not name keys"),
         ([{"glob": "n/*", "keys": ["bob"]}], "matches no script"),
-        ([{"glob": "*", "keys": ["bob"], "covers": "all"}], "wrong or missing field"),
-        ([{"glob": "*", "key": ["bob"]}], "wrong or missing field"),
+        ([{"glob": "*", "keys": ["bob"], "covers": "all"}], "wrong or missing field: .*'all'.*scripts.0..covers"),
+        ([{"glob": "*", "key": ["bob"]}], "wrong or missing field: .*unknown field `key`.*scripts.0."),
     ],
 )
 def test_a_file_that_cannot_mean_what_it_says_is_refused(rules: list[dict[str, Any]], reason: str) -> None:
@@ -87,3 +92,35 @@ def test_a_damaged_key_is_refused_without_showing_it(change: dict[str, str]) -> 
     with pytest.raises(NightsafeError) as caught:
         ApproverKey.decode(json.dumps(file | change).encode())
     assert file["private"] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"format": "nightsafe-approvers/1",\n"keys": {},\n"scripts": [,]}', "is not JSON: see line 3"),
+        ('{"format": "nightsafe-approvers/1"', "is not JSON"),
+        (
+            '{"format": "nightsafe-approvers/1", "keys": {"al": "AAAA"}, "scripts": []}',
+            "the key 'al' is not 32 bytes",
+        ),
+        ('{"format": "nightsafe-approvers/1", "keys": {}}', "missing required field `scripts`"),
+        ('{"format": "nightsafe-approvers/1", "keys": {}, "\x7f": 1}', "see the documentation"),
+        ('{"format": "nightsafe-verify-keys/1", "keys": []}', "is not an approvers file"),
+        ("{}", "is not an approvers file"),
+    ],
+)
+def test_a_refused_file_is_told_where(content: str, reason: str) -> None:
+    """A refusal names the line, the key or the field at fault, without control characters."""
+    with pytest.raises(NightsafeError, match=reason) as caught:
+        Approvers.decode(content.encode(), "approvers.json")
+    assert caught.value.problems[0].detail.startswith("approvers.json: ")
+    assert caught.value.problems[0].detail.isprintable()
+
+
+@pytest.mark.parametrize("key", [ALICE, SigningKey.generate(), PrivateRing.generate(), IdentityKey.generate()])
+def test_a_private_key_in_place_of_the_approvers_is_told_apart(key: KeyFile) -> None:
+    """A file with a private key is refused as such, with what to name in its place, and without the key."""
+    data = key.encode()
+    with pytest.raises(NightsafeError, match=r"has a private key, .*name an approvers file") as caught:
+        Approvers.decode(data, "approvers.json")
+    assert not any(part in str(caught.value) for part in re.findall(r'"([A-Za-z0-9+/=]{43,})"', data.decode()))

@@ -58,11 +58,24 @@ def check_own(db: sqlite3.Connection) -> None:
     A foreign trigger or view would run with the next write or read.
 
     Raises:
-        NightsafeError: STORE, with the first foreign, altered or missing object; also when the database is newer than
-            this program.
+        NightsafeError: STORE, with the first foreign, altered or missing object; also when the database is empty, or
+            newer than this program.
     """
     steps = migrations()
     _refuse_foreign(db, steps[: _version(db, len(steps))])
+    refuse_empty(db)
+
+
+def refuse_empty(db: sqlite3.Connection) -> None:
+    """Refuse a database without any of this program's tables, which a migration would make a safe without content.
+
+    Raises:
+        NightsafeError: STORE.
+    """
+    if _version(db, len(migrations())) == 0 and not _schema_objects(db):
+        raise NightsafeError(
+            Code.STORE, "the database is empty, so this is no safe: restore a backup with nightsafe restore --force"
+        )
 
 
 def _refuse_foreign(db: sqlite3.Connection, steps: list[str]) -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.bundles import StoredFile
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.connection import store_error
@@ -23,7 +24,7 @@ SELECT m.name, m.content_type, m.digest, length(c.body)
 FROM versions v
 JOIN uploads u ON u.account_id = v.account_id AND u.script_id = v.script_id AND u.version = v.upload_version
 JOIN modules m ON m.account_id = u.account_id AND m.script_id = u.script_id AND m.version = u.code_version
-JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
+LEFT JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
 WHERE v.account_id = ? AND v.script_id = ? AND v.number = ?
 ORDER BY m.position
 """
@@ -107,7 +108,15 @@ class ContentReads:
         if head is None:
             return []
         number = head[1] if version is None else version
-        return [StoredFile(*row) for row in self._reader.all(_FILES, (ref.account_id, head[0], number))]
+        rows = self._reader.all(_FILES, (ref.account_id, head[0], number))
+        for name, *_, size in rows:
+            if size is None:
+                raise NightsafeError(
+                    Code.CANNOT_OPEN,
+                    f"the contents of the file {name!r} of the script {ref.name!r} are missing: something else has"
+                    " changed the database. Upload the same code again, or restore a backup",
+                )
+        return [StoredFile(*row) for row in rows]
 
     async def content(self, account_id: str, digest: bytes) -> bytes | None:
         """See `Store.content`."""

@@ -141,8 +141,15 @@ def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> tuple[Head, StoredS
 def _current_bindings(
     db: sqlite3.Cursor, key: Key, edit: ScriptEdit
 ) -> tuple[dict[str, CurrentBinding], dict[str, BindingRow]]:
-    """Read the current bindings: all of them for a `bindings_update`, otherwise those that the edit names."""
-    if edit.bindings_update is not None:
+    """Read the current bindings, and refuse changed ones: those that the edit names, or all of them.
+
+    A new version is also stated with the bindings that it keeps. To read them all would make the put of one secret
+    slow, so delivery refuses such a version then; an edit of more than secrets reads them.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, when something else has changed one that was read.
+    """
+    if edit.bindings_update is not None or edit.upload is not None or edit.settings is not None:
         found = db.execute(_CURRENT_BINDINGS, key).fetchall()
     else:
         names = {*(binding.name for binding in edit.set), *edit.drop}
