@@ -25,5 +25,9 @@ def drop_macs(database: Path) -> None:
         for table in (*LOG, *LATER):
             db.execute(f"DROP TABLE {table}")
         db.execute(trigger)
+        db.execute("DROP INDEX versions_by_id")
+        db.execute(
+            next(sql for step in migrations() for sql in step.split(";") if "CREATE INDEX versions_by_id" in sql)
+        )
         db.execute(f"PRAGMA user_version = {version}")
         check_own(db)
