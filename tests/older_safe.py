@@ -17,6 +17,7 @@ def drop_macs(database: Path) -> None:
     """Give a database that no process has open the schema from before log and MACs, with the same rows."""
     version = next(number for number, step in enumerate(migrations()) if "CREATE TABLE log_head" in step)
     added = [re.match(_ADDED, statement) for step in migrations()[version:] for statement in step.split(";")]
+    first_index = re.findall(r"CREATE INDEX versions_by_id.*?;", "".join(migrations()))[0]
     (trigger,) = re.findall(r"CREATE TRIGGER audit_is_never_changed.*?END;", migrations()[0], re.DOTALL)
     with closing(connect(database, 0)) as db:
         db.execute("DROP TRIGGER audit_is_never_changed")
@@ -26,8 +27,6 @@ def drop_macs(database: Path) -> None:
             db.execute(f"DROP TABLE {table}")
         db.execute(trigger)
         db.execute("DROP INDEX versions_by_id")
-        db.execute(
-            next(sql for step in migrations() for sql in step.split(";") if "CREATE INDEX versions_by_id" in sql)
-        )
+        db.execute(first_index)
         db.execute(f"PRAGMA user_version = {version}")
         check_own(db)
