@@ -96,6 +96,8 @@ class Approvers(KeyFile):
         except msgspec.ValidationError as error:
             where = str(error) if str(error).isprintable() else "see the documentation"
             raise problem(source, f"wrong or missing field: {where}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # in a member that the first look skips
+            raise problem(source, "is not JSON in UTF-8") from None
         keys = {name: _decode_key(name, key, source) for name, key in file.keys.items()}
         return cls(keys, file.scripts, source)
 
@@ -121,7 +123,7 @@ def _decode_key(name: str, key: msgspec.Raw, source: str) -> bytes:
     """Return the public key with a name."""
     try:
         return msgspec.json.decode(key, type=Public)
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise problem(
             source, f"the key {name!r} is not 32 bytes in Base64, as nightsafe approver create prints a public key"
         ) from None

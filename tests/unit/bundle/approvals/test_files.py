@@ -103,6 +103,11 @@ def test_a_damaged_key_is_refused_without_showing_it(change: dict[str, str]) -> 
             '{"format": "nightsafe-approvers/1", "keys": {"al": "AAAA"}, "scripts": []}',
             "the key 'al' is not 32 bytes",
         ),
+        (
+            '{"format": "nightsafe-approvers/1", "keys": {"al": "\udc96"}, "scripts": []}',
+            "the key 'al' is not 32 bytes",
+        ),
+        ('{"format": "nightsafe-approvers/1", "keys": {"\udc96": ""}, "scripts": []}', "is not JSON in UTF-8"),
         ('{"format": "nightsafe-approvers/1", "keys": {}}', "missing required field `scripts`"),
         ('{"format": "nightsafe-approvers/1", "keys": {}, "\x7f": 1}', "see the documentation"),
         ('{"format": "nightsafe-verify-keys/1", "keys": []}', "is not an approvers file"),
@@ -112,7 +117,7 @@ def test_a_damaged_key_is_refused_without_showing_it(change: dict[str, str]) -> 
 def test_a_refused_file_is_told_where(content: str, reason: str) -> None:
     """A refusal names the line, the key or the field at fault, without control characters."""
     with pytest.raises(NightsafeError, match=reason) as caught:
-        Approvers.decode(content.encode(), "approvers.json")
+        Approvers.decode(content.encode(errors="surrogateescape"), "approvers.json")
     assert caught.value.problems[0].detail.startswith("approvers.json: ")
     assert caught.value.problems[0].detail.isprintable()
 
