@@ -8,7 +8,6 @@ from nightsafe.audit.verification.log_check import read_head
 from nightsafe.audit.verification.quick_check import check_quickly
 from nightsafe.audit.verification.value_check import unstated_values
 from nightsafe.cli.doctor.examination import Examination, Finding, State
-from nightsafe.cli.safe.database_copy import newest_schema, open_read_only, schema_of
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.key_rotation.resealing import location_of_value
 
@@ -19,12 +18,10 @@ _PUT_AGAIN: Final = "put the value again, or restore a backup; see nightsafe aud
 
 def audit_log(safe: Examination) -> Iterator[Finding]:
     """Check that the newest entries are what the signed checkpoint says, and the newest signatures."""
-    if not safe.is_there:
-        return
-    keys = VerifyKeys.load(safe.directory.verify_keys)
-    with open_read_only(safe.directory.database) as db:
-        if schema_of(db) != newest_schema():
+    with safe.current_database() as db:
+        if db is None:
             return
+        keys = VerifyKeys.load(safe.directory.verify_keys)
         db.execute("BEGIN")
         try:
             size = check_quickly(db, keys)
@@ -39,12 +36,10 @@ def audit_log(safe: Examination) -> Iterator[Finding]:
 
 def older_values(safe: Examination) -> Iterator[Finding]:
     """Check that every value without a statement was signed by itself, as values were before the log."""
-    if not safe.is_there:
-        return
-    keys = VerifyKeys.load(safe.directory.verify_keys)
-    with open_read_only(safe.directory.database) as db:
-        if schema_of(db) != newest_schema():
+    with safe.current_database() as db:
+        if db is None:
             return
+        keys = VerifyKeys.load(safe.directory.verify_keys)
         values = [*unstated_values(db, keys, lambda value: location_of_value(value).signed)]
     refused = [words.rstrip(",") for words, is_signed in values if not is_signed]
     for words in refused[:_MOST_VALUES]:

@@ -1,11 +1,15 @@
 """The input and the findings of the doctor's checks."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.safe.database_copy import newest_schema, open_read_only, schema_of
 
 
 class State(StrEnum):
@@ -59,3 +63,16 @@ class Examination:
     def is_there(self) -> bool:
         """Whether the directory contains a safe."""
         return self.directory.database.is_file()
+
+    @contextmanager
+    def current_database(self) -> Iterator[sqlite3.Connection | None]:
+        """Open the database to read it; None if there is none, or if it has another schema than this program's.
+
+        Raises:
+            CommandError: if the file is not a database or cannot be read.
+        """
+        if not self.is_there:
+            yield None
+            return
+        with open_read_only(self.directory.database) as db:
+            yield db if schema_of(db) == newest_schema() else None

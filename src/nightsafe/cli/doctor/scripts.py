@@ -10,7 +10,6 @@ from typing import Any, Final
 from nightsafe.audit.verification.row_check import missing_contents
 from nightsafe.bundle.statements import binding_digest
 from nightsafe.cli.doctor.examination import Examination, Finding, State
-from nightsafe.cli.safe.database_copy import newest_schema, open_read_only, schema_of
 
 _MOST_FINDINGS: Final = 20
 _BINDINGS: Final = (
@@ -20,10 +19,8 @@ _BINDINGS: Final = (
 
 def code(safe: Examination) -> Iterator[Finding]:
     """Check that every file of every script has its contents, without reading them."""
-    if not safe.is_there:
-        return
-    with open_read_only(safe.directory.database) as db:
-        if schema_of(db) != newest_schema():
+    with safe.current_database() as db:
+        if db is None:
             return
         missing = missing_contents(db, _MOST_FINDINGS)
     for found in missing:
@@ -34,10 +31,8 @@ def code(safe: Examination) -> Iterator[Finding]:
 
 def bindings(safe: Examination) -> Iterator[Finding]:
     """Compare the public parts of every current binding with the digest that versions are stated with."""
-    if not safe.is_there:
-        return
-    with open_read_only(safe.directory.database) as db:
-        if schema_of(db) != newest_schema():
+    with safe.current_database() as db:
+        if db is None:
             return
         changed = [row for row in db.execute(_BINDINGS) if not _is_own(*row[2:])]
         count = db.execute("SELECT count(*) FROM bindings").fetchone()[0]
