@@ -62,13 +62,13 @@ def open_log(data: Path, backup: Path | None, work: str) -> Iterator[LogDatabase
     if backup is None:
         directory = DataDirectory(data)
         directory.check()
-        with recover_and_share(data), _reading(directory.database, work) as database:
+        with recover_and_share(data), read_log(directory.database, work) as database:
             yield database
         return
     click.get_current_context().with_resource(exit_on_signals())
     with tempfile.TemporaryDirectory(prefix="nightsafe-") as folder:
         _unpack(backup, Path(folder))
-        with _reading(Path(folder) / DATABASE, work) as database:
+        with read_log(Path(folder) / DATABASE, work) as database:
             yield database
 
 
@@ -115,8 +115,16 @@ def read_checkpoint(path: Path | None, keys: VerifyKeys) -> Checkpoint | None:
 
 
 @contextmanager
-def _reading(path: Path, work: str) -> Iterator[LogDatabase]:
-    """Open a database in one read transaction."""
+def read_log(path: Path, work: str) -> Iterator[LogDatabase]:
+    """Open a database in one read transaction; nothing may be changing the files of its directory.
+
+    Args:
+        path: the database.
+        work: the command's work, for a message.
+
+    Raises:
+        NightsafeError: STORE, if the database is empty, foreign, damaged or of another schema.
+    """
     log = path.with_name(f"{path.name}-wal")
 
     def watch(report: Report) -> Report:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from nightsafe.audit.exports.joined import Archives, VerifiedExports, verify_exports
 from nightsafe.audit.exports.json_lines import MAX_LINE, Export
-from nightsafe.audit.verification.database_check import Verified, steps_of, verify_database
+from nightsafe.audit.verification.database_check import Verified
 from nightsafe.audit.verification.difference import DifferenceError, counted
 from nightsafe.audit.verification.log_check import Report, read_head
 from nightsafe.audit.verification.mac_check import check_macs
@@ -24,6 +24,7 @@ from nightsafe.cli.audit.database_source import (
     read_checkpoint,
     verify_keys_option,
 )
+from nightsafe.cli.audit.database_verification import describe, verify_with_progress
 from nightsafe.cli.audit.given_file import EXPORT, refuse_other
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.safe.archive import STREAM
@@ -34,11 +35,8 @@ from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.errors import NightsafeError
 from nightsafe.merkle.checkpoint import Checkpoint
-from nightsafe.sealing.context import Context
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.verify_keys import VerifyKeys
-from nightsafe.services.key_rotation.resealing import location_of_value
-from nightsafe.store.sealed_values import StoredValue
 
 _FAILED: Final = 1
 
@@ -122,18 +120,12 @@ def _verify_database(  # noqa: PLR0913, PLR0917 - what a verification needs
         if problems:
             raise CommandError(f"the database is damaged: {problems[0]}; restore a backup: nightsafe restore")
         archives = Archives(open_archives(paths, keys), read_head(database.db).origin) if paths else None
-        with byte_bar(steps_of(database.db), "Verifying") as report:
-            verified = verify_database(database.db, keys, known, _context_of, database.watch(report), archives)
+        verified = verify_with_progress(database, keys, known, archives)
         if archives is not None:
             archives.check_rest()
         if identity_key is not None:
             check_macs(database.db, identity_key)
         return verified
-
-
-def _context_of(value: StoredValue) -> Context:
-    """Return the context that the signature on a value covers."""
-    return location_of_value(value).signed
 
 
 def _verify_export(
@@ -165,19 +157,8 @@ def _lines(path: Path, file: BufferedReader, report: Report) -> Iterator[bytes]:
 
 def _sentence(verified: Verified, *, with_macs: bool) -> str:
     """Return the result in words."""
-    numbers = {"entry": verified.entries, "version": verified.versions, "value": verified.records}
-    counts = ", ".join(counted(number, one) for one, number in numbers.items())
-    older = (
-        f"; {counted(verified.older, 'row')} from before the log, which does not cover them" if verified.older else ""
-    )
-    archived = f"; {verified.archived} of the entries are archived" if verified.archived else ""
-    if verified.unread:
-        archived += (
-            " and were checked by their hashes only. Give the archives with --archive: without them,"
-            f" {verified.uncompared} rows were not compared with the log, nor rows that are missing"
-        )
     macs = "" if with_macs else "; MACs were not checked, because that needs keys/identity-key.json of the safe"
-    return f"{counts}: all as the log says{older}{archived}{macs}"
+    return f"{describe(verified)}{macs}"
 
 
 def _sentence_of_export(exported: VerifiedExports) -> str:

@@ -1,15 +1,19 @@
-"""Checks the newest part of the audit log; `nightsafe audit verify` checks all of it, and the database against it."""
+"""Compares the database with the audit log, as `nightsafe audit verify` does."""
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
-from nightsafe.audit.verification.difference import DifferenceError
+from nightsafe.audit.verification.difference import DifferenceError, counted
 from nightsafe.audit.verification.log_check import read_head
-from nightsafe.audit.verification.quick_check import check_quickly
+from nightsafe.audit.verification.mac_check import check_macs
+from nightsafe.audit.verification.quick_check import NEWEST, check_quickly
 from nightsafe.audit.verification.value_check import unstated_values
+from nightsafe.cli.audit.database_source import read_log
+from nightsafe.cli.audit.database_verification import context_of, describe, verify_with_progress
 from nightsafe.cli.doctor.examination import Examination, Finding, State
+from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.verify_keys import VerifyKeys
-from nightsafe.services.key_rotation.resealing import location_of_value
 
 _WHAT = "audit log"
 _MOST_VALUES: Final = 20
@@ -17,21 +21,37 @@ _PUT_AGAIN: Final = "put the value again, or restore a backup; see nightsafe aud
 
 
 def audit_log(safe: Examination) -> Iterator[Finding]:
-    """Check that the newest entries are what the signed checkpoint says, and the newest signatures."""
+    """Compare the whole database with the log; in a quick examination, check the newest part of the log by itself."""
     with safe.current_database() as db:
         if db is None:
             return
         keys = VerifyKeys.load(safe.directory.verify_keys)
-        db.execute("BEGIN")
         try:
-            size = check_quickly(db, keys)
+            found = _verify(safe, keys) if safe.thorough else _check_newest(db, keys)
         except DifferenceError as difference:
-            yield Finding(State.FAILED, _WHAT, difference.what, f"run: nightsafe audit verify; {difference.advice}")
+            yield Finding(State.FAILED, _WHAT, difference.what, difference.advice)
             return
-        head = read_head(db)
-    archived = f" ({head.archived} archived)" if head.archived else ""
-    signed = "signed" if head.checkpoint else "not signed yet: the next change signs the log"
-    yield Finding(State.OK, _WHAT, f"{size} entries{archived}, {signed}; `nightsafe audit verify` checks all of it")
+        if not read_head(db).checkpoint:
+            found += "; not signed yet: the next change signs the log"
+    yield Finding(State.OK, _WHAT, found)
+
+
+def _verify(safe: Examination, keys: VerifyKeys) -> str:
+    """Do what `nightsafe audit verify` does, and return the result in words."""
+    with read_log(safe.directory.database, "verification") as database:
+        verified = verify_with_progress(database, keys)
+        if safe.directory.identity_key.exists():
+            check_macs(database.db, IdentityKey.load(safe.directory.identity_key))
+    return describe(verified)
+
+
+def _check_newest(db: sqlite3.Connection, keys: VerifyKeys) -> str:
+    """Check the newest part of the log, and return the result in words."""
+    db.execute("BEGIN")
+    size = check_quickly(db, keys)
+    archived = read_head(db).archived
+    words = f"{counted(size, 'entry')}{f' ({archived} archived)' if archived else ''}"
+    return f"{words}; the newest {min(size, NEWEST)} are as they were signed, and the others were not checked"
 
 
 def older_values(safe: Examination) -> Iterator[Finding]:
@@ -40,7 +60,7 @@ def older_values(safe: Examination) -> Iterator[Finding]:
         if db is None:
             return
         keys = VerifyKeys.load(safe.directory.verify_keys)
-        values = [*unstated_values(db, keys, lambda value: location_of_value(value).signed)]
+        values = [*unstated_values(db, keys, context_of)]
     refused = [words.rstrip(",") for words, is_signed in values if not is_signed]
     for words in refused[:_MOST_VALUES]:
         found = f"no key of the safe has signed {words}"

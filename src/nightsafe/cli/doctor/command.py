@@ -43,7 +43,9 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
 
 @click.command("doctor")
 @data_option
-@click.option("--quick", is_flag=True, help="Skip the comparison of the database's indexes with its tables.")
+@click.option(
+    "--quick", is_flag=True, help="Do not compare the database with its log, nor its indexes with its tables."
+)
 @click.option(
     "--tls-cert", type=FILE, envvar="NIGHTSAFE_TLS_CERT", help="PEM file of the server's certificate chain."
 )
@@ -55,7 +57,7 @@ _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
 def command(  # noqa: PLR0913 - one for each option
     *, data: Path, quick: bool, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, as_json: bool
 ) -> None:
-    """Check a safe for problems and suggest fixes: files and their modes, keys, database, clock, TLS.
+    """Check a safe for problems and suggest fixes: files and their modes, keys, database, log, clock, TLS.
 
     The command changes nothing and may run beside the server. It exits with 1 if a check failed.
     """

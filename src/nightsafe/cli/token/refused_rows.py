@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from nightsafe.api.http.times import format_time
+from nightsafe.audit.verification.difference import counted
+from nightsafe.cli.audit.script_macs import renew_script_macs
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.identity_key import is_lost
 from nightsafe.cli.data_directory.recovery import recover_and_share
@@ -19,6 +21,7 @@ from nightsafe.services.identity.operator import accept_rows, delete_rows
 from nightsafe.store.identities import Account, Identity, Membership, RefusedRow, Token, User
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.identity_macs import refused_rows
+from nightsafe.store.sqlite.script_macs import scripts_without_mac
 
 
 @click.command("refused-rows")
@@ -34,11 +37,11 @@ def command(data: Path, *, accept: bool, delete: bool, yes: bool, as_json: bool)
 
     Such a row was written or changed by something other than Nightsafe, or under an identity key that was lost.
     Accept rows only if you know each of them: an accepted token or user has all the rights that the row names.
+
+    The key also makes a MAC for each script, without which the script cannot be changed. --accept renews these,
+    provided that the whole database is what the audit log says.
     """
-    if accept and delete:
-        raise click.UsageError("give --accept or --delete, not both")
-    if as_json and (accept or delete) and not yes:
-        raise click.UsageError("--json asks no question: give --yes too")
+    _refuse_options(accept=accept, delete=delete, asks=not as_json or yes)
     directory = DataDirectory(data)
     with recover_and_share(directory.path):
         directory.check()
@@ -46,31 +49,45 @@ def command(data: Path, *, accept: bool, delete: bool, yes: bool, as_json: bool)
         advice = f"{directory.identity_key} is missing, so no row counts; restore it from a backup, or give --accept"
         if lost and delete:
             raise CommandError(advice)
-        rows = _refused(directory, None if lost else directory.load_identity_key())
+        key = None if lost else directory.load_identity_key()
+        rows, scripts = _refused(directory, key)
         fields = [{"table": row.table, "id": row.name} | _fields(row) for row in rows]
         if rows and not as_json:
             show_table(("name", "table", "contents"), [list(_cells(**row)) for row in fields])
-        if accept and (rows or lost):
+        if scripts:
+            say(f"{counted(scripts, 'script')} without a right MAC cannot be changed: --accept renews it.")
+        if accept and (rows or scripts or lost):
             confirm(f"Accept these {len(rows)} rows with all the rights that they name?", yes=yes)
             _accept(directory, rows, lost=lost)
+            renew_script_macs(directory)
         elif delete and rows:
             confirm(f"Delete these {len(rows)} rows?", yes=yes)
             directory.run_unlocked(lambda store: delete_rows(store, rows))
             say(f"Deleted {len(rows)} rows.")
         elif lost:
             say(advice)
-        elif not rows:
+        elif not rows and not scripts:
             say("Every row counts.")
         if as_json:
-            show_json({"key_lost": lost, "rows": fields})
+            show_json({"key_lost": lost, "rows": fields, "scripts": scripts})
 
 
-def _refused(directory: DataDirectory, key: IdentityKey | None) -> list[RefusedRow]:
-    """Return the rows that do not count under a key; every row without one."""
+def _refuse_options(*, accept: bool, delete: bool, asks: bool) -> None:
+    """Refuse options that do not fit together; `asks` is False if the question can be neither asked nor omitted."""
+    if accept and delete:
+        raise click.UsageError("give --accept or --delete, not both")
+    if (accept or delete) and not asks:
+        raise click.UsageError("--json asks no question: give --yes too")
+
+
+def _refused(directory: DataDirectory, key: IdentityKey | None) -> tuple[list[RefusedRow], int]:
+    """Return the rows that do not count under a key, and how many scripts it refuses; everything without a key."""
     if key is not None:
         directory.run_unlocked(_do_nothing)  # opening the store migrates its schema
     with open_read_only(directory.database) as db:
-        return refused_rows(db, key)
+        if key is None:
+            return refused_rows(db, key), db.execute("SELECT count(*) FROM scripts").fetchone()[0]
+        return refused_rows(db, key), sum(1 for _ in scripts_without_mac(db, key))
 
 
 async def _do_nothing(_: SqliteStore) -> None:
@@ -81,8 +98,9 @@ def _accept(directory: DataDirectory, rows: list[RefusedRow], *, lost: bool) -> 
     """Accept exactly the given rows, and make a new key first if the old one was lost."""
     if lost:
         IdentityKey.generate().save(directory.identity_key)
-    directory.run_unlocked(lambda store: accept_rows(store, rows))
-    say(f"Accepted {len(rows)} rows.")
+    if rows:
+        directory.run_unlocked(lambda store: accept_rows(store, rows))
+        say(f"Accepted {len(rows)} rows.")
     if lost:
         say(f"They count under a new key in {directory.identity_key}: restart the server, if one runs.")
 

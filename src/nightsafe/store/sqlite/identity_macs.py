@@ -137,11 +137,12 @@ def refused_rows(db: sqlite3.Connection, key: IdentityKey | None) -> list[Refuse
     return list(_refused(db, key))
 
 
-def drop_refused(db: sqlite3.Cursor, row: RefusedRow) -> None:
-    """Delete a row, unless it has been written again since it was read."""
+def drop_refused(db: sqlite3.Cursor, row: RefusedRow) -> bool:
+    """Delete a row, unless it has been written again since it was read; return whether it was deleted."""
     [table] = [table for table in _TABLES if table.name == row.table]
     condition = f"rowid = ? AND {table.contents} = ?"
-    db.execute(f"DELETE FROM {table.name} WHERE {condition}", (row.row_id, row.contents))  # noqa: S608
+    sql = f"DELETE FROM {table.name} WHERE {condition}"  # noqa: S608 - our own names
+    return bool(db.execute(sql, (row.row_id, row.contents)).rowcount)
 
 
 def _refused(db: sqlite3.Connection, key: IdentityKey | None) -> Iterator[RefusedRow]:

@@ -163,7 +163,7 @@ def test_a_version_from_the_future_gets_a_warning(safe: Safe) -> None:
     """A version with a later time than now gets a warning; the safe is still healthy."""
     version_from_tomorrow(safe)
 
-    found = examined(safe, code=0)["clock"]
+    found = examined(safe, "--quick", code=0)["clock"]
 
     assert "warning" == found["state"]
     assert "behind the newest version in the safe: the clock is behind now, or was ahead then" in found["found"]
@@ -330,3 +330,41 @@ def test_a_changed_binding_is_found(own_server: Server, assignment: str) -> None
     assert "failed" == found["state"]
     assert "of the script 'worker'" in found["found"]
     assert "nightsafe audit verify" in found["advice"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM bindings WHERE name = 'TOKEN'",
+        """UPDATE bindings SET (since, sealed, key_id, digest, stated_in, position) =
+        (SELECT from_version, sealed, key_id, digest, stated_in, position FROM binding_history)""",
+        "UPDATE bindings SET sealed = substr(sealed, 1, length(sealed) - 5) || x'0102030405' WHERE name = 'TOKEN'",
+        "UPDATE contents SET body = body || x'20'",
+        """UPDATE uploads SET settings = replace(settings, '"compatibility_date":"2', '"compatibility_date":"1')""",
+        "UPDATE versions SET annotations = '{}'",
+        "UPDATE scripts SET live_version = 1, served_version = 1",
+        "DELETE FROM scripts",
+        "DELETE FROM tokens WHERE name = 'another'",
+        "DELETE FROM log_groups",
+    ],
+)
+def test_a_row_that_the_log_does_not_name_is_found(own_server: Server, statement: str) -> None:
+    """Whatever was changed, put back or deleted by SQL, the doctor fails and names the first difference."""
+    safe = own_server.safe
+    assert (
+        0
+        == run(
+            "token", "create", "--name=another", "--all-access", "--data", str(safe.path), cwd=safe.path.parent
+        ).returncode
+    )
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+        wire.put("worker", "TOKEN", "value")
+        wire.put("worker", "TOKEN", "another value")
+    own_server.stop()
+    assert "ok" == examined(safe, code=0)["audit log"]["state"]
+    change(safe, statement)
+
+    found = examined(safe, code=1)["audit log"]
+    assert "failed" == found["state"]
+    assert found["advice"]

@@ -78,6 +78,28 @@ def test_a_changed_token_is_shown_and_deleted(safe: Safe) -> None:
     assert 0 == command(safe, "token", "create", "--all-access").returncode
 
 
+@pytest.mark.parametrize("table", ROWS)
+@pytest.mark.parametrize("assignment", ["mac = x'00'", "created_on = 1.5"])
+def test_the_log_says_that_a_row_was_deleted(safe: Safe, table: str, assignment: str) -> None:
+    """After a changed or malformed row was deleted, the database is again what the log says."""
+    assignment = assignment.replace("created_on", "issued_on") if table == "tokens" else assignment
+    change(safe, f"UPDATE {table} SET {assignment}")  # noqa: S608 - the test's own
+    assert 1 == command(safe, "audit", "verify").returncode
+    assert 0 == command(safe, "token", "refused-rows", "--delete", "--yes").returncode
+
+    verified = command(safe, "audit", "verify")
+    assert 0 == verified.returncode, verified.stderr
+
+
+def test_a_deleted_row_of_a_foreign_id_is_not_in_the_log(safe: Safe) -> None:
+    """The log does not name a deleted row by an id that Nightsafe does not make."""
+    change(safe, "INSERT INTO memberships SELECT 'owner/any', user_id, policies, created_on, mac FROM memberships")
+    assert 0 == command(safe, "token", "refused-rows", "--delete", "--yes").returncode
+
+    assert '"gone"' not in audited(safe)
+    assert 0 == command(safe, "audit", "verify").returncode
+
+
 def test_rows_are_accepted_as_shown(safe: Safe) -> None:
     """Accepted rows count as they were shown."""
     change(safe, "UPDATE tokens SET name = 'renamed by hand'")
@@ -125,6 +147,51 @@ def test_a_lost_key_needs_an_operator(safe: Safe) -> None:
     assert "restart the server" in accepted.stderr
     assert [] == refused(safe)
     assert "owner" in command(safe, "token", "list").stdout
+
+
+def lose_key(server: Server) -> Safe:
+    """Return a safe with a script, whose identity key is lost."""
+    with Wire.to(server) as wire:
+        wire.upload("worker")
+        assert 200 == wire.put("worker", "TOKEN", "value").status
+    server.stop()
+    key_file(server.safe).unlink()
+    return server.safe
+
+
+def test_scripts_can_be_changed_after_the_key_was_lost(own_server: Server) -> None:
+    """With a new key, scripts can be changed again: `--accept` compares the database with the log and renews MACs."""
+    safe = lose_key(own_server)
+    done = command(safe, "token", "refused-rows", "--accept", "--yes")
+
+    assert 0 == done.returncode, done.stderr
+    assert "Renewed the MACs of 1 script." in done.stderr
+    own_server.start()
+    with Wire.to(own_server) as wire:
+        assert 200 == wire.put("worker", "TOKEN", "another value").status
+        wire.upload("worker")
+    assert 0 == command(safe, "audit", "verify").returncode
+    assert 0 == json.loads(command(safe, "token", "refused-rows", "--json").stdout)["scripts"]
+
+
+def test_changed_scripts_get_no_mac(own_server: Server) -> None:
+    """No MAC is renewed while the database is not what the log says; after the repair, the command renews it."""
+    safe = lose_key(own_server)
+    change(safe, "UPDATE bindings SET kind = 'plain_text'")
+    refusing = command(safe, "token", "refused-rows", "--accept", "--yes")
+    doctor = command(safe, "doctor", "--json")
+    change(safe, "UPDATE bindings SET kind = 'secret_text'")
+    listed = json.loads(command(safe, "token", "refused-rows", "--json").stdout)
+    found = json.loads(command(safe, "doctor", "--json").stdout)["findings"]
+    renewing = command(safe, "token", "refused-rows", "--accept", "--yes")
+
+    assert (1, 1, 0) == (refusing.returncode, doctor.returncode, renewing.returncode)
+    assert "the MACs of scripts were not renewed: " in refusing.stderr
+    assert ([], 1) == (listed["rows"], listed["scripts"])
+    [finding] = [finding for finding in found if finding["what"] == "audit log"]
+    assert "does not have the MAC that the identity key makes" in finding["found"]
+    assert "nightsafe token refused-rows --accept" in finding["advice"]
+    assert "Renewed the MACs of 1 script." in renewing.stderr
 
 
 def test_wrong_options_are_refused(safe: Safe) -> None:

@@ -187,7 +187,7 @@ def test_the_commands_begin_with_the_first_kept_entry(data: Path, folder: Path, 
     )
     (sound,) = audit_log(Examination(data, thorough=True, tls=(None, None, None)))
     assert State.OK == sound.state
-    assert f" entries ({size} archived), signed" in sound.found
+    assert f"{size} of the entries are archived" in sound.found
     assert "archived" not in call("list", "--data", data, "--limit", "1").stderr
 
 

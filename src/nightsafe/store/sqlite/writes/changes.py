@@ -6,12 +6,11 @@ from msgspec.structs import replace
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
-from nightsafe.store.sqlite.identity_macs import drop_refused
 from nightsafe.store.sqlite.writes.approvals import keep_approval
 from nightsafe.store.sqlite.writes.archiving import empty_archived
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
 from nightsafe.store.sqlite.writes.collections import edit_collection
-from nightsafe.store.sqlite.writes.identities import drop_token, is_unchanged, put_identity
+from nightsafe.store.sqlite.writes.identities import drop_refused_row, drop_token, is_unchanged, put_identity
 from nightsafe.store.sqlite.writes.resealing import keep_ring_number, refuse_retired, reseal, retire, state_values
 from nightsafe.store.sqlite.writes.scripts import edit_script
 
@@ -49,7 +48,7 @@ def apply(db: sqlite3.Cursor, change: Change, log: GroupLog) -> Outcome:
 def _change_identities(db: sqlite3.Cursor, change: Change, log: GroupLog) -> None:
     """Delete and write identities."""
     for row in change.drop_refused:
-        drop_refused(db, row)
+        drop_refused_row(db, log, row)
     for identity, mac in zip(change.put, change.macs, strict=True):
         put_identity(db, log, identity, mac)
     for token_id in change.drop_tokens:

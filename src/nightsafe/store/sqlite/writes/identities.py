@@ -1,13 +1,17 @@
 """Writes accounts, users, memberships and tokens."""
 
+import re
 import sqlite3
+from typing import Final
 
 from msgspec.structs import astuple
 
-from nightsafe.store.identities import Account, Identity, Membership, Token, User
+from nightsafe.store.identities import Account, Identity, Membership, RefusedRow, Token, User
 from nightsafe.store.log.written import identity_digest, identity_place
+from nightsafe.store.sqlite.identity_macs import drop_refused
 from nightsafe.store.sqlite.writes.audit_log import GroupLog
 
+_ID: Final = re.compile("[0-9a-f]{32}")
 _PUT: dict[type[Identity], str] = {
     Account: """
 INSERT INTO accounts (id, name, created_on, mac) VALUES (?, ?, ?, ?)
@@ -55,6 +59,16 @@ def drop_token(db: sqlite3.Cursor, log: GroupLog, token_id: str) -> None:
     """Delete a token, if it exists; name it in the log."""
     if db.execute("DELETE FROM tokens WHERE id = ?", (token_id,)).rowcount:
         log.written.gone.append(f"token/{token_id}")
+
+
+def drop_refused_row(db: sqlite3.Cursor, log: GroupLog, row: RefusedRow) -> None:
+    """Delete a row that does not count, unless it has been written again since it was read; name it in the log.
+
+    No entry has written an id of a form that Nightsafe does not make, so the log does not name it.
+    """
+    ids = row.name.split(" ")
+    if drop_refused(db, row) and all(map(_ID.fullmatch, ids)):
+        log.written.gone.append("/".join((row.table.removesuffix("s"), *ids)))
 
 
 def is_unchanged(db: sqlite3.Cursor, token: Token) -> bool:

@@ -80,7 +80,7 @@ def checked_state(
         return head, ScriptState()
     if not stored.mac:
         return _older_state(db, log, key, head, stored.triggers)
-    state = ScriptState(stored.triggers, _split(stored.digests))
+    state = _state(stored)
     if log.key is not None and not log.key.is_mac(_message(key, head, state), stored.mac):
         raise changed("the bindings, the settings or the subdomain")
     return head, state
@@ -95,7 +95,12 @@ def has_right_mac(key: IdentityKey, script: Key, head: Head, stored: StoredState
     """Return whether a script has the MAC of its state, or none although it may be older than its MAC."""
     if not stored.mac:
         return key.states_older_rows
-    return key.is_mac(_message(script, head, ScriptState(stored.triggers, _split(stored.digests))), stored.mac)
+    return key.is_mac(_message(script, head, _state(stored)), stored.mac)
+
+
+def right_mac(key: IdentityKey, script: Key, head: Head, stored: StoredState) -> bytes:
+    """Return the MAC of a script's stored state, which the caller has compared with the log."""
+    return key.mac(_message(script, head, _state(stored)))
 
 
 def keep_mac(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, state: ScriptState) -> None:
@@ -155,6 +160,11 @@ def _message(key: Key, head: Head, state: ScriptState) -> bytes:
     numbers = encode(head.version.to_bytes(8, "big"), head.upload_version.to_bytes(8, "big"))
     triggers = sha256(state.triggers).digest()
     return _TAG + names + numbers + encode(head.content, triggers, b"".join(sorted(state.digests)))
+
+
+def _state(stored: StoredState) -> ScriptState:
+    """Return what a new version builds on."""
+    return ScriptState(stored.triggers, _split(stored.digests))
 
 
 def _split(joined: bytes | None) -> tuple[bytes, ...]:
