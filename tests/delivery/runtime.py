@@ -19,7 +19,7 @@ from nightsafe.bindings.model import PlainBinding, Secret, SecretText
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion, StoredSecret
 from nightsafe.delivery.delivery import Delivery
-from nightsafe.delivery.load.environment import STORE_NAMESPACE
+from nightsafe.delivery.load.contexts import STORE_NAMESPACE
 from nightsafe.delivery.settings import DeliverySettings
 from nightsafe.delivery.source.bundle_source import MemorySource
 from nightsafe.delivery.workerd.binary import find_workerd

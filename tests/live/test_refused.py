@@ -61,6 +61,45 @@ def test_status_names_a_refused_script_and_the_reason(safe: Safe, tmp_path: Path
         assert "x" == delivery.workers.text("worker")
 
 
+def damage_value(safe: Safe) -> None:
+    """Change the last byte of the sealed value of TOKEN in the database."""
+    with closing(sqlite3.connect(safe.database)) as db:
+        [(row, sealed)] = db.execute("SELECT rowid, sealed FROM bindings WHERE name = 'TOKEN'")
+        db.execute("UPDATE bindings SET sealed = ? WHERE rowid = ?", (sealed[:-1] + bytes([sealed[-1] ^ 1]), row))
+        db.commit()
+
+
+def test_a_damaged_value_does_not_replace_a_good_one(safe: Safe, tmp_path: Path) -> None:
+    """A script with a damaged value goes on with its last good state, and `status` says why, until it is put again."""
+    with served(safe) as (server, wire), Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
+        upload(wire, "worker", HELLO, secret("TOKEN", "good"))
+        until(lambda: delivery.workers.get("worker").text == "good")
+        damage_value(safe)
+        put(wire, "worker", "OTHER", "any")
+        reason = until(lambda: problems_in_status(server).get("worker"))
+        assert "the value of the binding 'TOKEN' is not what was signed when it was put" in reason
+        assert "good" == delivery.workers.text("worker")
+
+        put(wire, "worker", "TOKEN", "new")
+        until(lambda: delivery.workers.get("worker").text == "new")
+        until(lambda: not problems_in_status(server))
+
+
+def test_status_names_a_value_that_does_not_open(safe: Safe, tmp_path: Path) -> None:
+    """A script without an earlier good state answers 500, and `status` names the value, until it is put again."""
+    with served(safe) as (server, wire):
+        upload(wire, "worker", HELLO, secret("TOKEN", "good"))
+        damage_value(safe)
+        with Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
+            assert 500 == delivery.workers.get("worker").status_code
+            reason = until(lambda: problems_in_status(server).get("worker"))
+            assert "the value of 'TOKEN' cannot be opened" in reason
+
+            put(wire, "worker", "TOKEN", "new")
+            until(lambda: delivery.workers.get("worker").text == "new")
+            until(lambda: not problems_in_status(server))
+
+
 def test_a_restored_database_is_not_served(safe: Safe, tmp_path: Path) -> None:
     """A delivery process notices at once, whether it was running or starts again: nothing older is served."""
     with served(safe) as (server, wire):

@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
 import msgspec
 import structlog
 
+from nightsafe.bundle.processes import ScriptProblem
 from nightsafe.delivery.approval.gate import Gate
 from nightsafe.delivery.cache.bundle_cache import NOT_SERVED, BundleCache, Load, ServedScript
 from nightsafe.delivery.cache.module_cache import ModuleCache
@@ -82,7 +84,11 @@ class Delivery:
         log_check = LogCheck(settings.account_id, source, verifier, self._serials, settings.witnesses)
         self.follower: Final = Follower(source, self._bundle_cache, self._module_cache, self._send_route, log_check)
         self.follower.tell_reporter = self.supervisor.changed.set
-        self._reporter: Final = Reporter(source, self.supervisor, self.follower.waiting, self.follower.refused)
+        self._reporter: Final = Reporter(
+            source, self.supervisor, self.follower.waiting, self.follower.refused, self._unopened
+        )
+        self._failed_loads: Final[dict[int, ScriptProblem]] = {}
+        """The loads with a value that does not open, by number, as they are reported."""
         self._stopping = False
 
     async def start(self) -> None:
@@ -168,6 +174,8 @@ class Delivery:
             self.supervisor.changed.set()
             await self.supervisor.send_fleet()
         await self.supervisor.send_route(script, msgspec.json.encode(served.route()))
+        if self._failed_loads:
+            self.supervisor.changed.set()
 
     async def _answer(self, request: Request, pid: int) -> Answer:
         """Answer a request of a workerd process with this process id."""
@@ -235,12 +243,30 @@ class Delivery:
             self._bundle_cache.check_approved(load.bundle)
             contents = await self._module_cache.contents_of(load.version)
             self._reports.remember_load(load)
-            return 200, build_load(load.bundle, load.version, contents, self._opener)
+            built = build_load(load.bundle, load.version, contents, self._opener)
         except NightsafeError as error:
             if error.code is Code.CANNOT_OPEN and await self._refetch(load):
                 return _GONE, b""
             _log.error("script.not_loaded", script=load.bundle.script, reason=error.problems[0].detail)
+            self._note_load(load, f"version {load.version.id}: {error.problems[0].detail}; requests get 500")
             return _CANNOT_OPEN, b""
+        self._note_load(load)
+        return 200, built
+
+    def _note_load(self, load: Load, problem: str = "") -> None:
+        """Remember that a load cannot be made, or that it can, and report the change."""
+        before = self._failed_loads.pop(load.number, None)
+        if problem:
+            self._failed_loads[load.number] = ScriptProblem.of(load.bundle.script, (problem,))
+        if before != self._failed_loads.get(load.number):
+            self.supervisor.changed.set()
+
+    def _unopened(self) -> Iterable[ScriptProblem]:
+        """Return the problems of the loads that are current, and forget those that were replaced."""
+        for number, problem in tuple(self._failed_loads.items()):
+            if not self._bundle_cache.serves(problem.script, number):
+                del self._failed_loads[number]
+        return tuple(self._failed_loads.values())
 
     async def _refetch(self, load: Load) -> bool:
         """Fetch a script again because its values do not open.

@@ -18,6 +18,7 @@ from nightsafe.bundle.signed import open_bundle
 from nightsafe.bundle.verification import check_stated
 from nightsafe.delivery.approval.gate import Gate
 from nightsafe.delivery.cache.serials import Serials
+from nightsafe.delivery.load.contexts import check_new_records
 from nightsafe.delivery.workerd.limits import CPU_SECONDS
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import Verifier
@@ -197,6 +198,8 @@ class BundleCache:
             )
         _check_percentages(bundle.versions)
         check_stated(bundle, self._verifier)
+        if served := self._served.get(script):
+            check_new_records(bundle, served.bundle, self._verifier)
         if self.gate is not None:
             self.gate.admit(bundle)
         return bundle

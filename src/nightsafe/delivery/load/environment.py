@@ -4,22 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace
 
-from nightsafe.bindings.metadata import canonical_metadata, key_metadata
+from nightsafe.bindings.metadata import key_metadata
 from nightsafe.bundle.compatibility import IMPORTABLE_ENV, callee_of, fields_of
-from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion, StoredSecret
+from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion
+from nightsafe.delivery.load.contexts import record_of
 from nightsafe.delivery.load.frame import Frame, Span
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing import Context
 from nightsafe.sealing.interfaces import Opener
-from nightsafe.secret_value import SecretValue
 
 MAX_ENV_BYTES: Final = 1024 * 1024
 """The largest `env` that workerd accepts for a loaded script."""
-
-STORE_NAMESPACE: Final = "store:"
-"""The namespace in the context of a secret of a Secrets Store; its script is the store's id."""
 
 
 class Environment:
@@ -74,18 +69,17 @@ class Environment:
 
     def _add_text(self, binding: BundleBinding, _: dict[str, Any]) -> None:
         """Add a secret string."""
-        self._frame.env.append({"name": binding.name, "kind": "text", "place": self._open(binding, b"")})
+        self._frame.env.append({"name": binding.name, "kind": "text", "place": self._open(binding)})
 
     def _add_key(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """Add a secret key. Its raw form is removed before the script runs."""
-        span = self._open(binding, canonical_metadata(fields))
-        self._frame.keys.append({"name": binding.name, **key_metadata(fields), "place": span})
+        self._frame.keys.append({"name": binding.name, **key_metadata(fields), "place": self._open(binding)})
 
     def _add_stored(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """Add a secret of a store, whose value the script gets with `get`. If it is missing, `get` says so."""
         item: dict[str, Any] = {"name": binding.name, "secret": str(fields.get("secret_name"))}
         if binding.stored is not None:
-            item["place"] = self._open_stored(binding.name, binding.stored)
+            item["place"] = self._open(binding)
         if IMPORTABLE_ENV in self._version.compatibility_flags and not self._version.classic:
             self._frame.env.append(item | {"kind": "stored"})  # out of the shim's reach
         else:
@@ -105,36 +99,18 @@ class Environment:
         metadata = {"id": self._version.id, "tag": self._version.tag, "timestamp": self._version.created_on}
         self._frame.add_env(binding.name, "json", msgspec.json.encode(metadata))
 
-    def _open(self, binding: BundleBinding, public: bytes) -> Span:
-        """Open a value and return its place; raise NightsafeError CANNOT_OPEN with the binding's name."""
-        context = Context(
-            account_id=self._bundle.account_id,
-            namespace=self._bundle.namespace,
-            script=self._bundle.script,
-            name=binding.name,
-            kind=binding.kind,
-            public=public,
-        )
-        return self._append_opened(binding.name, lambda: self._opener.open(context, binding.record or b""))
+    def _open(self, binding: BundleBinding) -> Span:
+        """Open a binding's value, put it into the body, and return its place there.
 
-    def _open_stored(self, name: str, secret: StoredSecret) -> Span:
-        """Open the value of a store's secret, as `_open`."""
-        signed = Context(
-            account_id=self._bundle.account_id,
-            namespace=STORE_NAMESPACE,
-            script=secret.store_id,
-            name=secret.name,
-            kind="secret_text",
-        )
-        sealed = replace(signed, name=secret.sealed_name)
-        return self._append_opened(name, lambda: self._opener.open_named(signed, sealed, secret.record))
-
-    def _append_opened(self, name: str, open_value: Callable[[], SecretValue]) -> Span:
-        """Open a value, put it into the body, and return its place there."""
+        Raises:
+            NightsafeError: CANNOT_OPEN, with the binding's name.
+        """
+        found = record_of(self._bundle, binding)
+        assert found is not None  # noqa: S101 - called for bindings with a value only
         try:
-            opened = open_value()
+            opened = self._opener.open_named(found.signed, found.sealed, found.record)
         except NightsafeError:
-            raise NightsafeError(Code.CANNOT_OPEN, f"the value of {name!r} cannot be opened") from None
+            raise NightsafeError(Code.CANNOT_OPEN, f"the value of {binding.name!r} cannot be opened") from None
         try:
             return self._frame.append(opened.reveal())
         finally:

@@ -1,7 +1,7 @@
 """Tells the API which scripts are not served as they were deployed, and why, so that their owners see it there."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
@@ -25,6 +25,7 @@ class Reporter:
         supervisor: knows which scripts are held apart.
         waiting: the scripts that wait for an approval, by name; it changes.
         refused: the scripts whose newest state is refused or cannot be served, by name; it changes.
+        unopened: returns the scripts that are served with a value that does not open.
     """
 
     def __init__(
@@ -33,9 +34,11 @@ class Reporter:
         supervisor: Supervisor,
         waiting: Mapping[str, WaitingScript] = MappingProxyType({}),
         refused: Mapping[str, ScriptProblem] = MappingProxyType({}),
+        unopened: Callable[[], Iterable[ScriptProblem]] = tuple,
     ) -> None:
         self._waiting: Final = waiting
         self._refused: Final = refused
+        self._unopened: Final = unopened
         self._source: Final = source
         self._supervisor: Final = supervisor
         self._task: asyncio.Task[None] | None = None
@@ -70,7 +73,8 @@ class Reporter:
             )
             waiting = tuple(self._waiting.values())[:_MOST_SCRIPTS]
             # In the order of names, a problem of all scripts comes first.
-            problems = tuple(self._refused[name] for name in sorted(self._refused))[:_MOST_SCRIPTS]
+            refused = (self._refused[name] for name in sorted(self._refused))
+            problems = (*refused, *self._unopened())[:_MOST_SCRIPTS]
             due = bool(held or waiting or problems)
             try:
                 await self._source.report(HeldScriptsReport(held, waiting, problems))
