@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from tests.clients.wire.talk import Wire
+from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.live.tools.running import HELLO, Deliver, put, secret, until, upload
 from tests.server import Safe, Server, run
 
@@ -70,7 +70,7 @@ def damage_value(safe: Safe) -> None:
 
 
 def test_a_damaged_value_does_not_replace_a_good_one(safe: Safe, tmp_path: Path) -> None:
-    """A script with a damaged value goes on with its last good state, and `status` says why, until it is put again."""
+    """A script with a damaged value stays in its last good state, and `status` says why, until it is put again."""
     with served(safe) as (server, wire), Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
         upload(wire, "worker", HELLO, secret("TOKEN", "good"))
         until(lambda: delivery.workers.get("worker").text == "good")
@@ -98,6 +98,26 @@ def test_status_names_a_value_that_does_not_open(safe: Safe, tmp_path: Path) -> 
             put(wire, "worker", "TOKEN", "new")
             until(lambda: delivery.workers.get("worker").text == "new")
             until(lambda: not problems_in_status(server))
+
+
+def test_a_script_whose_row_was_deleted_can_be_uploaded_again(safe: Safe, tmp_path: Path) -> None:
+    """After something else has deleted the row of a script, an upload makes a new script, without any old binding."""
+    with served(safe) as (server, wire), Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
+        upload(wire, "worker", HELLO, secret("TOKEN", "old"), secret("OTHER", "old"))
+        until(lambda: delivery.workers.get("worker").text == "old")
+        with closing(sqlite3.connect(safe.database)) as db:
+            db.execute("DELETE FROM scripts")
+            db.commit()
+        assert 404 == wire.put("worker", "TOKEN", "new").status
+        for options in ((), ("--quick",)):
+            done = run("doctor", "--data", str(safe.path), *options, cwd=tmp_path)
+            assert 1 == done.returncode
+        assert "the table bindings has a row of 'worker'" in done.stdout
+
+        upload(wire, "worker", HELLO, secret("TOKEN", "new"))
+        until(lambda: delivery.workers.get("worker").text == "new")
+        assert ["TOKEN"] == [one["name"] for one in wire.ask("GET", f"{SCRIPTS}/worker/secrets").result]
+        assert 200 == wire.put("worker", "OTHER", "new").status
 
 
 def test_a_restored_database_is_not_served(safe: Safe, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.clients.wire.talk import Wire
 from tests.security.tools.planted_server import Planted
+from tests.server import Server, make_safe, run
 from tests.unit.api.delivery.test_admission import settings
 from tests.unit.api.delivery.test_bundles import get
 from tests.unit.api.tools.collections import events
@@ -115,6 +117,28 @@ def bindings_served(rotation: Rotation) -> tuple[BundleBinding, ...]:
     """Return the script's bindings in the bundle that the delivery process gets."""
     bundle = open_bundle(get(rotation.api, "bundles/worker").body, rotation.verifier)
     return bundle.versions[0].bindings
+
+
+@pytest.mark.parametrize(
+    "attack",
+    ["UPDATE log_head SET frontier = zeroblob(length(frontier))", "UPDATE log_nodes SET hash = zeroblob(32)"],
+)
+def test_writes_go_on_after_a_changed_log(tmp_path: Path, attack: str) -> None:
+    """After an attacker with write access to the database has changed the log, the API still answers writes as done.
+    `doctor` and `audit verify` find the change.
+    """
+    safe = make_safe(tmp_path)
+    with Server(safe) as server, Wire.to(server) as wire:
+        wire.upload("worker")
+        for number in range(256):  # a whole tile
+            assert 200 == wire.put("worker", "TOKEN", f"value {number}").status
+        with closing(sqlite3.connect(safe.database)) as db:
+            assert db.execute(attack).rowcount
+            db.commit()
+        assert 200 == wire.put("worker", "TOKEN", "another value").status
+
+    for command in (("doctor",), ("audit", "verify")):
+        assert 1 == run(*command, "--data", str(safe.path), cwd=tmp_path).returncode
 
 
 def test_rights_outlast_a_membership(own_api: Api) -> None:

@@ -190,7 +190,7 @@ class Version(Struct, frozen=True):
 
     id: str = ""
     """A UUID."""
-    number: float | None = None
+    number: int | float | None = None  # without `int`, 3 would become 3.0 in JSON
     """The number of the version, from 1."""
     metadata: VersionMetadata | None = None
     """Its author, time and source."""

@@ -53,7 +53,7 @@ def changed(path: Path, statement: str) -> Path:
 
 @pytest.mark.parametrize("what", _FOREIGN)
 async def test_a_database_with_a_foreign_schema(database: Path, what: str) -> None:
-    """A database with a table, index, trigger or view that Nightsafe did not make is refused."""
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused when it is opened."""
     changed(database, _FOREIGN[what])
     with pytest.raises(NightsafeError, match="the database") as refused:
         SqliteStore.open(database, signer=SIGNING_KEY)
@@ -64,7 +64,7 @@ async def test_a_database_with_a_foreign_schema(database: Path, what: str) -> No
 
 @pytest.mark.parametrize("what", ["trigger", "view", "table", "index", "missing", "altered"])
 def test_a_backup_with_a_foreign_schema(database: Path, what: str) -> None:
-    """A database with a table, index, trigger or view that Nightsafe did not make is refused.
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused when it is opened.
 
     `restore` refuses a backup with such a database too, and names the backup file.
     """
@@ -75,7 +75,7 @@ def test_a_backup_with_a_foreign_schema(database: Path, what: str) -> None:
 
 @pytest.mark.parametrize("number", range(len(migrations()) + 1))
 def test_a_foreign_view_in_every_older_schema(number: int) -> None:
-    """A database with a table, index, trigger or view that Nightsafe did not make is refused.
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused when it is opened.
 
     A database with any older schema version is checked too, before it is migrated to the newest.
     """
@@ -89,7 +89,7 @@ def test_a_foreign_view_in_every_older_schema(number: int) -> None:
 
 
 def test_statistics_of_sqlite_are_accepted(database: Path) -> None:
-    """A database with a table, index, trigger or view that Nightsafe did not make is refused.
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused when it is opened.
 
     The statistics tables of SQLite are accepted: an operator may have run ANALYZE.
     """
@@ -100,7 +100,7 @@ def test_statistics_of_sqlite_are_accepted(database: Path) -> None:
 
 
 def test_a_foreign_name_is_shown_without_control_characters(database: Path) -> None:
-    """A database with a table, index, trigger or view that Nightsafe did not make is refused.
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused when it is opened.
 
     The refusal shows a foreign name without control characters, and cuts a long one.
     """

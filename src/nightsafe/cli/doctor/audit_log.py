@@ -8,6 +8,7 @@ from nightsafe.audit.verification.difference import DifferenceError, counted
 from nightsafe.audit.verification.log_check import read_head
 from nightsafe.audit.verification.mac_check import check_macs
 from nightsafe.audit.verification.quick_check import NEWEST, check_quickly
+from nightsafe.audit.verification.row_check import check_orphans
 from nightsafe.audit.verification.value_check import unstated_values
 from nightsafe.cli.audit.database_source import read_log
 from nightsafe.cli.audit.database_verification import context_of, describe, verify_with_progress
@@ -49,6 +50,7 @@ def _check_newest(db: sqlite3.Connection, keys: VerifyKeys) -> str:
     """Check the newest part of the log, and return the result in words."""
     db.execute("BEGIN")
     size = check_quickly(db, keys)
+    check_orphans(db)
     archived = read_head(db).archived
     words = f"{counted(size, 'entry')}{f' ({archived} archived)' if archived else ''}"
     return f"{words}; the newest {min(size, NEWEST)} are as they were signed, and the others were not checked"

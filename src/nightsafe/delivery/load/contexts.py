@@ -23,7 +23,7 @@ class BoundRecord(NamedTuple):
         name: the name of the binding.
         signed: the context that was signed.
         sealed: the context that the value was sealed to.
-        record: the record; b"" if a binding that must have one has none.
+        record: the record; b"" if a binding without the record that it must have.
     """
 
     name: str

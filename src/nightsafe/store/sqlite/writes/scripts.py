@@ -67,6 +67,9 @@ UPDATE scripts SET modified_on = ?, version = ?, upload_version = ?, variables =
   served_version = ?, deployment_count = ?, source = ?, content = ?, mac = ?
 WHERE account_id = ? AND namespace = ? AND name = ?
 """
+_REMOVE_LEFTOVERS = "DELETE FROM bindings WHERE account_id = ? AND namespace = ? AND script = ?"
+"""For a new script: only something else than Nightsafe can delete the row of a script without its bindings."""
+
 _SCRIPT_SETTINGS = "UPDATE scripts SET script_settings = ? WHERE account_id = ? AND namespace = ? AND name = ?"
 _TRIGGERS = """
 UPDATE scripts SET triggers = ?, triggers_stated_in = ?, triggers_position = ?
@@ -135,6 +138,7 @@ def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> tuple[Head, StoredS
     account_id, namespace, _ = key
     if namespace and not collections.exists(db, account_id, Kind.DISPATCH_NAMESPACE, namespace):
         raise NightsafeError(Code.NAMESPACE_NOT_FOUND, namespace)
+    db.execute(_REMOVE_LEFTOVERS, key)
     return Head(edit.upload.script_id), StoredState()
 
 
