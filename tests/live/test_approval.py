@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.clients.cli.keys.test_keys import done
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.live.tools.running import HELLO, Run, put, secret, surroundings, until, upload
 from tests.server import Safe, Server, run
@@ -65,6 +66,7 @@ def test_only_approved_versions_are_served(safe: Safe, tmp_path: Path) -> None:
         assert "waiting for approval" in messages[0]["message"]
 
         environ = {"CLOUDFLARE_BASE_URL": server.base_url, "CLOUDFLARE_API_TOKEN": safe.api_token}
+        assert f"nightsafe approve worker {waiting['versions'][0]}" in messages[0]["message"]
         listed = run("deployment", "list", "--script", "worker", cwd=tmp_path, environ=environ)
         assert f"worker is waiting for approval of version {waiting['versions'][0]}" in listed.stderr
         assert "waiting for approval" in run("status", cwd=tmp_path, environ=environ).stdout
@@ -124,3 +126,36 @@ def test_a_bad_approvers_file_is_refused_before_anything_listens(safe: Safe, tmp
 
         assert (1, "") == (done.returncode, done.stdout)
         assert done.stderr.startswith(f"nightsafe: {file}: {reason}")
+
+
+def test_a_script_without_a_rule_is_a_problem_in_status(safe: Safe, tmp_path: Path) -> None:
+    """A script that no rule matches does not wait for an approval: `status` says that a rule is missing."""
+    _, public = approver(tmp_path)
+    path = approvers_file(tmp_path, alice=public)
+    path.write_text(path.read_text().replace('"*"', '"other"'))
+    with Run(safe, "--approvers", str(path)) as server, Wire.to(server) as wire:
+        upload(wire, "worker", HELLO, secret("TOKEN", "one"))
+        [problem] = until(lambda: nightsafe(server, "status")["processes"][0]["problems"])
+        assert "worker" == problem["script"]
+        assert "no rule of" in problem["reason"]
+        assert [] == nightsafe(server, "status")["processes"][0]["waiting"]
+
+
+def test_resealed_values_wait_for_an_approval(safe: Safe, tmp_path: Path) -> None:
+    """After a rotation, `status` names a script whose approval covers values; it is served until a restart."""
+    key, public = approver(tmp_path)
+    path = approvers_file(tmp_path, alice=public)
+    path.write_text(path.read_text().replace('["alice"]', '["alice"], "covers": "values"'))
+    with Run(safe, "--approvers", str(path)) as server, Wire.to(server) as wire:
+        upload(wire, "worker", HELLO, secret("TOKEN", "one"))
+        nightsafe(server, "approve", "worker", "--yes", "--approver-key", str(key))
+        until(lambda: server.workers.get("worker").text == "one")
+        done(safe, "rotate")
+        [waiting] = until(lambda: nightsafe(server, "status")["processes"][0]["waiting"])
+        assert "worker" == waiting["script"]
+        assert "one" == server.workers.text("worker")
+        approved = nightsafe(server, "approve", "worker", "--yes", "--approver-key", str(key))
+        assert [("changed", "value", "(any)")] == [
+            (change["change"], change["part"], change["name"]) for change in approved["changes"]
+        ]
+        until(lambda: not nightsafe(server, "status")["processes"][0]["waiting"])

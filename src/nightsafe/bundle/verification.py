@@ -24,7 +24,8 @@ from nightsafe.sealing.proven_record import PROVEN_MAGIC, ProvenRecord
 def check_stated(bundle: Bundle, verifier: Verifier) -> None:
     """Refuse a bundle with a part that no trusted key has signed when it was written.
 
-    The values themselves are checked when they are opened: each record has a proof of its own.
+    A bundle without a deployment, of a script that does not exist or was never deployed, has no such part. The values
+    themselves are checked when they are opened: each record has a proof of its own.
 
     Args:
         bundle: the bundle.
@@ -33,7 +34,7 @@ def check_stated(bundle: Bundle, verifier: Verifier) -> None:
     Raises:
         NightsafeError: CANNOT_OPEN, with the first such part.
     """
-    if not bundle.versions:
+    if not bundle.versions and bundle.deployment is None:
         return
     script = ScriptIdentity(bundle.account_id, bundle.namespace, bundle.script, bundle.script_id)
     digests = [_check_version(script, version, verifier) for version in bundle.versions]

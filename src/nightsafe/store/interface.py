@@ -346,8 +346,8 @@ class Store(Protocol):
         """Return a whole version (default: the newest) without its files' contents, with the percentage 0."""
         ...
 
-    async def approvals(self, ref: ScriptRef, limit: int = 100) -> list[StoredApproval]:
-        """Return a script's approvals, newest first."""
+    async def approvals(self, ref: ScriptRef, keys: Sequence[str] = (), limit: int = 100) -> list[StoredApproval]:
+        """Return a script's approvals by some keys (default: all), newest first."""
         ...
 
     async def approvals_of(

@@ -37,8 +37,9 @@ def resources(services: Services) -> list[Resource]:
     """Return the routes of this module with their handlers."""
 
     async def get_approvals(call: Call) -> Reply:
-        """GET …/nightsafe/approvals/{script_name}, newest first."""
-        return success([to_json(stored) for stored in await services.approvals.list(call.script)])
+        """GET …/nightsafe/approvals/{script_name}, newest first; `keys` names the wanted keys, with commas."""
+        keys = tuple(filter(None, fields_of(call.query).get("keys", "").split(",")))
+        return success([to_json(stored) for stored in await services.approvals.list(call.script, keys)])
 
     async def get_manifest(call: Call) -> Reply:
         """GET …/nightsafe/approvals/{script_name}/manifest."""

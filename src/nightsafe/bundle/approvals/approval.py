@@ -1,6 +1,6 @@
 """An approval: an approver's signature over the digests of a version's manifest."""
 
-from typing import Annotated, Protocol, Self
+from typing import Annotated, Final, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -16,6 +16,18 @@ _ID_TAG = b"nightsafe approver id v1"
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Public = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Microseconds = Annotated[int, Meta(ge=0, le=1 << 53)]
+
+
+MAX_AHEAD: Final = 3600 * 1_000_000
+"""How far an approval may be dated after the time of the machine that checks it, in microseconds."""
+
+
+def is_ahead(made_at: int, now: int) -> bool:
+    """Return True if an approval is dated too far after the time to count; both are in microseconds since 1970 UTC.
+
+    If it counted, no other approval of the script would count until then.
+    """
+    return made_at > now + MAX_AHEAD
 
 
 def approver_id(public: bytes) -> str:

@@ -1,7 +1,10 @@
 """The approvers file: the keys whose approvals the delivery process accepts, by script."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Annotated, Final, Self
 
@@ -79,10 +82,6 @@ class Approvers(KeyFile):
         """Return the ids of the keys that a rule names."""
         return tuple(approver_id(self._keys[name]) for name in rule.keys)
 
-    def all_key_ids(self) -> frozenset[str]:
-        """Return the ids of all keys in the file."""
-        return frozenset(map(approver_id, self._keys.values()))
-
     @classmethod
     def decode(cls, data: bytes, source: str = "approvers") -> Self:
         """Read the rules from a file's bytes.
@@ -90,6 +89,7 @@ class Approvers(KeyFile):
         Raises:
             NightsafeError: INVALID, with the source and what is wrong.
         """
+        _refuse_repeated_names(data, source)
         _refuse_other_file(ring_file.decode(data, _Format, source).format, source)
         try:
             file = msgspec.json.decode(data, type=_File)
@@ -105,6 +105,19 @@ class Approvers(KeyFile):
         """Return the rules as a file's bytes."""
         keys = {name: msgspec.Raw(msgspec.json.encode(key)) for name, key in self._keys.items()}
         return ring_file.encode(_File(_FORMAT, keys, self.rules))
+
+
+def _refuse_repeated_names(data: bytes, source: str) -> None:
+    """Refuse JSON with an object in which a name occurs twice: it would show one key, and mean the other."""
+
+    def refuse(pairs: list[tuple[str, object]]) -> None:
+        """Refuse one object."""
+        repeated = [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
+        if repeated:
+            raise problem(source, f"has {repeated[0]!r} more than once in one object")
+
+    with suppress(ValueError, RecursionError):  # what is no JSON is refused with a better reason
+        json.loads(data, object_pairs_hook=refuse)
 
 
 def _refuse_other_file(form: str, source: str) -> None:

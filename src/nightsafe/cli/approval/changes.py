@@ -6,9 +6,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from nightsafe.bundle.approvals.manifest import Manifest, ManifestBinding
+from nightsafe.bundle.approvals.approval import Approval
+from nightsafe.bundle.approvals.manifest import Covers, Manifest, ManifestBinding
 
 HEAD: Final = ("change", "part", "name", "now")
+
+MAIN_MODULE: Final = "(main module)"
+ANY_VALUE: Final = "(any)"
+"""The name in a change of values that cannot be named: only the digest of all values is known."""
 
 
 class Change(NamedTuple):
@@ -31,8 +36,15 @@ _Parts = Counter[tuple[str, str]]
 """The parts of one kind by name and description. Equal names are counted, so that none hides another."""
 
 
-def changes(old: Manifest | None, new: Manifest) -> list[Change]:
-    """Return the differences between two versions; without an old one, every part of the new one."""
+def changes(old: Manifest | None, new: Manifest, approved: Approval | None = None) -> list[Change]:
+    """Return the differences between two versions; without an old one, every part of the new one.
+
+    Args:
+        old: the version to compare with, as it is now, or None.
+        new: the new version.
+        approved: the approval of the old version. If it is not about the values that the version has now, they were
+            replaced in the database, and a comparison with them would show no difference.
+    """
     found = [
         *_differences("module", _modules(old), _modules(new)),
         *_differences("setting", _settings(old), _settings(new)),
@@ -46,6 +58,9 @@ def changes(old: Manifest | None, new: Manifest) -> list[Change]:
         for name, _ in (_values(new) - _values(old))
         if name not in changed
     )
+    if approved is not None and not approved.approves(old, Covers.VALUES):
+        now = f"values of version {old.number} are not those that were approved: resealed, put again or exchanged"
+        found.append(Change("changed", "value", ANY_VALUE, now))
     if not found and old.code_digest() != new.code_digest():
         found.append(Change("changed", "code", "", "the order of the modules, or the form of the settings"))
     return found
@@ -67,7 +82,7 @@ def _modules(manifest: Manifest | None) -> _Parts:
     if manifest is None:
         return Counter()
     modules = Counter((one.name, f"{one.digest.hex()} {one.content_type}") for one in manifest.modules)
-    return modules + Counter({("(main module)", manifest.main_module): 1})
+    return modules + Counter({(MAIN_MODULE, manifest.main_module): 1})
 
 
 def _settings(manifest: Manifest | None) -> _Parts:

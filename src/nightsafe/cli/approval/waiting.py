@@ -16,7 +16,8 @@ def notify_waiting(remote: Remote) -> None:
         processes = remote.client.request("GET", f"/accounts/{remote.account_id}/nightsafe/processes")
         lines = {
             f"{remote.script} is waiting for approval of version {version}: serving "
-            f"{', '.join(waiting['serving']) or 'nothing'}; to approve it, run: nightsafe approve {remote.script}"
+            f"{', '.join(waiting['serving']) or 'nothing'}; to approve it, run: "
+            f"nightsafe approve {remote.script} {version}"
             for process in processes
             for waiting in process.get("waiting", ())
             if waiting["script"] == remote.script

@@ -47,6 +47,7 @@ class _Change(NamedTuple):
         serial: the API's newest serial of the account.
         is_continued: whether the API's log begins with the log seen last.
         scripts: the number of scripts that have a mark.
+        approved: the number of scripts that were served with an approval.
     """
 
     seen: "SeenLog | None"
@@ -55,6 +56,7 @@ class _Change(NamedTuple):
     serial: int
     is_continued: bool
     scripts: int
+    approved: int
 
     @property
     def is_needed(self) -> bool:
@@ -83,9 +85,12 @@ class _Change(NamedTuple):
 @ring_option
 @keys_option
 @marks_option
+@click.option(
+    "--forget-approvals", is_flag=True, help="Also serve versions that were approved before the ones served last."
+)
 @yes_option
 @json_option
-def command(*, yes: bool, as_json: bool, **values: Any) -> None:
+def command(*, forget_approvals: bool, yes: bool, as_json: bool, **values: Any) -> None:
     """Accept the API's log after an intended restore.
 
     Delivery refuses a log that was put back to an older state, cut or exchanged. Run this where the delivery process
@@ -110,14 +115,14 @@ def command(*, yes: bool, as_json: bool, **values: Any) -> None:
             else directory.run(lambda store: _read_store(store, values["account_id"], verifier, serials))
         )
         if change.is_needed:
-            for line in _description(change):
+            for line in (*_description(change), *_approvals(change, forget=forget_approvals)):
                 say(line)
             confirm(
                 f"{' '.join(change.losses())} Trust this log of account {account_id} from now on?",
                 yes=yes,
                 advice="give --yes to accept the log",
             )
-            serials.replace(account_id, change.serial, change.log)
+            serials.replace(account_id, change.serial, change.log, forget_approvals=forget_approvals)
     _print_result(account_id, change, as_json=as_json)
 
 
@@ -219,7 +224,8 @@ async def _change(
     log = SeenLog(checkpoint.origin, checkpoint.size, checkpoint.root)
     is_continued = seen is None or continues(seen, checkpoint, answer.proof)
     scripts = serials.scripts.count(account_id)
-    change = _Change(seen, serials.get(account_id), log, serial, is_continued, scripts)
+    approved = serials.count_approved(account_id)
+    change = _Change(seen, serials.get(account_id), log, serial, is_continued, scripts, approved)
     if change.is_needed:
         await _refuse_gaps(checkpoint.size, log_proof, verifier)
     return change
@@ -268,6 +274,18 @@ def _description(change: _Change) -> list[str]:
     """Return a line for each of the two logs."""
     lines = [] if change.seen is None else [f"Last seen: {_log_line(change.seen)}"]
     return [*lines, f"Now: {_log_line(change.log)}"]
+
+
+def _approvals(change: _Change, *, forget: bool) -> Iterator[str]:
+    """Yield a line about the times of approvals, if there are any."""
+    if change.approved and forget:
+        yield f"Approvals: those of {change.approved} scripts count again, also those that newer ones replaced."
+    elif change.approved:
+        yield (
+            f"Approvals: {change.approved} scripts were served with one, and no version that was approved earlier is"
+            " served. A script that was approved again after the restored state answers 503 until you approve it, or"
+            " give --forget-approvals."
+        )
 
 
 def _log_line(log: "SeenLog") -> str:

@@ -75,6 +75,7 @@ async def running_delivery(
         await source.close()
         raise
     resealer = Resealer(settings.account_id, HttpResealing(source), opener)
+    resealer.on_resealed = delivery.follower.fetch_value_approvals
     resealing = asyncio.ensure_future(keep_running("reseal", resealer.run))
     checker = Checker(HttpChecks(source), Compiler(settings.binary))
     checking = asyncio.ensure_future(keep_running("check", checker.run))

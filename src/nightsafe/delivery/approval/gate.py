@@ -1,5 +1,6 @@
 """Lets only approved versions through, by the rules of the approvers file."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from nightsafe.bundle.approvals.approval import Approval, ApprovedBy
+from nightsafe.bundle.approvals.approval import Approval, ApprovedBy, is_ahead
 from nightsafe.bundle.approvals.approvers import Approvers
 from nightsafe.bundle.approvals.bundled import manifest_of
 from nightsafe.bundle.approvals.manifest import Covers
@@ -56,6 +57,10 @@ class Gate:
         since = self._serials.approved_at(self._account_id, script)
         return ApprovedBy(self._approvers.key_ids(rule), rule.covers, since)
 
+    def covers_values(self, script: str) -> bool:
+        """Return True if the approvals of a script must cover its values."""
+        return self._approvers.rule_for(script).covers is Covers.VALUES
+
     def check(self, bundle: Bundle) -> None:
         """Refuse a bundle with a version that no listed key has approved, whenever it was approved.
 
@@ -80,12 +85,12 @@ class Gate:
         if wanted is not None and bundle.versions:
             self._serials.raise_approved_at(self._account_id, bundle.script, _least_time(bundle, wanted))
 
-    def reason(self, script: str) -> str:
-        """Return what a script's versions wait for."""
+    def refusal_reason(self, script: str) -> str:
+        """Return why no version of a script can be approved; "" if one can."""
         wanted = self.wanted(script)
-        if wanted is not None and not wanted.keys:
-            return f"no rule of {self._path} matches the script, so no version of it is served; add a rule"
-        return f"waits for approval; run: nightsafe approve {script}"
+        if wanted is None or wanted.keys:
+            return ""
+        return f"no rule of {self._path} matches the script, so no version of it is served; add a rule"
 
 
 def _least_time(bundle: Bundle, wanted: ApprovedBy) -> int:
@@ -103,10 +108,14 @@ def _approved_at(
         manifest = manifest_of(script, version)
     except (ValueError, msgspec.MsgspecError, RecursionError):
         raise _refusal(version.id) from None
+    now = time.time_ns() // 1000
     times = [
         approval.made_at
         for approval in approvals
-        if approval.key in wanted.keys and approval.approves(manifest, wanted.covers) and approval.is_valid()
+        if approval.key in wanted.keys
+        and not is_ahead(approval.made_at, now)
+        and approval.approves(manifest, wanted.covers)
+        and approval.is_valid()
     ]
     newest = max(times, default=-1)
     if newest < 0:

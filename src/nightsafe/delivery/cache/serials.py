@@ -122,23 +122,34 @@ class Serials:
             self._logs[account_id] = log
             self._start_writing()
 
-    def replace(self, account_id: str, serial: int, log: SeenLog) -> None:
+    def replace(self, account_id: str, serial: int, log: SeenLog, *, forget_approvals: bool = False) -> None:
         """Write a serial and a checkpoint in place of the earlier ones, also lower ones. Return when it is done.
 
         Forget the marks of the account's scripts first: they may belong to entries that the log does not have.
+
+        Args:
+            account_id: the account.
+            serial: the new serial.
+            log: the new checkpoint.
+            forget_approvals: whether to forget when the served versions of the account had been approved.
 
         Raises:
             NightsafeError: INVALID, when a file cannot be written. Then the serial and the checkpoint stay.
         """
         self.scripts.forget(account_id)
         serials, logs = self._serials | {account_id: serial}, self._logs | {account_id: log}
-        files.write(self._path, _encode(serials, logs, self._approved), private=True, replace=True)
-        self._serials, self._logs = serials, logs
+        approved = self._approved | ({account_id: {}} if forget_approvals else {})
+        files.write(self._path, _encode(serials, logs, approved), private=True, replace=True)
+        self._serials, self._logs, self._approved = serials, logs, approved
         self._written = self._state()
 
     def approved_at(self, account_id: str, script: str) -> int:
         """Return when the versions of a script that were served last had been approved; 0 if none was."""
         return self._approved.get(account_id, {}).get(script, 0)
+
+    def count_approved(self, account_id: str) -> int:
+        """Return the number of scripts of an account that were served with an approval."""
+        return len(self._approved.get(account_id, {}))
 
     def raise_approved_at(self, account_id: str, script: str, time: int) -> None:
         """Remember the time of an approval if it is later than the one remembered."""

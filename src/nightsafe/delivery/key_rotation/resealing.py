@@ -103,6 +103,8 @@ class Resealer:
         self._idle_seconds: Final = idle_seconds
         self._warned_for: PrivateRing | None = None
         self.progress = Progress()
+        self.on_resealed: Callable[[], None] = lambda: None
+        """Called after a pass of `run` that has resealed values."""
 
     async def run(self) -> None:
         """Look for values under older keys for ever, and wait longer after each pass that achieved nothing.
@@ -114,6 +116,8 @@ class Resealer:
         while True:
             try:
                 progress = await self.run_once()
+                if progress.resealed:
+                    self.on_resealed()
                 pause = (
                     min(pause * 2, _LONGEST_IDLE)
                     if progress.unopened and not progress.resealed

@@ -118,22 +118,39 @@ class Follower:
             if (served := self._bundle_cache.put(bundle)) is not None:
                 self._unsent[script] = served
             await self._send_unsent_route(script)
-            stale = tuple(map(_stale_reason, bundle.behind))
-            self._set_problems(script, reasons or stale, self._waiting_reasons(bundle))
+            reasons = reasons or tuple(map(_stale_reason, bundle.behind)) or self._without_rule(bundle)
+            self._set_problems(script, reasons, self._waiting_reasons(bundle))
+
+    def _without_rule(self, bundle: Bundle) -> tuple[str, ...]:
+        """Return a reason why the versions of a script that wait cannot be approved, if that is so."""
+        gate = self._bundle_cache.gate
+        return (
+            tuple(filter(None, [gate.refusal_reason(bundle.script)])) if gate is not None and bundle.waiting else ()
+        )
 
     def _waiting_reasons(self, bundle: Bundle) -> tuple[str, ...]:
         """Remember which versions of a script wait for an approval; return it as a reason for the log."""
         served, script = self._bundle_cache.get(bundle.script), bundle.script
         serving = tuple(load.version.id for load in served.loads) if served else ()
         before = self.waiting.pop(script, None)
-        if bundle.waiting:
+        waits = bool(bundle.waiting) and not self._without_rule(bundle)
+        if waits:
             self.waiting[script] = WaitingScript(script=script, versions=bundle.waiting, serving=serving)
         if before != self.waiting.get(script):
             self.tell_reporter()
-        if not bundle.waiting or self._bundle_cache.gate is None:
+        if not waits:
             return ()
         instead = f"the version {', '.join(serving)} stays in service" if serving else "requests get 503"
-        return (f"version {', '.join(bundle.waiting)}: {self._bundle_cache.gate.reason(script)}; {instead}",)
+        commands = " and ".join(f"nightsafe approve {script} {version}" for version in bundle.waiting)
+        return (f"version {', '.join(bundle.waiting)}: waits for approval; {instead}; run: {commands}",)
+
+    def fetch_value_approvals(self) -> None:
+        """Fetch each script again whose approvals cover values, because its values may have been resealed."""
+        gate = self._bundle_cache.gate
+        if gate is not None:
+            self._failed.update(filter(gate.covers_values, self._bundle_cache.scripts()))
+            if self._failed:
+                self._retry_needed.set()
 
     async def _send_unsent_route(self, script: str) -> None:
         """Tell workerd how to serve a script, unless it knows. After a failure, the next call tells it again."""

@@ -60,8 +60,8 @@ def decode(data: bytes, form: type[T], source: str) -> T:
         raise problem(source, f"wrong or missing field at {field[1] if field else '$'}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         place = _BYTE.search(str(error))
-        line = data.count(b"\n", 0, int(place[1])) + 1 if place else 0
-        raise problem(source, f"is not JSON: see line {line}" if line else "is not JSON") from None
+        line = data.count(b"\n", 0, int(place[1]) if place else len(data)) + 1
+        raise problem(source, f"is not JSON: see line {line}") from None
 
 
 def encode(form: msgspec.Struct) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from nightsafe.audit.entry import AuditEvent, entry_for
-from nightsafe.bundle.approvals.approval import Approval, ApprovedBy
+from nightsafe.bundle.approvals.approval import Approval, ApprovedBy, is_ahead
 from nightsafe.bundle.approvals.bundled import manifest_of
 from nightsafe.bundle.approvals.manifest import Covers, Manifest
 from nightsafe.bundle.model import BundleVersion
@@ -49,14 +49,18 @@ class Approvals:
         identity = ScriptIdentity(ref.account_id, ref.namespace, ref.name, script.id)
         return manifest_of(identity, to_bundle_version(version, stored))
 
-    async def list(self, ref: ScriptRef) -> Sequence[StoredApproval]:
+    async def list(self, ref: ScriptRef, keys: Sequence[str] = ()) -> Sequence[StoredApproval]:
         """Return the newest approvals of a script, newest first.
+
+        Args:
+            ref: the script.
+            keys: ids of the keys whose approvals are wanted; empty for all keys.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
         await find_script(self._store, ref)
-        return await self._store.approvals(ref)
+        return await self._store.approvals(ref, keys)
 
     async def approve(self, caller: Caller, ref: ScriptRef, version_id: bytes, approval: Approval) -> None:
         """Keep an approval of a version.
@@ -66,7 +70,7 @@ class Approvals:
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND; INVALID, when the key has not signed the approval, or
-                the approval is not about this version.
+                the approval is not about this version, or is dated over an hour ahead.
         """
         manifest = await self.manifest(ref, version_id)
         if not approval.is_valid():
@@ -79,6 +83,13 @@ class Approvals:
                 "/approval",
             )
         at = now()
+        if is_ahead(approval.made_at, at):
+            raise NightsafeError(
+                Code.INVALID,
+                f"the approval is dated {(approval.made_at - at) // 1_000_000} s after this server's time: set the"
+                " clock of the machine that is wrong, and approve the version again",
+                "/approval/made_at",
+            )
         event = AuditEvent(
             **caller_fields(caller),
             at=at,

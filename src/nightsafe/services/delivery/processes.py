@@ -148,7 +148,8 @@ class Processes:
         if waiting is not None:
             serving = f"serving version {', '.join(waiting.serving)}" if waiting.serving else "answering 503"
             sentence = f"'{ref.name}' is waiting for approval of version {', '.join(waiting.versions)}: {serving}"
-            yield Problem(Code.WAITING, f"{sentence}. To approve it, run: nightsafe approve {ref.name}")
+            commands = " and ".join(f"nightsafe approve {ref.name} {version}" for version in waiting.versions)
+            yield Problem(Code.WAITING, f"{sentence}. To approve it, run: {commands}")
 
     def _held_notices(self, ref: ScriptRef) -> tuple[Problem, ...]:
         """Return a notice if a script is held apart."""

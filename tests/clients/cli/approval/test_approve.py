@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from tests.clients.cli.tools.user_environment import UserEnvironment
+from tests.clients.wire.talk import SCRIPTS, form
 
 from nightsafe.bundle.approvals.approver_key import ApproverKey
 from nightsafe.bundle.approvals.approvers import Approvers, Rule
+from nightsafe.bundle.approvals.manifest import Covers
 
 
 @pytest.fixture
@@ -15,6 +17,16 @@ def alice(user: UserEnvironment) -> str:
     """Return the name of the file with a new key."""
     user.json("approver", "create", "alice.json")
     return "alice.json"
+
+
+def upload(user: UserEnvironment, code: bytes, *bindings: object) -> None:
+    """Upload the user's script with this code."""
+    with user.wire as wire:
+        content_type, body = form(
+            {"metadata": json.dumps({"main_module": "worker.js", "bindings": bindings}).encode()}, code
+        )
+        answer = wire.ask("PUT", f"{SCRIPTS}/{user.script}", body, [("Content-Type", content_type)])
+        assert 200 == answer.status, answer.body
 
 
 def test_a_new_key_is_private(user: UserEnvironment, alice: str) -> None:
@@ -56,8 +68,40 @@ def test_the_approvals_of_others_count_only_with_their_keys(user: UserEnvironmen
     arguments = ("approve", user.script, "--yes", "--approver-key", alice)
 
     assert user.json(*arguments)["compared_with"] is None
-    Approvers({"bob": bob.public}, (Rule(glob="*", keys=("bob",)),)).save(user.cwd / "approvers.json")
-    assert user.json(*arguments, "--approvers", "approvers.json")["compared_with"] is not None
+    keys = {"alice": ApproverKey.load(user.cwd / alice).public, "bob": bob.public}
+    file = user.cwd / "approvers.json"
+    Approvers(keys, (Rule(glob="*", keys=("alice", "bob")),)).save(file)
+    upload(user, b"export default {}; // two")
+    user.json("approve", user.script, "--yes", "--approver-key", "bob.json")
+    with_file = (*arguments, "--approvers", "approvers.json")
+    assert [] == user.json(*with_file)["changes"]
+
+    upload(user, b"export default {}; // three")
+    user.json("approve", user.script, "--yes", "--approver-key", "bob.json")
+    Approvers(keys, (Rule(glob="other", keys=("bob",)), Rule(glob="*", keys=("alice",)))).save(file, replace=True)
+    assert ["module"] == [change["part"] for change in user.json(*with_file)["changes"]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Rule(glob="*", keys=("bob",)), "may not approve"),
+        (Rule(glob="*", covers=Covers.NOTHING), "needs no approval"),
+        (Rule(glob="other", keys=("alice",)), "no rule of"),
+    ],
+)
+def test_an_approval_without_effect_is_not_made(user: UserEnvironment, alice: str, rule: Rule, words: str) -> None:
+    """With the approvers file, a key that may not approve the script is refused before anything is signed."""
+    key = ApproverKey.load(user.cwd / alice).public
+    Approvers({"alice": key, "bob": ApproverKey.generate().public}, (rule,)).save(user.cwd / "approvers.json")
+
+    arguments = ("approve", user.script, "--yes", "--approver-key", alice, "--approvers", "approvers.json")
+    assert words in user.refusal(*arguments, code=1)
+
+
+def test_an_empty_version_is_refused(user: UserEnvironment, alice: str) -> None:
+    """An empty VERSION, as of a variable that is not set, does not mean the newest version."""
+    assert "is not a version" in user.refusal("approve", user.script, "", "--approver-key", alice, "--yes", code=1)
 
 
 def test_without_an_answer_nothing_is_signed(user: UserEnvironment, alice: str) -> None:
@@ -87,4 +131,11 @@ def test_modules_must_equal_the_files(user: UserEnvironment, alice: str, tmp_pat
     assert "leads out of" in user.refusal(*arguments, code=1)
     (folder / "worker.js").unlink()
     (folder / "worker.js").write_bytes(b"export default {};")
-    assert "module" in {change["part"] for change in user.json(*arguments)["changes"]}
+    assert "no version was approved before" in user.run(*arguments).stderr
+    user.json("approve", user.script, "--approver-key", alice, "--yes")
+    upload(user, b"export default {}; // two", {"type": "plain_text", "name": "ADDED", "text": "t"})
+    (folder / "worker.js").write_bytes(b"export default {}; // two")
+    refused = user.run(*arguments)
+    assert (1, True) == (refused.returncode, "binding 'ADDED'" in refused.stderr)
+    changes = user.json(*arguments, "--allow", "ADDED")["changes"]
+    assert {"module", "binding"} == {change["part"] for change in changes}

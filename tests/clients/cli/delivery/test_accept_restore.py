@@ -185,6 +185,29 @@ def test_the_marks_of_scripts_are_forgotten_with_the_log(place: Place) -> None:
     assert (0, 1) == marked_scripts(place)
 
 
+def test_times_of_approvals_are_forgotten_only_when_asked(place: Place) -> None:
+    """Delivery goes on refusing earlier approvals after the command, which says so; an option forgets them."""
+
+    async def approve() -> None:
+        """Remember when a script was approved."""
+        serials = Serials(place.marks)
+        serials.raise_approved_at(place.safe.account_id, "worker", 1000)
+        await serials.flush()
+
+    asyncio.run(approve())
+    place.put_back()
+    kept = place.accept("--yes")
+    assert "no version that was approved earlier is served" in kept.stderr
+    assert 1000 == Serials(place.marks).approved_at(place.safe.account_id, "worker")
+
+    place.grow(3)
+    place.follow()
+    place.put_back()
+    forgotten = place.accept("--yes", "--forget-approvals")
+    assert (0, 0) == (kept.returncode, forgotten.returncode)
+    assert 0 == Serials(place.marks).approved_at(place.safe.account_id, "worker")
+
+
 def test_the_marks_of_scripts_stay_with_a_log_that_continues(place: Place) -> None:
     """For a log that has only grown, the command keeps the marks of scripts."""
     mark_scripts(place)

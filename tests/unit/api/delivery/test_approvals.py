@@ -12,7 +12,7 @@ from tests.unit.api.delivery.test_bundles import token as delivery_token
 from tests.unit.api.delivery.test_processes import follow, report
 from tests.unit.api.tools.driver import ACCOUNT, SCRIPTS, Answer, Api, File, verifier
 
-from nightsafe.bundle.approvals.approval import Approval
+from nightsafe.bundle.approvals.approval import MAX_AHEAD, Approval
 from nightsafe.bundle.approvals.approver_key import ApproverKey
 from nightsafe.bundle.approvals.bundled import manifest_of
 from nightsafe.bundle.approvals.manifest import Manifest
@@ -132,6 +132,7 @@ def test_an_approval_is_in_the_list_and_in_the_log(api: Api) -> None:
     listed = api.send("GET", PATH).result
 
     assert [BOB.id, ALICE.id] == [one["key"] for one in listed]
+    assert [ALICE.id] == [one["key"] for one in api.send("GET", f"{PATH}?keys={ALICE.id},unknown").result]
     assert {manifest(api).version} == {one["version"] for one in listed}
     entries = api.run(api.store.audit_entries(ACCOUNT, before))
     assert ["approvals.create"] * 2 == [msgspec.json.decode(entry.entry)["action"] for _, entry in entries]
@@ -165,6 +166,16 @@ def test_a_malformed_approval_is_refused(api: Api, change: dict[str, Any], word:
 
     assert (400, [10021]) == answer.refusal
     assert word in answer.messages[0]
+
+
+def test_an_approval_that_is_dated_ahead_is_refused(api: Api) -> None:
+    """An approval dated over an hour after the server's time is not kept; the refusal names the clock."""
+    now = time.time_ns() // 1000
+    answer = approve(api, made_at=now + MAX_AHEAD + 60_000_000)
+
+    assert (400, [10021]) == answer.refusal
+    assert "set the clock" in answer.messages[0]
+    assert 200 == approve(api, made_at=now + MAX_AHEAD // 2).status
 
 
 def test_an_approval_of_another_version_is_refused(api: Api) -> None:

@@ -98,7 +98,8 @@ def test_a_damaged_key_is_refused_without_showing_it(change: dict[str, str]) -> 
     ("content", "reason"),
     [
         ('{"format": "nightsafe-approvers/1",\n"keys": {},\n"scripts": [,]}', "is not JSON: see line 3"),
-        ('{"format": "nightsafe-approvers/1"', "is not JSON"),
+        ('{"format": "nightsafe-approvers/1",\n', "is not JSON: see line 2"),
+        ('{"format": "nightsafe-approvers/1", "keys": {"al": "", "al": ""}}', "has 'al' more than once"),
         (
             '{"format": "nightsafe-approvers/1", "keys": {"al": "AAAA"}, "scripts": []}',
             "the key 'al' is not 32 bytes",

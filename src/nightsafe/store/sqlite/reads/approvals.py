@@ -13,6 +13,10 @@ from nightsafe.store.sqlite.reads.rows import HEAD, key_of
 
 _COLUMNS: Final = "SELECT script_id, made_for, public, made_at, code, value_digest, signature FROM approvals"
 _NEWEST: Final = f"{_COLUMNS} WHERE account_id = ? AND script_id = ? ORDER BY made_at DESC LIMIT ?"
+_NEWEST_OF: Final = f"""
+{_COLUMNS} WHERE account_id = ? AND script_id = ? AND key_id IN (SELECT value FROM json_each(?))
+ORDER BY made_at DESC LIMIT ?
+"""  # noqa: S608 - our own SQL
 _OF_CODE: Final = f"""
 {_COLUMNS} WHERE account_id = ? AND script_id = ? AND code = ? AND key_id IN (SELECT value FROM json_each(?))
 ORDER BY made_at DESC LIMIT ?
@@ -24,9 +28,11 @@ class ApprovalReads:
 
     _reader: Reader
 
-    async def approvals(self, ref: ScriptRef, limit: int = 100) -> list[StoredApproval]:
+    async def approvals(self, ref: ScriptRef, keys: Sequence[str] = (), limit: int = 100) -> list[StoredApproval]:
         """See `Store.approvals`."""
-        return self._approvals(_NEWEST, ref, limit)
+        if not keys:
+            return self._approvals(_NEWEST, ref, limit)
+        return self._approvals(_NEWEST_OF, ref, msgspec.json.encode(keys).decode(), limit)
 
     async def approvals_of(
         self, ref: ScriptRef, code: bytes, keys: Sequence[str], limit: int = 100
