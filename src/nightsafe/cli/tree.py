@@ -127,7 +127,7 @@ TREE: Mapping[str, Node] = {
             "export": Leaf("audit.export", "Write the whole log to a file.", _SERVER),
             "archive": Leaf("audit.archive", "Move old entries into files.", _SERVER),
             "list": Leaf("audit.list_", "List entries, the newest first.", _SERVER),
-            "show": Leaf("audit.show", "Show one entry and the digests that it names.", _SERVER),
+            "show": Leaf("audit.show", "Show one entry and what it wrote.", _SERVER),
             "watch": Leaf("audit.watch", "Print each new entry.", _SERVER),
             "key": Leaf("audit.public_parts", "Print the public keys of the log.", _SERVER, command="key"),
             "checkpoint": Leaf(

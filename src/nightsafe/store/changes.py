@@ -5,6 +5,7 @@
 
 from msgspec import Struct
 
+from nightsafe.merkle.tree import leaf_hash
 from nightsafe.store.bundles import StoredApproval
 from nightsafe.store.collections import Collection, CollectionEdit, Item
 from nightsafe.store.identities import Identity, RefusedRow, Token
@@ -25,6 +26,11 @@ class AuditEntry(Struct, frozen=True):
     account_id: str
     entry: bytes
     leaf: bytes = b""
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the entry is what its leaf hash says; False if it is archived, or something else has changed it."""
+        return leaf_hash(self.entry) == self.leaf
 
 
 class ArchivedEntries(Struct, frozen=True):

@@ -56,7 +56,7 @@ def test_a_token_with_account_settings_read_sees_the_log_of_its_account_only(own
 
 def test_refusals_are_recorded_and_bounded(own_api: Api) -> None:
     """When a policy refuses a request with valid credentials, the audit log has an entry of it; from the eleventh
-    in a minute on, for one credential and action, it has only their number.
+    in a minute on, for one credential and action in one API process, it has only their number.
     """
     by = token(own_api, policies_on("other"))
     for _ in range(40):

@@ -1,9 +1,8 @@
 """Serves the transparency log as C2SP tlog-tiles: `nightsafe/log/checkpoint`, `…/tile/…` and `…/entries/…`.
 
-Callers need Audit Read on an account for the checkpoint and the hashes, which tell nothing about entries. A bundle of
-entries needs it on every account that has an entry in the bundle, and on all accounts if it has an entry without one.
-Delivery processes get the checkpoint of their
-account's log with a proof from `…/nightsafe/log-proof`.
+Callers need Account Settings Read on an account for the checkpoint and the hashes, which tell nothing about entries.
+A bundle of entries needs it on every account that has an entry in the bundle, and on all accounts if it has an entry
+without one. Delivery processes get the checkpoint of their account's log with a proof from `…/nightsafe/log-proof`.
 """
 
 from collections.abc import Callable

@@ -12,6 +12,7 @@ from nightsafe.audit.entry import AuditEvent
 from nightsafe.audit.facts import facts_of
 from nightsafe.audit.verification.log_check import Report, read_entries, read_head
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.merkle.tree import leaf_hash
 
 COLUMNS: Final = (
     "index",
@@ -29,6 +30,7 @@ COLUMNS: Final = (
     "set",
     "dropped",
     "version",
+    "repeated",
 )
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """The first characters with which a spreadsheet takes a cell for a formula."""
@@ -47,13 +49,15 @@ def csv_lines(db: sqlite3.Connection, report: Report) -> Iterator[bytes]:
         NightsafeError: STORE, when an entry is not one that this program writes.
     """
     yield _line(COLUMNS)
-    for index, _, data, _ in read_entries(db, report, read_head(db).archived):
+    for index, _, data, leaf in read_entries(db, report, read_head(db).archived):
         try:
             event = _decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            event = None
+        if event is None or leaf_hash(data) != leaf:
             raise NightsafeError(
-                Code.STORE, f"entry {index} is not one that this program writes: run `nightsafe audit verify`"
-            ) from None
+                Code.STORE, f"entry {index} is not one that this program wrote: run `nightsafe audit verify`"
+            )
         yield _line((str(index), *(_cell(value) for value in _values(event))))
 
 
@@ -73,11 +77,13 @@ def _values(event: AuditEvent) -> tuple[str, ...]:
         event.resource,
         *names,
         event.version_id,
+        str(event.repeated or ""),
     )
 
 
 def _cell(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
+    """Return a cell that no spreadsheet takes for a formula, and no terminal for a command."""
+    cell = "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in cell)
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 

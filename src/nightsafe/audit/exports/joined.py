@@ -6,9 +6,11 @@ from typing import Final, NamedTuple
 from nightsafe.audit.exports.json_lines import Export, ExportedEntry
 from nightsafe.audit.verification.difference import CUT, DifferenceError
 from nightsafe.audit.verification.log_check import Report, refuse_other_log
+from nightsafe.audit.verification.logged_entry import read_entry
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.merkle.checkpoint import Checkpoint
 from nightsafe.merkle.tree import Frontier
+from nightsafe.store.log.written import ARCHIVED, archived_digest
 
 MISSING: Final = (
     "give every file that `nightsafe audit archive` has written, with --archive; if none has this entry, somebody has"
@@ -82,11 +84,18 @@ class VerifiedExports(NamedTuple):
         first: the index of the first entry.
         end: the index after the last one.
         size: the number of entries that the newest checkpoint covers.
+        archived: how many entries before `first` the log itself says to be archived.
     """
 
     first: int
     end: int
     size: int
+    archived: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no entry is missing, except archived ones."""
+        return self.end == self.size and self.first <= self.archived
 
 
 def verify_exports(exports: Sequence[Export], known: Checkpoint | None, report: Report) -> VerifiedExports:
@@ -110,7 +119,7 @@ def verify_exports(exports: Sequence[Export], known: Checkpoint | None, report: 
             f"the entries before entry {first} are archived, so nothing here shows that the log continues your"
             " checkpoint: give the archives, with --archive",
         )
-    frontier = Frontier()
+    frontier, archived = Frontier(), 0
     for entry, export in joined(exports):
         if export.checkpoint.origin != newest.origin:
             raise DifferenceError(f"{export.name} is of another log, {export.checkpoint.origin!r}", OTHER)
@@ -119,6 +128,8 @@ def verify_exports(exports: Sequence[Export], known: Checkpoint | None, report: 
         frontier.append(entry.leaf)
         if known is not None and frontier.size == known.size and frontier.root() != known.root:
             raise DifferenceError(f"the first {known.size} entries are not those of your checkpoint", CUT)
+        if ARCHIVED.encode() in bytes(entry.entry) and archived_digest(first) in _archived_digests(entry):
+            archived = first
         index += 1
         report(1)
     if known is not None and index < known.size:
@@ -127,4 +138,10 @@ def verify_exports(exports: Sequence[Export], known: Checkpoint | None, report: 
             f"the given files end before entry {index}, and your checkpoint covers {known.size} entries:"
             " give an export of the entries up to there too",
         )
-    return VerifiedExports(first, index, newest.size)
+    return VerifiedExports(first, index, newest.size, archived)
+
+
+def _archived_digests(entry: ExportedEntry) -> list[bytes]:
+    """Return the digest of the number of archived entries that an entry names, if it names one."""
+    written = read_entry(entry.index, bytes(entry.entry)).written
+    return [] if written is None else [digest for place, digest in written.rows if place == ARCHIVED]

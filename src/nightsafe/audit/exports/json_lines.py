@@ -158,6 +158,10 @@ class Export:
             raise DifferenceError(
                 f"the proof of entry {index} in {self.name} does not lead to the checkpoint", KEYS, entry=index
             )
+        if line.rstrip(b"\r\n") != msgspec.json.encode(row):
+            raise DifferenceError(
+                f"line {number} of {self.name} has more than the members of entry {index} in their form", CHANGED_FILE
+            )
         return row
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from nightsafe.store.changes import AuditEntry
+
+_log = structlog.get_logger()
 
 
 class _Time(Struct):
@@ -23,7 +26,8 @@ class Shipped(Struct, frozen=True):
     Attributes:
         number: its sequence number.
         leaf: its leaf hash.
-        line: the object with the number, the leaf hash in hex and the entry byte for byte, without a line end.
+        line: the object with the number, the leaf hash in hex and the entry byte for byte, without a line end. An
+            entry that is not what its leaf hash says is `null`.
         at: its time, in microseconds since 1970 UTC; 0 for an entry without a time.
     """
 
@@ -35,7 +39,11 @@ class Shipped(Struct, frozen=True):
 
 def shipped(number: int, entry: AuditEntry) -> Shipped:
     """Return the form in which an entry is sent."""
-    line = b'{"seq":%d,"leaf":"%s","entry":%s}' % (number, entry.leaf.hex().encode(), entry.entry)
+    text = entry.entry
+    if not entry.is_intact:
+        text = b"null"
+        _log.error("audit_sink.entry_changed", entry=number - 1, reason="run: nightsafe audit verify")
+    line = b'{"seq":%d,"leaf":"%s","entry":%s}' % (number, entry.leaf.hex().encode(), text)
     return Shipped(number, entry.leaf, line, time_of(entry))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from nightsafe.audit.witness.request import AddCheckpoint
-from nightsafe.audit.witness.witness import Witness
+from nightsafe.audit.witness.witness import NOT_GROWN, Witness
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.merkle.checkpoint import read_note
 from nightsafe.merkle.proofs import consistency_proof, proof_nodes
@@ -17,7 +17,7 @@ _log = structlog.get_logger()
 
 _PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 60.0
-_OK: Final = 200
+_OK, _CONFLICT = 200, 409
 
 Get = Callable[[str], Awaitable[bytes]]
 """Returns the body at a path below the log's URL; raises NightsafeError UNAVAILABLE."""
@@ -77,6 +77,8 @@ class LogFollower:
             )
         proof = await self._proof(old, checkpoint.size)
         answer = await self._witness.add_checkpoint(AddCheckpoint(old, proof, note, checkpoint).encode())
+        if answer.status == _CONFLICT and old == checkpoint.size:
+            raise NightsafeError(Code.INVALID, f"the log has two roots for {old} entries: {NOT_GROWN}")
         if answer.status != _OK:
             raise NightsafeError(Code.INVALID, answer.body.decode().strip())
 

@@ -20,6 +20,7 @@ _log = structlog.get_logger()
 
 TEXT: Final = b"text/plain; charset=utf-8"
 SIZE: Final = b"text/x.tlog.size"
+NOT_GROWN: Final = "the proof does not show that the log has only grown"
 
 Logs = Mapping[str, Sequence[NoteKey]]
 """The keys of the logs that the witness accepts, by origin."""
@@ -104,11 +105,14 @@ class Witness:
         if request.old != (last.size if last else 0):
             return WitnessAnswer(409, b"%d\n" % (last.size if last else 0), SIZE)
         if not _continues(last, request):
+            conflict = last is not None and last.size == checkpoint.size and last.root != checkpoint.root
             _log.error(
                 "witness.refused", log=checkpoint.origin, last=request.old, size=checkpoint.size,
                 reason="the checkpoint has a valid signature but does not continue the log",
             )  # fmt: skip
-            return _refusal(422, "the proof does not show that the log has only grown")
+            if conflict:
+                return WitnessAnswer(409, b"%d\n" % request.old, SIZE)
+            return _refusal(422, NOT_GROWN)
         text = checkpoint.text()
         cosignature = cosign(self._key.verifier_key, self._key.sign_message, text, int(self._clock()))
         note = text + b"\n" + _lines_of(request.note, keys) + cosignature

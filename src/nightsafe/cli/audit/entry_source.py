@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.audit.entry import AuditEvent
+from nightsafe.cli.terminal.output import say
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.merkle.checkpoint import read_note
 from nightsafe.store.interface import Store
@@ -79,8 +80,13 @@ class StoreEntries:
 
     async def entries(self, start: int, count: int) -> list[ShownEntry]:
         """See `EntrySource.entries`."""
-        found = await self._store.log_entries(start, count)
-        return [shown(index, entry.entry) for index, entry in enumerate(found, start=start) if entry.entry]
+        found = []
+        for index, entry in enumerate(await self._store.log_entries(start, count), start=start):
+            if entry.is_intact:
+                found.append(shown(index, entry.entry))
+            elif entry.entry:
+                say(f"entry {index} is left out, because its text was changed; run: nightsafe audit verify")
+        return found
 
     async def wait(self) -> None:
         """See `EntrySource.wait`. Commits of a running server are noticed within a second."""

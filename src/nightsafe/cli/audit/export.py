@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -48,22 +49,25 @@ def command(*, data: Path, backup: Path | None, form: str, output: Path | None) 
 
 
 def _write(lines: Iterable[bytes], output: Path | None) -> None:
-    """Write lines to a new file, or to standard output. An export that fails leaves no file."""
+    """Write lines to a new file, or to standard output. The file gets its name when it is whole."""
     if output is None:
         sys.stdout.buffer.writelines(lines)
         sys.stdout.buffer.flush()
         return
+    taken = CommandError(f"{output} already exists; name another file, or remove it")
+    if os.path.lexists(output):
+        raise taken
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor, name = tempfile.mkstemp(".part", f".{output.name}.", output.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(name, output)  # never in place of another file
+        finally:
+            Path(name).unlink()
     except FileExistsError:
-        raise CommandError(f"{output} already exists; name another file, or remove it") from None
+        raise taken from None
     except OSError as error:
-        raise CommandError(f"{output} cannot be created: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        output.unlink(missing_ok=True)
-        raise
+        raise CommandError(f"{output} cannot be written: {error.strerror}") from None

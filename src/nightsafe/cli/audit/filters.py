@@ -17,6 +17,9 @@ HEAD: Final = ("index", "time", "actor", "action", "resource", "names", "address
 NARROW: Final = 5
 """How many of the columns a narrow terminal shows."""
 
+_MACHINES: Final = ("operator", "system")
+"""The kinds of actors that have no id."""
+
 ELASTIC: Final = (2, 4)
 """The columns that a narrow terminal may cut."""
 
@@ -69,13 +72,19 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--until", metavar="TIME", callback=_check_moment, help="Only entries before this time or date."
         ),
-        click.option("--actor", callback=_check_optional, help="Only entries of this token ID, user ID or e-mail."),
+        click.option(
+            "--actor",
+            callback=_check_optional,
+            help="Only of this token ID, user ID or e-mail, or of `operator`.",
+        ),
         click.option("--script", callback=_check_optional, help="Only entries about this script: [NAMESPACE/]NAME."),
         click.option(
             "--action", callback=_check_optional, help="Only this action, for example secrets.put or 'tokens.*'."
         ),
         click.option(
-            "--result", type=click.Choice([SUCCESS, FAILURE]), help="Only changes, or only refused requests."
+            "--result",
+            type=click.Choice([SUCCESS, FAILURE]),
+            help="Only what was done, or only refused requests.",
         ),
     )
     for option in reversed(options):
@@ -90,8 +99,9 @@ def script_of(fields: dict[str, Any]) -> str:
 
 
 def _actors_of(fields: dict[str, Any]) -> set[str]:
-    """Return id and e-mail address of an entry's actor, folded, because addresses are compared without case."""
-    return {str(fields.get(name, "")).casefold() for name in ("actor", "email")}
+    """Return the ids and the e-mail address of an entry's actor, folded, as addresses are compared without case."""
+    found = {str(fields.get(name, "")).casefold() for name in ("actor", "email", "user")}
+    return found | {str(fields.get("actor_kind", ""))} if fields.get("actor_kind") in _MACHINES else found
 
 
 def result_of(fields: dict[str, Any]) -> str:
@@ -107,11 +117,18 @@ def row(entry: ShownEntry) -> list[str]:
         str(entry.index),
         format_time(fields.get("at", 0) // 1_000_000 * 1_000_000),
         str(fields.get("email") or fields.get("actor") or fields.get("actor_kind", "-")),
-        f"{fields.get('action', '-')}{' (refused)' if result_of(fields) == FAILURE else ''}",
+        f"{fields.get('action', '-')}{_outcome(fields)}",
         script_of(fields) or str(fields.get("resource", "")) or "-",
         " ".join([*fields.get("set", ()), *dropped]) or "-",
         str(fields.get("address") or "-"),
     ]
+
+
+def _outcome(fields: dict[str, Any]) -> str:
+    """Return the words after the action of a refused request, or of several that one entry counts."""
+    if result_of(fields) != FAILURE:
+        return ""
+    return f" (refused {fields['repeated']} times)" if fields.get("repeated") else " (refused)"
 
 
 def as_json(entry: ShownEntry) -> dict[str, Any]:

@@ -43,13 +43,15 @@ async def _find(source: EntrySource, index: int) -> ShownEntry | None:
     """Return an entry; None for an archived one.
 
     Raises:
-        CommandError: if the log has no such entry.
+        CommandError: if the log has no such entry, or its text was changed.
     """
     size = await source.size()
     if index >= size:
         last = f"the last is {size - 1}" if size else "it is empty"
         raise CommandError(f"the audit log has no entry {index}: {last}", NOT_FOUND)
     found = await source.entries(index, 1)
+    if not found and index >= await source.first():
+        raise CommandError(f"entry {index} cannot be shown", NOT_FOUND)
     return found[0] if found else None
 
 

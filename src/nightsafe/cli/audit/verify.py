@@ -47,6 +47,7 @@ _FAILED: Final = 1
 @backup_option
 @verify_keys_option
 @archive_option
+@click.option("--part", is_flag=True, help="Accept an EXPORT that lacks entries, for example one archive of several.")
 @click.option("--from", "known", type=FILE, help="File with an earlier checkpoint, which the log must continue.")
 @json_option
 def command(  # noqa: PLR0913 - one for each option
@@ -57,6 +58,7 @@ def command(  # noqa: PLR0913 - one for each option
     verify_keys: Path | None,
     known: Path | None,
     archives: tuple[Path, ...],
+    part: bool,
     as_json: bool,
 ) -> None:
     """Compare the database with the log, and check the log.
@@ -79,8 +81,10 @@ def command(  # noqa: PLR0913 - one for each option
     try:
         if export is not None:
             exported = _verify_export(export, archives, keys, checkpoint)
+            if not (part or exported.is_whole):
+                raise _missing(exported)
             fields = {"entries": exported.end - exported.first, "first": exported.first, "size": exported.size}
-            _report({**fields}, _sentence_of_export(exported), as_json=as_json)
+            _report({**fields, "whole": exported.is_whole}, _sentence_of_export(exported), as_json=as_json)
         else:
             identity_key = _identity_key(data) if backup is None else None
             verified = _verify_database(data, backup, archives, keys, checkpoint, identity_key)
@@ -161,9 +165,18 @@ def _sentence(verified: Verified, *, with_macs: bool) -> str:
     return f"{describe(verified)}{macs}"
 
 
+def _missing(exported: VerifiedExports) -> DifferenceError:
+    """Return the difference for an export without entries that are not archived."""
+    first, end, size, archived = exported
+    missing = (archived, first) if first > archived else (end, size)
+    entries = f"entries {missing[0]} to {missing[1] - 1}" if missing[1] - missing[0] > 1 else f"entry {missing[0]}"
+    advice = "give the other files with --archive; if it is meant to be a part of the log, give --part"
+    return DifferenceError(f"the given files lack the {entries} of {size}", advice, entry=missing[0])
+
+
 def _sentence_of_export(exported: VerifiedExports) -> str:
     """Return the result for an export in words."""
-    first, end, size = exported
+    first, end, size, _ = exported
     if end - first == size:
         return f"{counted(size, 'entry')}: all as the checkpoint says"
     words = f"{end - first} of {counted(size, 'entry')}, from entry {first} on: all as the checkpoint says"

@@ -20,7 +20,7 @@ class LogSource:
 
     Args:
         url: the API's base URL, such as `https://safe.example/client/v4`.
-        token: a token with the permission Audit Read.
+        token: a token with the permission Account Settings Read.
 
     Raises:
         NightsafeError: INVALID, when the URL cannot be used.
@@ -79,7 +79,7 @@ class LogSource:
         ) as error:
             raise _unavailable(f"it cannot be reached ({type(error).__name__})") from None
         if status in _REFUSED:
-            raise _unavailable(f"it refuses the token ({status}): the token needs the permission Audit Read")
+            raise _unavailable(f"it refuses the token ({status}): it needs the permission Account Settings Read")
         if status != _OK:
             raise _unavailable(f"it answered {status}")
         return bytes(body)

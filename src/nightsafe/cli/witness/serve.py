@@ -45,7 +45,9 @@ _KEEP_ALIVE = 120
 @click.option(
     "--follow", multiple=True, metavar="URL", help="API whose log to ask for new checkpoints, every 5 s. Repeatable."
 )
-@click.option("--token-file", type=FILE, help="File with a token for --follow, with Audit Read; mode 0600.")
+@click.option(
+    "--token-file", type=FILE, help="File, mode 0600, with a token for --follow with Account Settings Read."
+)
 @log_format_option
 def command(  # noqa: PLR0913 - one for each option
     *,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from nightsafe.audit.entry import AuditEvent
@@ -16,12 +17,16 @@ from nightsafe.store.interface import Store
 from nightsafe.store.scripts import Period
 from nightsafe.store.turns import turn
 
+_log = structlog.get_logger()
+
 USERS: Final = ""
 """Stands for an account in the log's entries about users, which belong to no account."""
 
 _BLOCK_BITS: Final = 8
 _MAX_KNOWN_BLOCKS: Final = 1 << 16
 _ID_DIGITS: Final = 16
+_MAX_CHANGED: Final = 100
+"""How many changed entries one process names in its log."""
 
 
 class LogEntry(Struct, frozen=True):
@@ -64,7 +69,7 @@ def number_of_id(entry_id: str) -> int | None:
 
 
 class AuditLogs:
-    """The use cases of readers of the audit log.
+    """The use cases of readers of the audit log. An entry that is not what its leaf hash says is left out.
 
     The log is read in blocks of sequence numbers, and other tasks run after each block. The times of each block that
     was read whole are kept, because entries never change. So a period far back in a long log is found without reading
@@ -74,6 +79,7 @@ class AuditLogs:
     def __init__(self, store: Store) -> None:
         self._store: Final = store
         self._times: Final[dict[tuple[str, int], tuple[int, int]]] = {}
+        self._changed: Final = set[int]()
 
     async def newest(self, account_id: str) -> int:
         """Return the sequence number of the newest entry, or 0."""
@@ -119,16 +125,26 @@ class AuditLogs:
                 continue
             part = Span(max(low, span.first), min(high, span.last))
             rows = await self._store.audit_between(account_id, part.first, part.last)
-            times_of_rows = [_TIME.decode(entry.entry).at for _, entry in rows]
-            if rows and part == Span(low, high):
+            intact = [row for row in rows if self._is_intact(*row)]
+            times_of_rows = [_TIME.decode(entry.entry).at for _, entry in intact]
+            if intact and part == Span(low, high):
                 self._remember(account_id, low, times_of_rows)
             elif not rows:
                 at = await self._next(account_id, part, newest_first=span.newest_first)
-            pairs = zip(rows, times_of_rows, strict=True)
+            pairs = zip(intact, times_of_rows, strict=True)
             wanted = [row for row, time in pairs if period.since <= time <= period.until]
             for number, entry in reversed(wanted) if span.newest_first else wanted:
                 yield _log_entry(number, entry)
             await turn()
+
+    def _is_intact(self, number: int, entry: AuditEntry) -> bool:
+        """Return whether an entry is what its leaf hash says. The server's log names one that is not, once."""
+        if entry.is_intact:
+            return True
+        if number not in self._changed and len(self._changed) < _MAX_CHANGED:
+            self._changed.add(number)
+            _log.error("audit_log.entry_changed", entry=number - 1, reason="run: nightsafe audit verify")
+        return False
 
     async def _next(self, account_id: str, empty: Span, *, newest_first: bool) -> int | None:
         """Return the number of the next entry beyond a part without entries."""

@@ -26,6 +26,8 @@ _REASONS: Final = {
     400: "it cannot read the request, or it has seen a larger log",
     403: "it does not trust the key that signs this log",
     404: "it does not know this log: add the log's verifier key to its list",
+    409: "this log differs from the log of the same size that it cosigned last: the database was put back to an older"
+    " state, or another server with another log asks it",
     422: "this log does not continue the log that it cosigned last: the database was put back to an older state",
 }
 _DEFAULT: Final = "its answer is not one of a witness"

@@ -94,8 +94,8 @@ class Bundles:
     async def changes(self, account_id: str, after: Cursor | None) -> BundleChanges:
         """Return the changes since a cursor.
 
-        Without a cursor, or if the log cannot be followed from it, also because entries after it are archived, return
-        all scripts.
+        Without a cursor, or if the log cannot be followed from it, also because entries after it are archived or were
+        changed, return all scripts.
         """
         head = await self._store.audit_head(account_id)
         if after is None:
@@ -103,7 +103,7 @@ class Bundles:
         if not await self._is_in_log(account_id, after):
             return msgspec.structs.replace(await self._all_scripts(account_id, head), rolled_back=True)
         entries = await self._store.audit_entries(account_id, after.number, _MAX_ENTRIES)
-        if len(entries) == _MAX_ENTRIES or not all(entry.entry for _, entry in entries):  # some are archived
+        if len(entries) == _MAX_ENTRIES or not all(entry.is_intact for _, entry in entries):
             return await self._all_scripts(account_id, head)
         if not entries:
             return BundleChanges(cursor=after)

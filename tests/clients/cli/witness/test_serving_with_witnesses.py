@@ -238,7 +238,7 @@ def test_a_witness_follows_an_api_by_itself(safe: Safe, tmp_path: Path) -> None:
     with Server(safe) as server:
         witness._command[witness._command.index("--follow") + 1] = server.base_url
         with witness:
-            until(lambda: "the token needs the permission Audit Read" in witness.stderr.read_text())
+            until(lambda: "it needs the permission Account Settings Read" in witness.stderr.read_text())
 
 
 def test_following_needs_a_token_and_tls(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.unit.audit.tools.archived_safe import archive
 from tests.unit.audit.tools.filled_safe import KEYS, fill, newest_checkpoint, opened
 
 from nightsafe.audit.exports.csv_table import COLUMNS, _cell, csv_lines
-from nightsafe.audit.exports.joined import verify_exports
+from nightsafe.audit.exports.joined import VerifiedExports, verify_exports
 from nightsafe.audit.exports.json_lines import Export, json_lines
 from nightsafe.audit.verification.difference import DifferenceError
 from nightsafe.errors import NightsafeError
@@ -42,16 +42,16 @@ def lines(database: bytes) -> list[bytes]:
         return list(json_lines(db, lambda _: None))
 
 
-def verified(lines: list[bytes], known: Checkpoint | None = None, keys: VerifyKeys = KEYS) -> int:
-    """Return the size of a verified export."""
-    return verify_exports([Export(lines, keys)], known, lambda _: None)[1]
+def verified(lines: list[bytes], known: Checkpoint | None = None, keys: VerifyKeys = KEYS) -> VerifiedExports:
+    """Verify an export."""
+    return verify_exports([Export(lines, keys)], known, lambda _: None)
 
 
 def test_an_export_verifies_alone(lines: list[bytes], db: sqlite3.Connection, database: bytes) -> None:
     """An export has every entry byte for byte, and verifies with nothing else than the public keys."""
     entries = [row[0] for row in db.execute("SELECT entry FROM audit ORDER BY seq")]
 
-    assert len(entries) == verified(lines) == verified(lines, newest_checkpoint(database))
+    assert len(entries) == verified(lines).end == verified(lines, newest_checkpoint(database)).end
     assert all(b'"entry":' + entry in line for entry, line in zip(entries, lines[1:], strict=True))
 
 
@@ -77,6 +77,8 @@ def without_proof(line: bytes) -> bytes:
         (edited(9, lambda line: line.replace(b"owner@", b"eve@")), "the text of entry 8"),
         (edited(9, other_leaf), "the text of entry 8"),
         (edited(9, without_proof), "the proof of entry 8"),
+        (edited(9, lambda line: b'{"entry":{"action":"forged"},' + line[1:]), "line 10 of the export has more"),
+        (edited(9, lambda line: line.replace(b'"leaf"', b' "leaf"')), "line 10 of the export has more"),
         (edited(9, lambda _: b"[]\n"), "line 10 of the export"),
         (edited(9, lambda _: b"\xff\n"), "line 10 of the export"),
         (lambda lines: lines[:9] + lines[10:], "entry 8 is missing"),
@@ -93,6 +95,18 @@ def test_a_changed_export_is_refused(
         verified(change(lines))
 
     assert words in refusal.value.what
+
+
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [(b',"first":15}', slice(16, None)), (b',"end":10}', slice(1, 11)), (b',"first":3}', slice(4, None))],
+)
+def test_a_part_of_an_export_is_told_apart(lines: list[bytes], head: bytes, kept: slice) -> None:
+    """An export whose first line was changed to fit the lines that are left is not whole."""
+    assert verified(lines).is_whole
+    part = [lines[0].rstrip().removesuffix(b"}") + head + b"\n", *lines[kept]]
+
+    assert not verified(part).is_whole
 
 
 @pytest.mark.parametrize("first", [b"", b"{}\n", b"\xff\n", b"[" * 9999, b'{"format":"another","checkpoint":""}\n'])
@@ -119,17 +133,18 @@ def test_an_export_begins_after_the_archived_entries(tmp_path: Path) -> None:
         kept = len(list(csv_lines(db, lambda _: None))) - 1
         size, count = db.execute("SELECT size, archived FROM log_head").fetchone()
 
-    def verify_all(*parts: list[bytes], known: Checkpoint | None = None) -> tuple[int, int, int]:
-        """Verify exports together."""
-        return verify_exports([Export(lines, KEYS) for lines in parts], known, lambda _: None)
+    def verify_all(*parts: list[bytes], known: Checkpoint | None = None) -> tuple[int, int, int, bool]:
+        """Verify exports together; return what they have, and whether that is all."""
+        verified = verify_exports([Export(lines, KEYS) for lines in parts], known, lambda _: None)
+        return (*verified[:3], verified.is_whole)
 
     assert size - count == len(export) - 1 == kept
-    assert (count, size, size) == verify_all(export)
-    assert (0, size, size) == verify_all(export, *archives)
-    assert (0, size, size) == verify_all(archives[1], export, archives[0], archives[1])
-    assert (0, len(archives[0]) - 1, size - 2) == verify_all(archives[0])
+    assert (count, size, size, True) == verify_all(export)
+    assert (0, size, size, True) == verify_all(export, *archives)
+    assert (0, size, size, True) == verify_all(archives[1], export, archives[0], archives[1])
+    assert (0, len(archives[0]) - 1, size - 2, False) == verify_all(archives[0])
     known = newest_checkpoint(database)
-    assert (0, size, size) == verify_all(export, *archives, known=known)
+    assert (0, size, size, True) == verify_all(export, *archives, known=known)
     with pytest.raises(DifferenceError, match="are not those of your checkpoint"):
         verify_all(export, *archives, known=Checkpoint(known.origin, 5, known.root))
     with pytest.raises(DifferenceError, match="is in none of the given files"):

@@ -17,8 +17,9 @@ from nightsafe.audit.sinks.position import Mark, Position
 from nightsafe.audit.sinks.sender import NotAcceptedError
 from nightsafe.audit.sinks.shipment import Shipped, shipped
 from nightsafe.audit.sinks.shipper import Lag, Pace, Shipper
+from nightsafe.merkle.tree import leaf_hash
 from nightsafe.services.audit.archiving import archive_change
-from nightsafe.store.changes import ArchivedEntries, Change
+from nightsafe.store.changes import ArchivedEntries, AuditEntry, Change
 from nightsafe.store.interface import Store
 
 _SECONDS = 60.0
@@ -399,3 +400,13 @@ async def test_a_new_sink_gets_the_entries_that_are_not_archived(store: Store, p
         pass
 
     assert [3, 4] == sink.numbers
+
+
+@pytest.mark.parametrize("text", [b'{"at":1,"action":"forged"}', b'x}\n{"seq":8}'])
+def test_a_changed_entry_is_not_sent(text: bytes) -> None:
+    """An entry that is not what its leaf hash says is sent as `null`, and the log names it."""
+    with capture_logs() as logs:
+        line = shipped(7, AuditEntry("a", text, leaf_hash(b"another text"))).line
+
+    assert {"seq": 7, "leaf": leaf_hash(b"another text").hex(), "entry": None} == json.loads(line)
+    assert [("audit_sink.entry_changed", 6)] == [(entry["event"], entry["entry"]) for entry in logs]

@@ -224,3 +224,47 @@ def test_the_doctor_checks_the_log(data: Path, *, thorough: bool, words: str) ->
     assert (State.OK, State.FAILED) == (sound.state, failed.state)
     assert words in sound.found
     assert "restore a backup that verifies" in failed.advice
+
+
+def change_entry(data: Path, index: int, text: bytes) -> None:
+    """Replace the text of an entry, as an attacker does who has removed the triggers."""
+    with closing(sqlite3.connect(data / "nightsafe.db")) as db:
+        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute("UPDATE audit SET entry = ? WHERE seq = ?", (text, index + 1))
+        for _, sql in triggers:
+            db.execute(sql)
+        db.commit()
+
+
+@pytest.mark.parametrize("text", [b"{}", b"garbage", b'{"at":1,"action":"forged","actor":"x","actor_kind":"t"}'])
+def test_a_changed_entry_is_not_shown(data: Path, text: bytes) -> None:
+    """An entry that is not what its leaf hash says is left out with a warning, and `show` and CSV refuse it."""
+    change_entry(data, 3, text)
+    listed = call("list", "--data", data, "--json")
+
+    assert 3 not in [entry["index"] for entry in json.loads(listed.stdout)["entries"]]
+    assert "entry 3 is left out, because its text was changed" in listed.stderr
+    assert "entry 3 is left out" in call("show", "3", "--data", data, code=4).output
+    refusal = call("export", "--format", "csv", "--data", data, code=1).exception
+    assert "entry 3 is not one that this program wrote" in str(refusal)
+
+
+def test_an_actor_is_found_by_every_name() -> None:
+    """An entry is selected by the ids of its token and its user, by the e-mail address, or as one of an operator."""
+    by_token = ShownEntry(0, {"actor": "t1", "user": "u1", "email": "Owner@example.com", "actor_kind": "token"})
+    by_hand = ShownEntry(1, {"actor": "", "actor_kind": "operator"})
+
+    for actor in ("t1", "u1", "owner@example.com"):
+        assert Filter(None, None, None, actor, None, None, None).selects(by_token)
+        assert not Filter(None, None, None, actor, None, None, None).selects(by_hand)
+    assert Filter(None, None, None, "operator", None, None, None).selects(by_hand)
+    assert not Filter(None, None, None, "token", None, None, None).selects(by_token)
+
+
+def test_a_count_of_refusals_is_shown() -> None:
+    """An entry that counts refusals shows their number."""
+    assert "secrets.put (refused 15 times)" in row(
+        ShownEntry(0, {"action": "secrets.put", "outcome": "refused", "repeated": 15})
+    )

@@ -106,6 +106,7 @@ async def test_a_new_process_asks_again(store: SqliteStore, log: TransparencyLog
         ((404, b""), "add the log's verifier key"),
         ((403, b""), "does not trust the key"),
         ((422, b""), "put back to an older state"),
+        ((409, b"0\n"), "differs from the log of the same size"),
         ((409, b"99999999\n"), "seen a larger log"),
         ((409, b"many\n"), "not one of a witness"),
         ((409, b""), "not one of a witness"),
