@@ -56,6 +56,10 @@ class Past(Struct):
         """Return the keys that verify signatures."""
         return VerifyKeys.load(DataDirectory(self.safe.path).verify_keys)
 
+    def upgrade(self) -> None:
+        """Upgrade the schema, as any command does that opens the safe."""
+        self.run("token", "refused-rows")
+
     def run(self, *arguments: str, code: int = 0) -> Any:
         """Run a command on the data directory; it must end with this code. Return the object that it prints."""
         done = run(*arguments, "--data", str(self.safe.path), "--json", cwd=self.safe.path.parent)

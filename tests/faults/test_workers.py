@@ -233,7 +233,7 @@ def test_a_safe_that_cannot_be_served_is_refused_once(safe: Safe) -> None:
 
     assert (1, "") == (done.returncode, done.stdout)
     first, *others = done.stderr.splitlines()
-    assert first == f"nightsafe: {key}: has mode 0644; run: chmod 0600 on it"
+    assert first == f"nightsafe: {key}: has mode 0644; run: chmod 0600 {key}"
     assert ["nightsafe: the API did not start"] == others
 
 

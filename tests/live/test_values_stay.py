@@ -74,7 +74,7 @@ def test_an_open_or_empty_token_file_is_refused(safe: Safe, tmp_path: Path) -> N
     token.write_text("\n")
     empty = run(*base, cwd=tmp_path)
 
-    assert (1, f"nightsafe: {token}: has mode 0644; run: chmod 0600 on it\n") == (
+    assert (1, f"nightsafe: {token}: has mode 0644; run: chmod 0600 {token}\n") == (
         open_to_others.returncode,
         open_to_others.stderr,
     )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from nightsafe.audit.verification.value_check import unstated_values
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import recover_and_share
-from nightsafe.cli.safe.database_copy import open_read_only
+from nightsafe.cli.safe.database_copy import newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.output import say, show_json
@@ -60,6 +60,8 @@ def command(data: Path, *, status: bool, yes: bool, as_json: bool) -> None:
         raise click.UsageError("--json asks no question: give --yes too")
     directory = DataDirectory(data)
     with recover_and_share(directory.path):
+        if status and _report_older_schema(directory, as_json=as_json):
+            return
         before = _state_of(directory)
         if status or not (before.older or before.older_values or before.open):
             _report(before, as_json=as_json)
@@ -81,6 +83,20 @@ def command(data: Path, *, status: bool, yes: bool, as_json: bool) -> None:
         statements = directory.run_unlocked(work)
         directory.refuse_older_rows()
         _report(replace(_state_of(directory), statements=statements), as_json=as_json)
+
+
+def _report_older_schema(directory: DataDirectory, *, as_json: bool) -> bool:
+    """Print the schema of a database of an older one, which `--status` must not upgrade; return whether it is one."""
+    directory.check()
+    with open_read_only(directory.database) as db:
+        schema = schema_of(db)
+    if schema >= newest_schema():
+        return False
+    if as_json:
+        show_json({"schema": schema, "newest_schema": newest_schema()})
+    else:
+        say(f"The database has the schema version {schema} of {newest_schema()}: serve or migrate upgrades it.")
+    return True
 
 
 def _state_of(directory: DataDirectory) -> _State:

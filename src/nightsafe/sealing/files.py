@@ -92,7 +92,7 @@ def _refuse_unsafe(path: Path, status: os.stat_result, forbidden: int) -> None:
         raise _problem(path, f"belongs to user {status.st_uid}; it must belong to this process's user or to root")
     if status.st_mode & forbidden:
         mode = stat.S_IMODE(status.st_mode)
-        raise _problem(path, f"has mode {mode:04o}; run: chmod {mode & ~forbidden:04o} on it")
+        raise _problem(path, f"has mode {mode:04o}; run: chmod {mode & ~forbidden:04o} {path}")
 
 
 def remove_draft(path: Path) -> bool:

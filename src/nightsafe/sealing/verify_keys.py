@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from nightsafe.errors import NightsafeError
-from nightsafe.merkle.checkpoint import Checkpoint, NoteKey, open_note, read_note
+from nightsafe.merkle.checkpoint import Checkpoint, NoteKey, open_note, read_note, signatures
 from nightsafe.merkle.statements import StatementProof
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.encoding import short_id
@@ -135,6 +135,15 @@ class VerifyKeys(KeyFile):
         """
         origin = read_note(note).origin
         return open_note(note, [NoteKey(origin, key.public) for key in self.keys])
+
+    def names_signer(self, note: bytes) -> bool:
+        """Return False if a checkpoint names signers, but none of these keys. The signatures are not checked."""
+        try:
+            origin = read_note(note).origin
+            signers = {key_id for _, key_id, _ in signatures(note.rpartition(b"\n\n")[2])}
+        except NightsafeError:
+            return True
+        return not signers.isdisjoint(NoteKey(origin, key.public).id for key in self.keys)
 
     def verify_message(self, signer_id: str, message: bytes, signature: bytes) -> bool:
         """Return True if the trusted key with this id signed this message; False if that key is unknown."""

@@ -240,7 +240,7 @@ def test_sinks_that_cannot_be_used_stop_the_start(safe: Safe, tmp_path: Path) ->
     readable.chmod(0o644)
     twice = ("--audit-sink", "https://a.example", "--audit-sink", "https://b.example")
     for arguments, words in {
-        ("--audit-sink", readable.as_uri()): "has mode 0644; run: chmod 0600 on it",
+        ("--audit-sink", readable.as_uri()): f"has mode 0644; run: chmod 0600 {readable}",
         ("--audit-sink", (safe.path / "x").as_uri()): "is inside the data directory",
         ("--audit-sink", "https://a.example", "--audit-sink-token", str(readable)): "can be read by others",
         ("--audit-sink", "https://a.example", "--audit-sink-token", "absent"): "absent of --audit-sink-token cannot",

@@ -32,7 +32,7 @@ def test_a_tls_key_that_others_can_read_is_refused(safe: Safe, pair: Pair, mode:
     """The message names the command that fixes the mode."""
     pair.key.chmod(mode)
 
-    assert with_pair(safe, pair) == f"{pair.key}: has mode {mode:04o}; run: chmod 0600 on it"
+    assert with_pair(safe, pair) == f"{pair.key}: has mode {mode:04o}; run: chmod 0600 {pair.key}"
 
 
 def test_a_key_of_another_certificate_is_refused(safe: Safe, authority: Authority, pair: Pair) -> None:

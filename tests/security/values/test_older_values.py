@@ -15,7 +15,7 @@ def test_an_older_record_gets_into_the_log_only_in_its_own_place(tmp_path: Path)
     The attacker puts the record of another secret into one place, and a replaced record back into another.
     """
     past = unpack("09", tmp_path)
-    past.run("migrate", "--status")
+    past.upgrade()
     [(older, _)] = execute(past, OTHER)
     put_newer(past, "OTHER")
     execute(past, f"{PUT_BACK} WHERE name IN ('OTHER', 'UPLOADED')", older)

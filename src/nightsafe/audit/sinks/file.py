@@ -133,7 +133,7 @@ def _refuse_unsafe(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
         raise _refusal(path, f"belongs to user {status.st_uid}; it must belong to this process's user")
     if status.st_mode & 0o077:
-        raise _refusal(path, f"has mode {stat.S_IMODE(status.st_mode):04o}; run: chmod 0600 on it")
+        raise _refusal(path, f"has mode {stat.S_IMODE(status.st_mode):04o}; run: chmod 0600 {path}")
 
 
 def _sync_folder(folder: Path) -> None:

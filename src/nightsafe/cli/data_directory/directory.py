@@ -166,9 +166,24 @@ class DataDirectory:
             NightsafeError: as for `safe`; INVALID, if the public ring is older than one that was in use here.
         """
         sealer, trusted = self._sealer(store.retired_keys_now, asyncio.get_running_loop().call_later)
+        await self._refuse_other_log(store, trusted)
         await record_ring(store, sealer.ring, str(self.public_ring))
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
         return Safe(sealer, trusted)
+
+    async def _refuse_other_log(self, store: SqliteStore, trusted: VerifyKeys) -> None:
+        """Refuse keys of another safe: what they sign would break this safe's log.
+
+        Raises:
+            NightsafeError: INVALID.
+        """
+        note = await store.checkpoint()
+        if note and not trusted.names_signer(note):
+            raise NightsafeError(
+                Code.INVALID,
+                f"none of the keys in {self.verify_keys} has signed the log of {self.database}: the key files belong"
+                f" to another safe. Copy {self.signing_key.name} and {self.verify_keys.name} from a backup of this",
+            )
 
     def _sealer(
         self, retired_keys: Callable[[], Collection[str]] = frozenset, later: Later | None = None

@@ -12,6 +12,7 @@ from nightsafe.cli.keys.reseal import command as reseal
 from nightsafe.cli.keys.status import status
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -65,14 +66,18 @@ def rotate(
     _lock(directory, private, public)
     key_record = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
     result = ring_files.rotate(private, public, None if suite is None else Suite(suite), key_record)
-    if in_use:
-        _store_ring_number(directory)
+    problem = _try_to_store_ring_number(directory) if in_use else ""
     if as_json:
         click.echo(json.dumps(result._asdict()))
-        return
-    action = "Finished an interrupted rotation" if result.resumed else "Rotated"
-    click.echo(f"{action} from {result.before} to {result.primary}.")
-    click.echo(f"Keep a new copy of {private}: older copies do not open values that are sealed from now on.")
+    else:
+        action = "Finished an interrupted rotation" if result.resumed else "Rotated"
+        click.echo(f"{action} from {result.before} to {result.primary}.")
+        click.echo(f"Keep a new copy of {private}: older copies do not open values that are sealed from now on.")
+    if problem:
+        raise CommandError(
+            f"the rings are rotated, but the audit log has no entry of that yet ({problem}): the server writes it"
+            " when it starts"
+        )
 
 
 @command.command("sign")
@@ -214,6 +219,15 @@ def _store_ring_number(directory: DataDirectory) -> None:
     """Store the public ring's number in the database, so that an older ring is never accepted again."""
     ring = PublicRing.load(directory.public_ring)
     directory.run(lambda store: record_ring(store, ring, str(directory.public_ring)))
+
+
+def _try_to_store_ring_number(directory: DataDirectory) -> str:
+    """Store the public ring's number in the database; return why that failed, or ""."""
+    try:
+        _store_ring_number(directory)
+    except NightsafeError as error:
+        return error.problems[0].detail
+    return ""
 
 
 def _remove_public(directory: DataDirectory, key_id: str) -> None:

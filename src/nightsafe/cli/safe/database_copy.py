@@ -1,5 +1,7 @@
 """Reads or copies a safe's database in one process while another process may serve it."""
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -11,6 +13,8 @@ from nightsafe.store.sqlite.engine.schema import migrations
 
 _WAIT_SECONDS: Final = 10.0
 _STEP_PAGES: Final = 2048
+_LEAST_FREE: Final = 1 << 20
+_PRIMARY_CODE: Final = 0xFF
 _MAX_LOG_BYTES: Final = 192 << 20
 """Stop a copy when the write-ahead log is larger than this. The server refuses writes at 264 MB."""
 
@@ -43,7 +47,17 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
             db.execute("PRAGMA trusted_schema = OFF")
             yield db
     except sqlite3.Error as error:
-        raise CommandError(f"{path} cannot be read: {error}") from None
+        raise CommandError(f"{path} cannot be read: {error}{_way_out(path.parent)}") from None
+
+
+def _way_out(folder: Path) -> str:
+    """Return what to do about a folder in which SQLite cannot write its own files beside a database; or ""."""
+    if not os.access(folder, os.W_OK):
+        return f"; SQLite also writes in {folder}, which this user may not: copy it to another place, and name that"
+    with suppress(OSError):
+        if shutil.disk_usage(folder).free < _LEAST_FREE:
+            return "; the disk is full: free some space"
+    return ""
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -62,7 +76,15 @@ def copy_database(source: Path, target: Path) -> None:
         copy.execute("PRAGMA synchronous = OFF")  # a copy that a crash interrupts is useless anyway
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # this fixes the snapshot
-        db.backup(copy, pages=_STEP_PAGES, progress=lambda *_: refuse_large_log(log, "copy"))
+        try:
+            db.backup(copy, pages=_STEP_PAGES, progress=lambda *_: refuse_large_log(log, "copy"))
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY_CODE not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+                raise
+            size = source.stat().st_size >> 20
+            raise CommandError(
+                f"there is no room for a copy of {size} MB in {target.parent}: free some space"
+            ) from None
         db.execute("COMMIT")
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()
 

@@ -371,9 +371,9 @@ async def _run(  # noqa: PLR0913 - the parts of a server
         await server.start()
         stop_task, end_task = asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(server.wait_until_ended())
         scheme = "https" if tls else "http"
-        click.echo(f"listening on {scheme}://{authority(listener)}/client/v4")
         url = f"{scheme}://{local_authority(listener)}/client/v4"
         with publish_address(data, url) if data else contextlib.nullcontext():
+            click.echo(f"listening on {scheme}://{authority(listener)}/client/v4")
             await asyncio.wait({end_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
         stop_task.cancel()
         end_task.cancel()

@@ -228,7 +228,8 @@ def _require_ok(status: int, body: bytes) -> bytes:
         return body
     if status in _REFUSED:
         raise _unavailable(
-            f"the API refuses the token ({status}): it needs the permission Nightsafe Delivery on this account"
+            f"the API refuses the token ({status}): it is unknown, or lacks the permission Nightsafe Delivery on this"
+            " account"
         )
     raise _unavailable(f"the API answered {status}")
 

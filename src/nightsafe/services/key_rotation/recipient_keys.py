@@ -4,7 +4,9 @@ Keys belong to the whole safe, so the counts include all accounts.
 """
 
 from collections import Counter
+from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from nightsafe.audit.entry import AuditEvent, entry_for
@@ -15,6 +17,12 @@ from nightsafe.services.caller import now
 from nightsafe.store.changes import Change
 from nightsafe.store.interface import Store
 from nightsafe.store.sealed_values import Retirement
+
+_RING: Final = "keys.ring"
+_EVENT: Final = msgspec.json.Decoder(AuditEvent)
+_NO_NUMBER: Final = 1 << 62
+_MOST_ENTRIES: Final = 2000
+"""How many entries that belong to no account are read, from the newest on, to find the last ring."""
 
 
 class RecipientKeyRecord(Struct, frozen=True, kw_only=True):
@@ -44,15 +52,38 @@ async def record_ring(store: Store, ring: PublicRing, source: str = "public ring
     """Record the number of a ring that comes into use, so that no older ring is ever used again.
 
     Raises:
-        NightsafeError: INVALID, if this ring is older than one already used.
+        NightsafeError: INVALID, if this ring is older than one already used, or another one with the same number.
     """
     current = await store.ring_number()
     check_not_older(source, ring.number, current)
     if ring.number == current:
+        recorded = await _recorded_primary(store) if current else ""
+        if recorded not in {"", ring.primary.id}:
+            raise NightsafeError(
+                Code.INVALID,
+                f"{source}: it has the number {current}, as the ring in use, but its primary key is {ring.primary.id}"
+                f" and that of the ring in use is {recorded}: it belongs to another safe, so that no delivery process"
+                " could open what is sealed to it. Restore this safe's public ring from a backup, or from the machine"
+                " of the private ring",
+            )
         return
     at, primary = now(), ring.primary.id
-    event = AuditEvent(at=at, action="keys.ring", actor="", actor_kind="operator", account_id="", resource=primary)
+    event = AuditEvent(at=at, action=_RING, actor="", actor_kind="operator", account_id="", resource=primary)
     await store.commit(Change(at=at, audit=entry_for(event), ring_number=ring.number))
+
+
+async def _recorded_primary(store: Store) -> str:
+    """Return the primary key of the last ring that the log names; "" if that entry is not found."""
+    number = await store.audit_number_before("", _NO_NUMBER)
+    for _ in range(_MOST_ENTRIES):
+        if number is None:
+            break
+        for _, entry in await store.audit_between("", number, number):
+            event = _EVENT.decode(entry.entry) if entry.is_intact else None
+            if event is not None and event.action == _RING:
+                return event.resource
+        number = await store.audit_number_before("", number)
+    return ""
 
 
 async def values_by_key(store: Store) -> dict[str, int]:

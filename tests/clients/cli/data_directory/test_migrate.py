@@ -54,6 +54,7 @@ def unstated(safe: Safe) -> int:
 
 def test_an_older_safe_is_brought_over_once(older: Safe) -> None:
     """Every version is stated, and after that no row can be passed off as older."""
+    assert 0 == run("token", "list", "--data", str(older.path), cwd=older.path.parent).returncode  # upgrades it
     before = migrate(older, "--status")
     assert before["open"]
     assert unstated(older)

@@ -26,7 +26,7 @@ from nightsafe.store.sqlite import SqliteStore
 def past(tmp_path: Path) -> Past:
     """Return a data directory of the last schema without a log, whose schema is upgraded."""
     found = unpack("09", tmp_path)
-    found.run("migrate", "--status")
+    found.upgrade()
     return found
 
 

@@ -63,7 +63,7 @@ def test_delivery_gets_the_same_before_and_after_the_migration(past: Past) -> No
 
 def test_the_log_verifies_before_and_after_the_migration(past: Past) -> None:
     """`audit verify` finds no difference, and after the migration every value is in the log."""
-    past.run("migrate", "--status")  # the first command upgrades the schema
+    past.upgrade()
     assert past.run("audit", "verify")["verified"]
 
     done = past.run("migrate", "--yes")
@@ -77,11 +77,20 @@ def test_the_log_verifies_before_and_after_the_migration(past: Past) -> None:
 def test_the_doctor_finds_it_healthy(past: Past) -> None:
     """`doctor` fails no check, before the first use, after it and after the migration."""
     assert past.run("doctor")["healthy"]
-    past.run("migrate", "--status")
+    past.upgrade()
     assert past.run("doctor")["healthy"]
     past.run("migrate", "--yes")
     findings = past.run("doctor")["findings"]
     assert "every value is in the log" in {one["found"] for one in findings}
+
+
+def test_the_status_upgrades_nothing(past: Past) -> None:
+    """`migrate --status` names the schema of an older safe, and changes no byte of it."""
+    before = {path: path.read_bytes() for path in past.safe.path.rglob("*.*")}
+    status = past.run("migrate", "--status")
+
+    assert (True, len(migrations())) == (status["schema"] < len(migrations()), status["newest_schema"])
+    assert before == {path: path.read_bytes() for path in past.safe.path.rglob("*.*")}
 
 
 def test_the_doctor_finds_a_private_ring_beside_the_other_keys(tmp_path: Path) -> None:
@@ -101,7 +110,7 @@ def test_the_doctor_finds_a_private_ring_beside_the_other_keys(tmp_path: Path) -
 def test_it_is_backed_up_and_restored(past: Past) -> None:
     """A backup of it becomes a safe with the same values, in which the old token counts."""
     folder = past.safe.path.parent
-    past.run("migrate", "--status")
+    past.upgrade()
     done = run("backup", "safe.tar", "--data", str(past.safe.path), cwd=folder)
     assert 0 == done.returncode, done.stderr
     done = run("restore", "safe.tar", "--data", str(folder / "restored"), cwd=folder)

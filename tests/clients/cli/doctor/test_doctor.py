@@ -188,11 +188,14 @@ def test_values_sealed_to_unknown_keys_are_found(own_server: Server) -> None:
         wire.upload("worker")
         wire.put("worker", "TOKEN", "value")
     own_server.stop()
+    ring = safe.path / "keys" / "public-ring.json"
+    own = ring.read_bytes()
     keys_of_another("keys/public-ring.json", "delivery/private-ring.json")(safe)
 
     found = examined(safe, code=1)
 
     assert "sealed to keys that the ring does not have" in found["sealed values"]["found"]
+    ring.write_bytes(own)
     own_server.start()
 
 

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.clients.stored_values import opened
 from tests.clients.wire.talk import Wire
 from tests.server import Safe, Server, make_safe, run
 
+from nightsafe.cli.keys import commands
+from nightsafe.cli.main import cli
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 
@@ -150,6 +154,28 @@ def test_rotate_finishes_an_interrupted_rotation(safe: Safe, tmp_path: Path) -> 
     assert first | {"resumed": True} == done(safe, "rotate")
     assert not done(safe, "rotate")["resumed"]
     assert 3 == len(PrivateRing.load(safe.private_ring).keys)
+
+
+def test_a_rotation_that_the_log_cannot_name_says_so(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the rings are rotated and the disk is full then, the command says so; the next start makes the entry."""
+
+    def fail(_: object) -> None:
+        """Fail as on a full disk."""
+        raise NightsafeError(Code.STORE, "the safe's disk is full")
+
+    before = states(safe)
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "_store_ring_number", fail)
+        result = CliRunner().invoke(cli, ["keys", "rotate", "--data", str(safe.path)])
+    assert 1 == result.exit_code
+    assert "the rings are rotated, but the audit log has no entry" in result.stderr
+    assert "Keep a new copy of" in result.stdout
+    assert len(before) + 1 == len(states(safe))
+    with Server(safe):
+        pass
+    listed = run("audit", "list", "--data", str(safe.path), "--action", "keys.ring", "--json", cwd=safe.path.parent)
+    primary = PublicRing.load(safe.path / "keys" / "public-ring.json").primary.id
+    assert primary in [entry["resource"] for entry in json.loads(listed.stdout)["entries"]]
 
 
 def test_rotate_accepts_a_hybrid_suite(safe: Safe) -> None:

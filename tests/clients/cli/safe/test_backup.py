@@ -5,6 +5,8 @@ import io
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable
@@ -263,6 +265,21 @@ def test_restore_refuses_files_that_are_not_backups(filled: Server) -> None:
         assert "Traceback" not in done.stderr
         assert not (folder / "again").exists()
     assert "cannot be unpacked: No such file" in run("restore", "absent", "--data", "again", cwd=folder).stderr
+
+
+def test_a_copy_that_has_no_room_is_explained(safe: Safe) -> None:
+    """If there is no room for the copy, the message says so, and does not blame the safe."""
+    code = (
+        "import resource, sys; from nightsafe.cli.main import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); sys.argv = ['nightsafe', *sys.argv[1:]]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "backup", "b.tar", "--data", str(safe.path)],
+        check=False, capture_output=True, text=True, cwd=safe.path.parent,
+    )  # fmt: skip
+
+    assert 1 == done.returncode
+    assert "there is no room for a copy of" in done.stderr
 
 
 def test_backup_refuses_a_missing_or_damaged_safe(safe: Safe) -> None:

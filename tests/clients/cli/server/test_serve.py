@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.clients.wire.talk import Wire
-from tests.server import Safe, Server, run
+from tests.server import Safe, Server, make_safe, run
 
 
 def refused(safe: Safe, *arguments: str) -> str:
@@ -72,7 +72,7 @@ def test_a_signing_key_that_others_can_read_is_refused(safe: Safe, mode: int) ->
 
     line = refused(safe)
 
-    assert line == f"nightsafe: {key}: has mode {mode:04o}; run: chmod 0600 on it"
+    assert line == f"nightsafe: {key}: has mode {mode:04o}; run: chmod {mode & 0o700:04o} {key}"
 
 
 @pytest.mark.parametrize("name", ["public-ring.json", "signing-key.json"])
@@ -90,6 +90,32 @@ def test_an_invalid_key_file_is_named_but_not_shown(safe: Safe, name: str, conte
 
     assert str(path) in line
     assert whole not in line
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("public-ring.json",), "it belongs to another safe"),
+        (("signing-key.json", "verify-keys.json"), "the key files belong to another safe"),
+    ],
+)
+def test_key_files_of_another_safe_are_refused(own_server: Server, names: tuple[str, ...], words: str) -> None:
+    """With the ring or the signing keys of another safe, nothing is served: no value could be opened or verified."""
+    own_server.stop()
+    folder = own_server.safe.path.parent / "other"
+    folder.mkdir()
+    other = make_safe(folder)
+    with Server(other):
+        pass
+    keys, before = own_server.safe.path / "keys", {}
+    for name in names:
+        before[name] = (keys / name).read_bytes()
+        (keys / name).write_bytes((other.path / "keys" / name).read_bytes())
+
+    assert words in refused(own_server.safe)
+    for name, content in before.items():
+        (keys / name).write_bytes(content)
+    own_server.start()
 
 
 def test_a_file_that_is_not_a_database_is_refused(safe: Safe) -> None:

@@ -104,7 +104,7 @@ def test_files_that_others_control_are_refused(path: Path, tmp_path: Path) -> No
     refuse(path, "is not a regular file")
     path.unlink()
     path.touch(mode=0o640)
-    refuse(path, "has mode 0640; run: chmod 0600 on it")
+    refuse(path, f"has mode 0640; run: chmod 0600 {path}")
     path.unlink()
     path.parent.chmod(0o777)
     refuse(path, f"others may write to {path.parent}")
