@@ -248,7 +248,7 @@ class Delivery:
             if error.code is Code.CANNOT_OPEN and await self._refetch(load):
                 return _GONE, b""
             _log.error("script.not_loaded", script=load.bundle.script, reason=error.problems[0].detail)
-            self._note_load(load, f"version {load.version.id}: {error.problems[0].detail}; requests get 500")
+            self._note_load(load, f"version {load.version.id} answers 500: {error.problems[0].detail}")
             return _CANNOT_OPEN, b""
         self._note_load(load)
         return 200, built

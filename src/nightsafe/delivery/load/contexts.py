@@ -23,7 +23,7 @@ class BoundRecord(NamedTuple):
         name: the name of the binding.
         signed: the context that was signed.
         sealed: the context that the value was sealed to.
-        record: the record; b"" if a binding without the record that it must have.
+        record: the record; b"" for a binding that lacks the record that it must have.
     """
 
     name: str

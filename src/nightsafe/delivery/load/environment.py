@@ -110,7 +110,11 @@ class Environment:
         try:
             opened = self._opener.open_named(found.signed, found.sealed, found.record)
         except NightsafeError:
-            raise NightsafeError(Code.CANNOT_OPEN, f"the value of {binding.name!r} cannot be opened") from None
+            raise NightsafeError(
+                Code.CANNOT_OPEN,
+                f"the value of {binding.name!r} cannot be opened: put it again, or give delivery the private ring"
+                " that opens it",
+            ) from None
         try:
             return self._frame.append(opened.reveal())
         finally:
