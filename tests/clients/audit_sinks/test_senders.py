@@ -9,13 +9,14 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 from tests.clients.audit_sinks.receivers import Endpoint, server_context
 from tests.clients.tls.authority import Authority, Pair
+from tests.shipped import shipped_event
 
-from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.audit.entry import AuditEvent
 from nightsafe.audit.sinks.address import parse_address
 from nightsafe.audit.sinks.connection import Connector, connect
 from nightsafe.audit.sinks.http import HttpSender
 from nightsafe.audit.sinks.sender import NotAcceptedError, reason_of
-from nightsafe.audit.sinks.shipment import Shipped, shipped
+from nightsafe.audit.sinks.shipment import Shipped
 from nightsafe.audit.sinks.syslog import SyslogSender, frame, message
 
 Serve = Callable[[socket.socket], None]
@@ -24,7 +25,7 @@ Serve = Callable[[socket.socket], None]
 def batch(size: int = 2) -> list[Shipped]:
     """Return a batch of entries."""
     event = AuditEvent(at=1_700_000_000_000_001, action="a", actor="b", actor_kind="c", account_id="d", script="ö")
-    return [shipped(number, entry_for(event)) for number in range(1, size + 1)]
+    return [shipped_event(number, event) for number in range(1, size + 1)]
 
 
 def connector(url: str, trust: ssl.SSLContext | None = None) -> Connector:

@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from tests.shipped import shipped_event
+
 import nightsafe.delivery.process_memory
-from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.audit.entry import AuditEvent
 from nightsafe.audit.sinks.position import Mark, Position
 from nightsafe.audit.sinks.sender import Sender
-from nightsafe.audit.sinks.shipment import shipped
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server.audit_sinks import AuditSinks, SinkSettings
 from nightsafe.cli.server.confinement import Confinement, network_files
@@ -131,7 +132,7 @@ def needed(data: Path, own: object) -> dict[str, Callable[[], object]]:
 
 def through_sinks(senders: Sequence[Sender], positions: Sequence[Position]) -> dict[str, Callable[[], object]]:
     """Return the operations that audit sinks need: a batch to the file, one to the host, and their positions."""
-    entry = shipped(1, entry_for(AuditEvent(at=1, action="a", actor="b", actor_kind="c", account_id="d")))
+    entry = shipped_event(1, AuditEvent(at=1, action="a", actor="b", actor_kind="c", account_id="d"))
     return {
         "the sink's file": lambda: senders[0].send([entry]),
         "the sink's host": lambda: senders[1].send([entry]),

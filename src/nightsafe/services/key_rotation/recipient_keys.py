@@ -18,7 +18,6 @@ from nightsafe.store.changes import Change
 from nightsafe.store.interface import Store
 from nightsafe.store.sealed_values import Retirement
 
-_RING: Final = "keys.ring"
 _EVENT: Final = msgspec.json.Decoder(AuditEvent)
 _NO_NUMBER: Final = 1 << 62
 _MOST_ENTRIES: Final = 2000
@@ -68,7 +67,7 @@ async def record_ring(store: Store, ring: PublicRing, source: str = "public ring
             )
         return
     at, primary = now(), ring.primary.id
-    event = AuditEvent(at=at, action=_RING, actor="", actor_kind="operator", account_id="", resource=primary)
+    event = AuditEvent(at=at, action="keys.ring", actor="", actor_kind="operator", account_id="", resource=primary)
     await store.commit(Change(at=at, audit=entry_for(event), ring_number=ring.number))
 
 
@@ -80,7 +79,7 @@ async def _recorded_primary(store: Store) -> str:
             break
         for _, entry in await store.audit_between("", number, number):
             event = _EVENT.decode(entry.entry) if entry.is_intact else None
-            if event is not None and event.action == _RING:
+            if event is not None and event.action == "keys.ring":
                 return event.resource
         number = await store.audit_number_before("", number)
     return ""

@@ -5,13 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
+from tests.shipped import shipped_event
 
-from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.audit.entry import AuditEvent
 from nightsafe.audit.sinks.file import FileSender, check_file, open_checked_file, open_file
-from nightsafe.audit.sinks.shipment import Shipped, json_lines, shipped
+from nightsafe.audit.sinks.shipment import Shipped, json_lines
 from nightsafe.errors import NightsafeError
-from nightsafe.merkle.tree import leaf_hash
 
 _NOBODY = 65534
 
@@ -19,9 +18,7 @@ _NOBODY = 65534
 def entries(first: int, last: int) -> list[Shipped]:
     """Return entries with the numbers from `first` to `last`."""
     events = [AuditEvent(at=number, action="a", actor="b", actor_kind="c", account_id="d") for number in range(99)]
-    entries = (entry_for(events[number]) for number in range(first, last + 1))
-    intact = (replace(entry, leaf=leaf_hash(entry.entry)) for entry in entries)
-    return [shipped(number, entry) for number, entry in enumerate(intact, start=first)]
+    return [shipped_event(number, events[number]) for number in range(first, last + 1)]
 
 
 @pytest.fixture
