@@ -166,17 +166,23 @@ class DataDirectory:
             NightsafeError: as for `safe`; INVALID, if the public ring is older than one that was in use here.
         """
         sealer, trusted = self._sealer(store.retired_keys_now, asyncio.get_running_loop().call_later)
-        await self._refuse_other_log(store, trusted)
+        await self._refuse_other_keys(store, trusted)
         await record_ring(store, sealer.ring, str(self.public_ring))
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
         return Safe(sealer, trusted)
 
-    async def _refuse_other_log(self, store: SqliteStore, trusted: VerifyKeys) -> None:
-        """Refuse keys of another safe: what they sign would break this safe's log.
+    async def _refuse_other_keys(self, store: SqliteStore, trusted: VerifyKeys) -> None:
+        """Refuse keys of another safe: what they sign would break this safe's log, and nobody would have access.
 
         Raises:
             NightsafeError: INVALID.
         """
+        if not await store.accounts():
+            raise NightsafeError(
+                Code.INVALID,
+                f"no account of {self.database} counts under {self.identity_key}: the key belongs to another safe."
+                " Copy it from a backup of this one, or see: nightsafe token refused-rows",
+            )
         note = await store.checkpoint()
         if note and not trusted.names_signer(note):
             raise NightsafeError(

@@ -53,7 +53,11 @@ def private_ring(safe: Examination) -> Iterator[Finding]:
         yield Finding(State.OK, "private ring", "not on this machine; only the delivery process needs it")
         return
     try:
-        PrivateRing.load(path).check_covers(PublicRing.load(safe.directory.public_ring))
+        public = PublicRing.load(safe.directory.public_ring)
+    except NightsafeError:
+        return  # `key_files` says so
+    try:
+        PrivateRing.load(path).check_covers(public)
     except NightsafeError as error:
         yield Finding(State.FAILED, "private ring", error.problems[0].detail, "restore it from your copy")
         return
@@ -70,7 +74,7 @@ def given_up_keys(safe: Examination) -> Iterator[Finding]:
         number, retired = ring_history(db)
     if ring.number < number:
         found = f"the public ring is an older one: its number is {ring.number}, and number {number} was in use before"
-        yield Finding(State.FAILED, "given-up keys", found, "install the newest ring: nightsafe keys install")
+        yield Finding(State.FAILED, "given up keys", found, "install the newest ring: nightsafe keys install")
         return
     usable = [key.id for key in ring.keys if key.id in retired and key.state is not RingState.RETIRED]
     if usable:
@@ -79,10 +83,10 @@ def given_up_keys(safe: Examination) -> Iterator[Finding]:
         state = State.FAILED if ring.primary.id in usable else State.WARNING
         rotate = "one is the primary key: rotate, or install the newest ring: nightsafe keys"
         advice = rotate if state is State.FAILED else "retire them again: nightsafe keys retire"
-        yield Finding(state, "given-up keys", found, advice)
+        yield Finding(state, "given up keys", found, advice)
     else:
         yield Finding(
-            State.OK, "given-up keys", f"no retired key is in use again; the ring's number is {ring.number}"
+            State.OK, "given up keys", f"no retired key is in use again; the ring's number is {ring.number}"
         )
 
 

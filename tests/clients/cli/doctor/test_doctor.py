@@ -136,8 +136,8 @@ def damaged(safe: Safe) -> None:
         (keys_of_another("keys/verify-keys.json"), "signing key", "is not one of the verification keys"),
         (keys_of_another("keys/public-ring.json"), "private ring", ""),
         (newer, "schema", "version 999"),
-        (older_ring, "given-up keys", "its number is 1, and number 7 was in use before"),
-        (retired_primary, "given-up keys", "does not mark these retired keys as retired"),
+        (older_ring, "given up keys", "its number is 1, and number 7 was in use before"),
+        (retired_primary, "given up keys", "does not mark these retired keys as retired"),
         (damaged, "database", ""),
     ],
 )

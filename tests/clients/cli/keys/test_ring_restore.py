@@ -56,7 +56,7 @@ def test_restoring_an_old_backup_keeps_removed_keys_retired(
 
     assert {primary: "primary", old: "retired"} == key_states(safe)
     assert {primary} | ({old} if with_ring else set()) == {key.id for key in PrivateRing.load(safe.private_ring).keys}
-    assert "ok" == examined(safe, code=0 if with_ring else 1)["given-up keys"]["state"]
+    assert "ok" == examined(safe, code=0 if with_ring else 1)["given up keys"]["state"]
     own_server.start()
     with Wire.to(own_server) as wire:
         assert 200 == wire.put("worker", "NEW", "newer").status

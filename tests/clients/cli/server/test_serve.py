@@ -96,6 +96,7 @@ def test_an_invalid_key_file_is_named_but_not_shown(safe: Safe, name: str, conte
     ("names", "words"),
     [
         (("public-ring.json",), "it belongs to another safe"),
+        (("identity-key.json",), "the key belongs to another safe"),
         (("signing-key.json", "verify-keys.json"), "the key files belong to another safe"),
     ],
 )
@@ -112,7 +113,10 @@ def test_key_files_of_another_safe_are_refused(own_server: Server, names: tuple[
         before[name] = (keys / name).read_bytes()
         (keys / name).write_bytes((other.path / "keys" / name).read_bytes())
 
-    assert words in refused(own_server.safe)
+    data = ("--data", str(own_server.safe.path))
+    done = run("serve", *data, "--port", "0", cwd=folder)
+    assert (1, "") == (done.returncode, done.stdout)
+    assert words in done.stderr.splitlines()[-1]
     for name, content in before.items():
         (keys / name).write_bytes(content)
     own_server.start()
