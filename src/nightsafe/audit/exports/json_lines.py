@@ -66,7 +66,7 @@ def json_lines(db: sqlite3.Connection, report: Report, end: int | None = None) -
         end: the index of the entry that the export ends before; None for the whole log.
 
     Raises:
-        NightsafeError: STORE, when the log has no checkpoint yet, or lacks a hash.
+        NightsafeError: STORE, when the log has no checkpoint yet, lacks a hash, or has a changed entry.
     """
     head = read_head(db)
     if not head.checkpoint:
@@ -83,6 +83,10 @@ def json_lines(db: sqlite3.Connection, report: Report, end: int | None = None) -
 
     node = lru_cache(maxsize=4096)(node_from_tiles(hashes))
     for index, _, entry, leaf in read_entries(db, report, head.archived, head.size if end is None else end):
+        if leaf_hash(entry) != leaf:
+            raise NightsafeError(
+                Code.STORE, f"entry {index} is not one that this program wrote: run `nightsafe audit verify`"
+            )
         yield _encode(ExportedEntry(index, leaf, msgspec.Raw(entry), inclusion_proof(index, head.size, node)))
 
 

@@ -73,7 +73,7 @@ def check_new_records(bundle: Bundle, served: Bundle, verifier: Verifier) -> Non
             raise NightsafeError(
                 Code.CANNOT_OPEN,
                 f"the value of the binding {found.name!r} is not what was signed when it was put: somebody has"
-                " changed the database; put the value again, or restore a backup",
+                " changed the database; put the value again, or restore a backup, which also mends older versions",
             ) from None
 
 

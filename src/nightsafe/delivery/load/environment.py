@@ -112,8 +112,8 @@ class Environment:
         except NightsafeError:
             raise NightsafeError(
                 Code.CANNOT_OPEN,
-                f"the value of {binding.name!r} cannot be opened: put it again, or give delivery the private ring"
-                " that opens it",
+                f"the value of {binding.name!r} cannot be opened: somebody has changed the database, or the private"
+                " ring lacks its key; put it again, or restore a backup or the ring",
             ) from None
         try:
             return self._frame.append(opened.reveal())

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import NameOID
 from tests.clients.cli.tools.terminal import Terminal, plain
-from tests.clients.wire.talk import Wire
+from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, make_safe, run
 
 from nightsafe.cli.data_directory.working_folders import WorkingFolder, new_path
@@ -367,3 +367,19 @@ def test_a_row_that_the_log_does_not_name_is_found(own_server: Server, statement
     found = examined(safe, code=1)["audit log"]
     assert "failed" == found["state"]
     assert found["advice"]
+
+
+def test_a_deleted_script_takes_its_changed_rows_along(own_server: Server) -> None:
+    """After a value of the history was changed, the doctor fails until the script is deleted and uploaded again."""
+    safe = own_server.safe
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+        wire.put("worker", "TOKEN", "value")
+        wire.put("worker", "TOKEN", "another value")
+        change(safe, "UPDATE binding_history SET sealed = zeroblob(length(sealed))")
+        assert "failed" == examined(safe, code=1)["audit log"]["state"]
+        assert 200 == wire.ask("DELETE", f"{SCRIPTS}/worker").status
+        wire.upload("worker")
+        assert 200 == wire.put("worker", "TOKEN", "value").status
+
+    assert "ok" == examined(safe, code=0)["audit log"]["state"]

@@ -210,7 +210,8 @@ def test_a_filter_without_options_selects_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thorough", "words"), [(True, "all as the log says"), (False, "the others were not checked")]
+    ("thorough", "words"),
+    [(True, "all as the log says"), (False, "were not compared with the log: leave out --quick")],
 )
 def test_the_doctor_checks_the_log(data: Path, *, thorough: bool, words: str) -> None:
     """`doctor` says how much of a sound log it has checked, and reports a changed log with advice."""
@@ -240,15 +241,16 @@ def change_entry(data: Path, index: int, text: bytes) -> None:
 
 @pytest.mark.parametrize("text", [b"{}", b"garbage", b'{"at":1,"action":"forged","actor":"x","actor_kind":"t"}'])
 def test_a_changed_entry_is_not_shown(data: Path, text: bytes) -> None:
-    """An entry that is not what its leaf hash says is left out with a warning, and `show` and CSV refuse it."""
+    """An entry that is not what its leaf hash says is left out with a warning, and `show` and `export` refuse it."""
     change_entry(data, 3, text)
     listed = call("list", "--data", data, "--json")
 
     assert 3 not in [entry["index"] for entry in json.loads(listed.stdout)["entries"]]
     assert "entry 3 is left out, because its text was changed" in listed.stderr
     assert "entry 3 is left out" in call("show", "3", "--data", data, code=4).output
-    refusal = call("export", "--format", "csv", "--data", data, code=1).exception
-    assert "entry 3 is not one that this program wrote" in str(refusal)
+    for form in ("csv", "jsonl"):
+        refusal = call("export", "--format", form, "--data", data, code=1).exception
+        assert "entry 3 is not one that this program wrote" in str(refusal)
 
 
 def test_an_actor_is_found_by_every_name() -> None:
