@@ -21,7 +21,6 @@ from tests.clients.planted_values import SHOWING, kept_beside_scripts
 from tests.clients.wire.talk import SCRIPTS
 from tests.proofs import proven_record, signed_record
 from tests.security.tools.planted_server import AT, Planted
-from tests.stores import open_store
 from tests.unit.api.tools.driver import ACCOUNT, Api
 from tests.unit.sealing import format_reference, hpke_reference
 
@@ -226,15 +225,16 @@ def _key_of(sealed: bytes, private: bytes) -> bytes:
     return format_reference.value_key(_place(), value.value_id, key_id, value.group_id, group_key)
 
 
-async def test_the_key_of_a_group_is_overwritten(planted: Planted, tmp_path: Path) -> None:
+async def test_the_key_of_a_group_is_overwritten(planted: Planted) -> None:
     """The API process overwrites the key of such a group after 20 milliseconds, even if no other value follows.
 
     The sealer is made from the key files as the server makes it, with the timer of the event loop.
     """
     loop, later = asyncio.get_running_loop(), asyncio.Event()
-    store = open_store(tmp_path / "store" / "nightsafe.db")
+    directory = DataDirectory(planted.safe.path)
+    store = directory.open_store()
     try:
-        safe = await DataDirectory(planted.safe.path).safe_for(store)
+        safe = await directory.safe_for(store)
         safe.seal_stored(ScriptRef(ACCOUNT, "store", "store:"), "S", "id", SecretValue(b"x"))
         group = _group_of(safe)
         assert 32 == len(group.key)
