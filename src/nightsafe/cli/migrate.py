@@ -86,7 +86,7 @@ def command(data: Path, *, status: bool, yes: bool, as_json: bool) -> None:
 
 
 def _report_older_schema(directory: DataDirectory, *, as_json: bool) -> bool:
-    """Print the schema of a database of an older one, which `--status` must not upgrade; return whether it is one."""
+    """Print the schema of a database if it is an older one, which stays as it is; return True if it is one."""
     directory.check()
     with open_read_only(directory.database) as db:
         schema = schema_of(db)

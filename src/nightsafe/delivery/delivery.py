@@ -174,7 +174,7 @@ class Delivery:
             self.supervisor.changed.set()
             await self.supervisor.send_fleet()
         await self.supervisor.send_route(script, msgspec.json.encode(served.route()))
-        if self._failed_loads:
+        if self._failed_loads:  # the new route may have replaced one of them
             self.supervisor.changed.set()
 
     async def _answer(self, request: Request, pid: int) -> Answer:

@@ -10,9 +10,8 @@ import msgspec
 
 from nightsafe.audit.entry import AuditEvent
 from nightsafe.audit.facts import facts_of
-from nightsafe.audit.verification.log_check import Report, read_entries, read_head
+from nightsafe.audit.verification.log_check import Report, intact_entries, read_head
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.merkle.tree import leaf_hash
 
 COLUMNS: Final = (
     "index",
@@ -49,15 +48,13 @@ def csv_lines(db: sqlite3.Connection, report: Report) -> Iterator[bytes]:
         NightsafeError: STORE, when an entry is not one that this program writes.
     """
     yield _line(COLUMNS)
-    for index, _, data, leaf in read_entries(db, report, read_head(db).archived):
+    for index, data, _ in intact_entries(db, report, read_head(db).archived):
         try:
             event = _decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            event = None
-        if event is None or leaf_hash(data) != leaf:
             raise NightsafeError(
-                Code.STORE, f"entry {index} is not one that this program wrote: run `nightsafe audit verify`"
-            )
+                Code.STORE, f"entry {index} is not one that this program writes: run `nightsafe audit verify`"
+            ) from None
         yield _line((str(index), *(_cell(value) for value in _values(event))))
 
 

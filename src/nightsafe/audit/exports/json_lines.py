@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.audit.verification.difference import KEYS, DifferenceError
-from nightsafe.audit.verification.log_check import Report, open_note, read_entries, read_head
+from nightsafe.audit.verification.log_check import Report, intact_entries, open_note, read_head
 from nightsafe.audit.verification.logged_entry import read_entry
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.merkle.proofs import inclusion_proof, root_from_inclusion
@@ -82,11 +82,7 @@ def json_lines(db: sqlite3.Connection, report: Report, end: int | None = None) -
         return found
 
     node = lru_cache(maxsize=4096)(node_from_tiles(hashes))
-    for index, _, entry, leaf in read_entries(db, report, head.archived, head.size if end is None else end):
-        if leaf_hash(entry) != leaf:
-            raise NightsafeError(
-                Code.STORE, f"entry {index} is not one that this program wrote: run `nightsafe audit verify`"
-            )
+    for index, entry, leaf in intact_entries(db, report, head.archived, head.size if end is None else end):
         yield _encode(ExportedEntry(index, leaf, msgspec.Raw(entry), inclusion_proof(index, head.size, node)))
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from nightsafe.audit.verification.difference import CUT, KEYS, DifferenceError, counted
 from nightsafe.audit.verification.logged_entry import LoggedEntry, read_entry
 from nightsafe.audit.verification.named_state import NamedState
-from nightsafe.errors import NightsafeError
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.merkle.checkpoint import Checkpoint, statements_line
 from nightsafe.merkle.statements import statements_root
 from nightsafe.merkle.tiles import HEIGHT
@@ -324,6 +324,22 @@ def _signed_digest(db: sqlite3.Connection, first: int, position: int) -> bytes:
     """Return the digest of a signed statement, or b""."""
     row = db.execute(_SIGNED, (position * HASH_SIZE, HASH_SIZE, first)).fetchone()
     return b"" if row is None else bytes(row[0])
+
+
+def intact_entries(
+    db: sqlite3.Connection, report: Report, first: int, end: int = _LAST
+) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield index, text and leaf hash of every entry, as `read_entries`, and refuse a changed one.
+
+    Raises:
+        NightsafeError: STORE, with the index of the first entry that is not what its leaf hash says.
+    """
+    for index, _, data, leaf in read_entries(db, report, first, end):
+        if leaf_hash(data) != leaf:
+            raise NightsafeError(
+                Code.STORE, f"entry {index} is not one that this program wrote: run `nightsafe audit verify`"
+            )
+        yield index, data, leaf
 
 
 def read_entries(

@@ -116,7 +116,7 @@ def read_checkpoint(path: Path | None, keys: VerifyKeys) -> Checkpoint | None:
 
 @contextmanager
 def read_log(path: Path, work: str) -> Iterator[LogDatabase]:
-    """Open a database in one read transaction; nothing may be changing the files of its directory.
+    """Open a database in one read transaction.
 
     Args:
         path: the database.

@@ -17,8 +17,8 @@ from nightsafe.bundle.model import Bundle, BundleVersion
 from nightsafe.bundle.signed import open_bundle
 from nightsafe.bundle.verification import check_stated
 from nightsafe.delivery.approval.gate import Gate
+from nightsafe.delivery.cache.record_check import check_new_records
 from nightsafe.delivery.cache.serials import Serials
-from nightsafe.delivery.load.contexts import check_new_records
 from nightsafe.delivery.workerd.limits import CPU_SECONDS
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import Verifier
