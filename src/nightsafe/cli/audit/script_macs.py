@@ -4,13 +4,12 @@ import sqlite3
 from contextlib import closing
 from typing import Final
 
-from nightsafe.audit.verification.database_check import steps_of, verify_database
 from nightsafe.audit.verification.difference import DifferenceError, counted
-from nightsafe.cli.audit.database_verification import context_of
+from nightsafe.cli.audit.database_source import LogDatabase
+from nightsafe.cli.audit.database_verification import verify_with_progress
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say
-from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.store.sqlite.engine.connection import connect, store_error
 from nightsafe.store.sqlite.script_macs import renew_macs, scripts_without_mac
@@ -33,8 +32,7 @@ def renew_script_macs(directory: DataDirectory) -> None:
             db.execute("BEGIN IMMEDIATE")
             if next(scripts_without_mac(db, key), None) is None:
                 return
-            with byte_bar(steps_of(db), "Verifying") as report:
-                verify_database(db, keys, None, context_of, report)
+            verify_with_progress(LogDatabase(db, lambda report: report), keys)
             renewed = renew_macs(db, key)
             db.execute("COMMIT")
     except DifferenceError as difference:
