@@ -206,7 +206,7 @@ async def test_higher_levels_have_their_roots(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same holds at every level, tried with tiles of four hashes instead of 256."""
-    monkeypatch.setattr("nightsafe.store.sqlite.writes.audit_log.HEIGHT", 2)
+    monkeypatch.setattr("nightsafe.store.rules.group_log.HEIGHT", 2)
     for size in (1, 2, 30, 44):
         await asyncio.gather(*(store.commit(change(audit=entry(account_id=""))) for _ in range(size)))
 

@@ -12,7 +12,7 @@ from tests.unit.store.tools.tables import query
 from nightsafe.store.collections import Kind
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.reads import collections as reads
-from nightsafe.store.sqlite.writes import collections as writes
+from nightsafe.store.sqlite.writes import collection_rows as writes
 
 
 async def test_an_edit_rewrites_only_the_rows_of_its_items(store: SqliteStore, path: Path) -> None:

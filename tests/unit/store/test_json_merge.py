@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightsafe.store.json_merge import apply_settings, merge_json
+from nightsafe.store.rules.json_merge import apply_settings, merge_json
 from nightsafe.store.script_edit import SettingsUpdate
 
 VALUES = st.recursive(

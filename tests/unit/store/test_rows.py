@@ -36,8 +36,7 @@ from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.reads import bundles, rows, scripts, sealed_values
 from nightsafe.store.sqlite.reads import content as content_reads
-from nightsafe.store.sqlite.writes import resealing
-from nightsafe.store.sqlite.writes import scripts as script_writes
+from nightsafe.store.sqlite.writes import safe_rows, script_rows
 
 NAMES = st.sampled_from(["A", "B", "C"])
 KINDS = st.sampled_from(["plain_text", "json", "kv_namespace"])
@@ -215,7 +214,7 @@ async def test_a_replaced_secret_is_indexed_by_its_new_key(store: SqliteStore, p
         (rows.DEPLOYMENTS, "account_id=? AND script_id=?"),
         (bundles._AUDIT_HEAD, "audit_of_account (account_id=?)"),
         (bundles._VERSION_PLACE, "account_id=? AND script_id=? AND number=?"),
-        (script_writes._HEAD, "account_id=? AND namespace=? AND name=?"),
+        (script_rows._HEAD, "account_id=? AND namespace=? AND name=?"),
         (content_reads._CONTENT, "account_id=? AND digest=?"),
     ],
 )
@@ -238,9 +237,9 @@ async def test_reads_of_a_script_use_an_index(store: SqliteStore, path: Path, sq
         *sealed_values._COUNTS,
         *sealed_values._PAGES.values(),
         *sealed_values._VALUES.values(),
-        *resealing._USES,
-        *resealing._SINCE.values(),
-        *resealing._RESEAL.values(),
+        *safe_rows._USES,
+        *safe_rows._SINCE.values(),
+        *safe_rows._RESEAL.values(),
     ],
 )
 async def test_a_rotation_scans_no_table(store: SqliteStore, path: Path, sql: str) -> None:

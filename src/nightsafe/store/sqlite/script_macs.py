@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from nightsafe.sealing.identity_key import IdentityKey
-from nightsafe.store.sqlite.writes.script_head import Head, Key
-from nightsafe.store.sqlite.writes.script_state import StoredState, has_right_mac, right_mac
+from nightsafe.store.rules.script_head import Head, Key, StoredState
+from nightsafe.store.rules.script_state import has_right_mac, right_mac
 
 _SCRIPTS: Final = """
 SELECT account_id, namespace, name, id, version, upload_version, content, mac, triggers, (

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.sqlite.writes.audit_log import start_log
+from nightsafe.store.sqlite.writes.log_rows import start_log
 
 _MAX_NAME_LENGTH: Final = 64
 _WAY_OUT: Final = (

@@ -7,9 +7,10 @@ from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.rules.changes import apply
+from nightsafe.store.rules.group_log import GroupLog
 from nightsafe.store.sqlite.engine.connection import CACHE_SIZE, is_engine_failure, store_error
-from nightsafe.store.sqlite.writes.audit_log import GroupLog
-from nightsafe.store.sqlite.writes.changes import apply
+from nightsafe.store.sqlite.writes.rows import SqliteRows
 
 Answer = Outcome | BaseException
 PendingChange = tuple[Change | None, "Future[Outcome]"]
@@ -165,7 +166,7 @@ def _attempt(cursor: sqlite3.Cursor, change: Change | None, log: GroupLog) -> An
     log.begin_change()
     answer: Answer
     try:
-        answer = apply(cursor, change, log)
+        answer = apply(SqliteRows(cursor), change, log)
     except Exception as error:
         if is_engine_failure(error):
             raise

@@ -24,12 +24,13 @@ from nightsafe.errors import NightsafeError
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.rules.group_log import GroupLog
 from nightsafe.store.sqlite.engine.condition import Condition
 from nightsafe.store.sqlite.engine.database_files import DatabaseFiles
 from nightsafe.store.sqlite.engine.in_thread import InThread
 from nightsafe.store.sqlite.engine.write_batch import PendingChange, WriteBatch, overwrite, prove_room
 from nightsafe.store.sqlite.engine.write_line import Places, WriteLine
-from nightsafe.store.sqlite.writes.audit_log import GroupLog
+from nightsafe.store.sqlite.writes.log_rows import LogRows, log_head
 from nightsafe.store.sqlite.writes.removal import is_purge_pending, purge_part
 
 _log = structlog.get_logger()
@@ -233,7 +234,7 @@ class Writer:
             if batch.probes:
                 await self._in_thread(prove_room, db)
             cursor = await self._begin(db)
-            log = GroupLog(cursor, self._signer, self._key)
+            log = GroupLog(log_head(cursor), self._signer, self._key)
             while len(batch.answers) < len(batch.batch):
                 if batch.is_heavy:
                     await self._in_thread(batch.attempt, cursor, log)
@@ -241,7 +242,7 @@ class Writer:
                     batch.attempt(cursor, log)
                 if len(batch.answers) % _SLICE == 0:
                     await asyncio.sleep(0)
-            log.finish(cursor)
+            log.finish(LogRows(cursor))
             await self._in_thread(batch.commit, cursor, self._wal.header)
         except Exception as error:  # noqa: BLE001  # the writer continues, and the callers get the error
             batch.error = batch.error or error

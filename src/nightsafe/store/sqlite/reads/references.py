@@ -8,9 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from nightsafe.bindings.kinds import SCRIPT_REFERENCES
-from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.references import MAX_CANDIDATES, CandidateBinding, ReferenceCandidates, RequiredScript
-from nightsafe.store.script_edit import ScriptEdit
+from nightsafe.store.references import MAX_CANDIDATES, CandidateBinding
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.content import PartReader
@@ -51,34 +49,6 @@ def settings_mentioning(db: sqlite3.Cursor, account_id: str, name: str) -> list[
     """See `Store.settings_mentioning`."""
     rows = db.execute(_SETTINGS, (account_id, msgspec.json.encode(name)))
     return [(ScriptRef(account_id, script, namespace), settings) for namespace, script, settings in rows]
-
-
-def refuse_missing_scripts(db: sqlite3.Cursor, needs: Iterable[RequiredScript]) -> None:
-    """Refuse a change that needs absent scripts.
-
-    Raises:
-        NightsafeError: the problem of each absent script.
-    """
-    problems = [need.problem for need in needs if db.execute(HEAD, key_of(need.script)).fetchone() is None]
-    if problems:
-        raise NightsafeError.of(problems)
-
-
-def refuse_changed_references(db: sqlite3.Cursor, edit: ScriptEdit) -> None:
-    """Refuse a removal if the references to the script differ from the ones that the caller examined.
-
-    Raises:
-        NightsafeError: UNAVAILABLE, when they differ.
-    """
-    if edit.reference_candidates is None:
-        return
-    target = (edit.ref.account_id, edit.ref.name)
-    if edit.reference_candidates != ReferenceCandidates(
-        tuple(bindings_mentioning(db, *target)), tuple(settings_mentioning(db, *target))
-    ):
-        raise NightsafeError(
-            Code.UNAVAILABLE, "the references to the Worker were changed meanwhile: send the request again"
-        )
 
 
 def _candidates(account_id: str, rows: Iterable[tuple[Any, ...]]) -> list[CandidateBinding]:

@@ -9,14 +9,16 @@ Until then its sealed values count: a key is in use as long as anything in the d
 import sqlite3
 from typing import Final
 
-from nightsafe.store.sqlite.writes.collections import remove_script_items
-
 PART: Final = 500
 """The number of history rows that one transaction purges, which takes some milliseconds."""
 
 _MAX_BYTES: Final = 4 << 20
 """The maximum size, in bytes, of the files that one transaction purges; a single file may be larger."""
 
+_REMOVE_BY_ID: Final = (
+    "DELETE FROM items WHERE account_id = ? AND collection_id = ?",
+    "DELETE FROM collections WHERE account_id = ? AND id = ?",
+)
 _REMOVE_BY_NAME: Final = (
     "DELETE FROM bindings WHERE account_id = ? AND namespace = ? AND script = ?",
     "DELETE FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?",
@@ -47,10 +49,11 @@ DeletedScript = tuple[str, str]
 
 def remove_script(db: sqlite3.Cursor, key: tuple[str, str, str], script_id: str) -> None:
     """Delete a script, and record that the rest of its history must be purged."""
-    remove_script_items(db, key[0], script_id)
+    deleted_script = (key[0], script_id)
+    for sql in _REMOVE_BY_ID:
+        db.execute(sql, deleted_script)
     for sql in _REMOVE_BY_NAME:
         db.execute(sql, key)
-    deleted_script = (key[0], script_id)
     if not _purge(db, deleted_script):
         db.execute(_RECORD_REMOVAL, deleted_script)
 

@@ -4,9 +4,7 @@ A version's statement covers each of its bindings. Digests of bindings are store
 read of digests, and not of the bindings themselves.
 """
 
-import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from nightsafe.bundle.statements import (
     ScriptIdentity,
@@ -19,27 +17,11 @@ from nightsafe.bundle.statements import (
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.proven_record import put_digest
 from nightsafe.store.log.written import Subject, deployment_place, value_place
+from nightsafe.store.rules.group_log import GroupLog
+from nightsafe.store.rules.rows import Place, Rows
+from nightsafe.store.rules.script_head import Head, Key
 from nightsafe.store.script_edit import Stamp
 from nightsafe.store.scripts import Binding, ScriptRef
-from nightsafe.store.sqlite.reads.rows import at_version
-from nightsafe.store.sqlite.writes.audit_log import GroupLog, Place
-from nightsafe.store.sqlite.writes.script_head import Head, Key
-
-_CONTENT: Final = "SELECT etag, settings FROM uploads WHERE account_id = ? AND script_id = ? AND version = ?"
-_OLDER: Final = """
-SELECT name, kind, shown, since FROM bindings
-WHERE account_id = ? AND namespace = ? AND script = ? AND since <= ?
-UNION ALL
-SELECT name, kind, shown, from_version FROM binding_history
-WHERE account_id = ? AND script_id = ? AND to_version > ? AND from_version <= ?
-"""
-_VERSION: Final = """
-SELECT digest, id, deployment_id, created_on, annotations, upload_version FROM versions
-WHERE account_id = ? AND script_id = ? AND number = ?
-"""
-_KEEP_VERSION: Final = """
-UPDATE versions SET digest = ?, stated_in = ?, position = ? WHERE account_id = ? AND script_id = ? AND number = ?
-"""
 
 
 def state_record(log: GroupLog, new: Binding, number: int) -> Place:
@@ -47,10 +29,9 @@ def state_record(log: GroupLog, new: Binding, number: int) -> Place:
     return log.state(Subject.RECORD, put_digest(new.digest, number), value_place(number, new.name))
 
 
-def content_at(db: sqlite3.Cursor, account_id: str, script_id: str, upload_version: int) -> bytes:
+def content_at(rows: Rows, account_id: str, script_id: str, upload_version: int) -> bytes:
     """Return the digest of the code and the settings that a version set."""
-    etag, settings = db.execute(_CONTENT, (account_id, script_id, upload_version)).fetchone()
-    return content_digest(etag, settings)
+    return content_digest(*rows.content(account_id, script_id, upload_version))
 
 
 def state_version(  # noqa: PLR0913, PLR0917 - what a version is about
@@ -81,7 +62,7 @@ def state_version(  # noqa: PLR0913, PLR0917 - what a version is about
     return digest, log.state(Subject.VERSION, digest, str(head.version))
 
 
-def version_at(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, number: int) -> bytes:
+def version_at(rows: Rows, log: GroupLog, key: Key, head: Head, number: int) -> bytes:
     """Return the statement of an existing version. A version that is older than the log is stated now.
 
     The statement of the deployment that was made with a version always follows the version's own.
@@ -89,24 +70,24 @@ def version_at(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, number: 
     Raises:
         NightsafeError: CANNOT_OPEN, when the version has no statement although the log is as old as the safe.
     """
-    row = (key[0], head.id, number)
-    digest, version_id, deployment_id, created_on, annotations, upload_version = db.execute(_VERSION, row).fetchone()
-    if digest is not None:
-        return bytes(digest)
+    row = rows.version_row(key[0], head.id, number)
+    if row.digest is not None:
+        return row.digest
     refuse_older_row(log, f"version {number}")
-    older = db.execute(_OLDER, at_version(ScriptRef(key[0], key[2], key[1]), head.id, number)).fetchall()
+    older = rows.bindings_at(ScriptRef(key[0], key[2], key[1]), head.id, number)
     digest = version_digest(
         _identity(key, head),
         number,
-        version_id,
-        created_on=created_on,
-        annotations=annotations,
-        content=content_at(db, key[0], head.id, upload_version),
+        row.id,
+        created_on=row.created_on,
+        annotations=row.annotations,
+        content=content_at(rows, key[0], head.id, row.upload_version),
         bindings=[binding_digest(*binding) for binding in older],
     )
-    db.execute(_KEEP_VERSION, (digest, *log.state(Subject.VERSION, digest, str(number)), *row))
-    if deployment_id:
-        state_deployment(log, key, head, (number, 0), deployment_id, [(number, 100.0, digest)])
+    place = log.state(Subject.VERSION, digest, str(number))
+    rows.keep_version_statement(key[0], head.id, number, digest, place)
+    if row.deployment_id:
+        state_deployment(log, key, head, (number, 0), row.deployment_id, [(number, 100.0, digest)])
     return digest
 
 

@@ -2,8 +2,15 @@
 
 from typing import NamedTuple
 
+from nightsafe.store.scripts import ScriptRef
+
 Key = tuple[str, str, str]
 """Account, dispatch namespace and name of a script."""
+
+
+def key_of(ref: ScriptRef) -> Key:
+    """Return a script's place in the order of the tables' keys."""
+    return ref.account_id, ref.namespace, ref.name
 
 
 class Head(NamedTuple):
@@ -30,3 +37,17 @@ class Head(NamedTuple):
     deployment_count: int = 0
     source: str = ""
     content: bytes = b""
+
+
+class StoredState(NamedTuple):
+    """A script's state as the database has it, which has to be checked.
+
+    Attributes:
+        mac: the MAC; b"" for a script that is older than its MAC, or about to be created.
+        triggers: the JSON object of its triggers.
+        digests: `binding_digest` of each of its bindings, one after the other in any order; None without bindings.
+    """
+
+    mac: bytes = b""
+    triggers: bytes = b"{}"
+    digests: bytes | None = None

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, PutMode
-from nightsafe.store.json_merge import apply_settings, merge_json
+from nightsafe.store.rules.json_merge import apply_settings, merge_json
 from nightsafe.store.script_edit import SettingsUpdate
 
 ItemKey = tuple[str, str]

@@ -5,7 +5,6 @@ taken from the database as they are, the next lawful write would sign what an at
 script has a MAC of them, under a key that is not in the database.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -14,22 +13,13 @@ from nightsafe.bundle.statements import ScriptIdentity, binding_digest, encode_s
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.encoding import encode
 from nightsafe.sealing.identity_key import IdentityKey
-from nightsafe.store.sqlite.writes.audit_log import GroupLog
-from nightsafe.store.sqlite.writes.script_head import Head, Key
-from nightsafe.store.sqlite.writes.statements import content_at, refuse_older_row
+from nightsafe.store.rules.group_log import GroupLog
+from nightsafe.store.rules.rows import Rows
+from nightsafe.store.rules.script_head import Head, Key, StoredState
+from nightsafe.store.rules.statements import content_at, refuse_older_row
 
 _TAG: Final = encode(b"nightsafe-script-state/1")
 _HASH_SIZE: Final = 32
-_DIGESTS: Final = """
-SELECT CAST(group_concat(digest, '') AS BLOB) FROM bindings
-WHERE account_id = ? AND namespace = ? AND script = ?
-"""
-_WITHOUT_DIGEST: Final = """
-SELECT rowid, name, kind, shown, since FROM bindings
-WHERE account_id = ? AND namespace = ? AND script = ? AND digest IS NULL
-"""
-_KEEP_DIGEST: Final = "UPDATE bindings SET digest = ? WHERE rowid = ?"
-_KEEP_MAC: Final = "UPDATE scripts SET mac = ?, content = ? WHERE account_id = ? AND namespace = ? AND name = ?"
 
 
 class ScriptState(NamedTuple):
@@ -44,27 +34,11 @@ class ScriptState(NamedTuple):
     digests: tuple[bytes, ...] = ()
 
 
-class StoredState(NamedTuple):
-    """A script's state as the database has it, which has to be checked.
-
-    Attributes:
-        mac: the MAC; b"" for a script that is older than its MAC, or about to be created.
-        triggers: the JSON object of its triggers.
-        digests: `binding_digest` of each of its bindings, one after the other in any order; None without bindings.
-    """
-
-    mac: bytes = b""
-    triggers: bytes = b"{}"
-    digests: bytes | None = None
-
-
-def checked_state(
-    db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, stored: StoredState
-) -> tuple[Head, ScriptState]:
+def checked_state(rows: Rows, log: GroupLog, key: Key, head: Head, stored: StoredState) -> tuple[Head, ScriptState]:
     """Return a script's state after a check of its MAC.
 
     Args:
-        db: the transaction.
+        rows: the rows of the transaction.
         log: has the key, and knows whether the safe is older than its log.
         key: the script.
         head: its row. A script that is about to be created has the version 0 and no state.
@@ -79,7 +53,7 @@ def checked_state(
     if not head.version:
         return head, ScriptState()
     if not stored.mac:
-        return _older_state(db, log, key, head, stored.triggers)
+        return _older_state(rows, log, key, head, stored.triggers)
     state = _state(stored)
     if log.key is not None and not log.key.is_mac(_message(key, head, state), stored.mac):
         raise changed("the bindings, the settings or the subdomain")
@@ -103,18 +77,13 @@ def right_mac(key: IdentityKey, script: Key, head: Head, stored: StoredState) ->
     return key.mac(_message(script, head, _state(stored)))
 
 
-def keep_mac(db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, state: ScriptState) -> None:
-    """Write the MAC of a script that is older than its MAC."""
-    db.execute(_KEEP_MAC, (mac_of(log, key, head, state), head.content, *key))
-
-
-def check_content(db: sqlite3.Cursor, key: Key, head: Head) -> None:
+def check_content(rows: Rows, key: Key, head: Head) -> None:
     """Refuse to build on code and settings that differ from the checked digest of the script's content.
 
     Raises:
         NightsafeError: CANNOT_OPEN.
     """
-    if head.version and content_at(db, key[0], head.id, head.upload_version) != head.content:
+    if head.version and content_at(rows, key[0], head.id, head.upload_version) != head.content:
         raise changed("the code or the settings")
 
 
@@ -141,17 +110,19 @@ def changed(part: str) -> NightsafeError:
     )
 
 
-def _older_state(
-    db: sqlite3.Cursor, log: GroupLog, key: Key, head: Head, triggers: bytes
-) -> tuple[Head, ScriptState]:
+def _older_state(rows: Rows, log: GroupLog, key: Key, head: Head, triggers: bytes) -> tuple[Head, ScriptState]:
     """Return the state of a script that is older than its MAC, and keep the digests of its bindings."""
     if log.key is not None:
         refuse_older_row(log, f"version {head.version}")
-    for row, *binding in db.execute(_WITHOUT_DIGEST, key).fetchall():
-        db.execute(_KEEP_DIGEST, (binding_digest(*binding), row))
-    (joined,) = db.execute(_DIGESTS, key).fetchone()
-    content = head.content or content_at(db, key[0], head.id, head.upload_version)
-    return head._replace(content=content), ScriptState(triggers, _split(joined))
+    digests = []
+    for old in rows.bindings(key):
+        digest = old.digest
+        if digest is None:
+            digest = binding_digest(old.name, old.kind, old.shown, old.since)
+            rows.keep_digest(key, old, digest)
+        digests.append(digest)
+    content = head.content or content_at(rows, key[0], head.id, head.upload_version)
+    return head._replace(content=content), ScriptState(triggers, tuple(digests))
 
 
 def _message(key: Key, head: Head, state: ScriptState) -> bytes:

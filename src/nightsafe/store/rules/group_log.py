@@ -1,8 +1,6 @@
 """Appends a transaction's entries to the audit log, and signs one checkpoint for all of them."""
 
-import os
-import sqlite3
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -14,31 +12,17 @@ from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.changes import AuditEntry
 from nightsafe.store.log.written import Subject, Written
+from nightsafe.store.rules.rows import LogHead, LogRows, Place
 
-_HEAD: Final = "SELECT origin, size, frontier, (SELECT coalesce(max(seq), 0) FROM audit) FROM log_head"
-_ENTRY: Final = "INSERT INTO audit (seq, account_id, entry, leaf) VALUES (?, ?, ?, ?)"
-_NODE: Final = "INSERT INTO log_nodes (level, number, hash) VALUES (?, ?, ?)"
-_GROUP: Final = (
-    "INSERT INTO log_groups (first, size, root, digests, signer, signature) VALUES (?, ?, ?, ?, ?, ?)"  # one row
-)
-_ADVANCE: Final = "UPDATE log_head SET size = ?, frontier = ?, checkpoint = ?"
-_START: Final = "INSERT INTO log_head (id, origin, size, frontier, checkpoint) VALUES (1, ?, ?, ?, x'')"
-_LEAVES: Final = "SELECT leaf FROM audit ORDER BY seq"
-_ORIGIN: Final = "nightsafe/"
-
-
-class Place(NamedTuple):
-    """The place of a statement: its group commit, and its position there."""
-
-    stated_in: int
-    position: int
+ORIGIN_PREFIX: Final = "nightsafe/"
+"""The start of a log's origin; random hex digits follow."""
 
 
 class GroupLog:
     """The entries and statements of one transaction.
 
     Args:
-        db: a cursor in the transaction.
+        head: the head of the log, as the transaction has read it.
         signer: signs the checkpoint; None for a store that was opened without a signing key.
         key: authenticates scripts; None for a store that was opened without it.
 
@@ -51,20 +35,19 @@ class GroupLog:
             be appended to such a log, because no reader could follow it any more.
     """
 
-    def __init__(self, db: sqlite3.Cursor, signer: NoteSigner | None, key: IdentityKey | None) -> None:
-        origin, size, frontier, newest = db.execute(_HEAD).fetchone()
-        if newest != size:
+    def __init__(self, head: LogHead, signer: NoteSigner | None, key: IdentityKey | None) -> None:
+        if head.newest != head.size:
             raise NightsafeError(
                 Code.CANNOT_OPEN,
-                f"the audit log has {size} entries by its head, but its newest entry is number {newest}:"
+                f"the audit log has {head.size} entries by its head, but its newest entry is number {head.newest}:"
                 " something else has changed the database. Look at it with nightsafe audit verify, and restore a"
                 " backup",
             )
         self._signer = signer
         self.key = key
-        self._origin: str = origin
-        self._first: int = size
-        self._frontier = Frontier.decode(size, frontier)
+        self._origin = head.origin
+        self._first = head.size
+        self._frontier = Frontier.decode(head.size, head.frontier)
         self._leaves: list[bytes] = []
         self._digests: list[bytes] = []
         self._begun = (0, 0)
@@ -100,7 +83,7 @@ class GroupLog:
         self._digests.append(digest)
         return Place(self._first, len(self._digests) - 1)
 
-    def append(self, db: sqlite3.Cursor, entry: AuditEntry) -> None:
+    def append(self, rows: LogRows, entry: AuditEntry) -> None:
         """Append the entry of the current change, with the digests of what it wrote.
 
         Raises:
@@ -118,36 +101,22 @@ class GroupLog:
             )
         leaf = leaf_hash(data)
         self._leaves.append(leaf)
-        db.execute(_ENTRY, (self._first + len(self._leaves), entry.account_id, data, leaf))
+        rows.add_entry(self._first + len(self._leaves), entry.account_id, data, leaf)
 
-    def finish(self, db: sqlite3.Cursor) -> None:
+    def finish(self, rows: LogRows) -> None:
         """Sign the checkpoint after all changes, and write the head. Without entries, write nothing."""
         if not self._leaves or self._signer is None:
             return
         for leaf in self._leaves:
             self._frontier.append(leaf)
-            _keep_nodes(db, self._frontier)
+            keep_nodes(rows, self._frontier)
         size, root = self._frontier.size, self._frontier.root()
         signed = SignedStatements.sign(
             self._origin, size, root, self._digests, self._signer.id, self._signer.sign_message
         )
         if self._digests:
-            db.execute(_GROUP, (self._first, size, root, signed.digests, signed.signer_id, signed.signature))
-        db.execute(_ADVANCE, (size, self._frontier.encode(), signed.note(self._signer.public)))
-
-
-def start_log(db: sqlite3.Connection) -> None:
-    """Give a database its log's head, in a transaction of the caller. The tree has the entries there are.
-
-    A database that has a head stays as it is.
-    """
-    if db.execute(_HEAD).fetchone() is not None:
-        return
-    cursor, frontier = db.cursor(), Frontier()
-    for (leaf,) in db.execute(_LEAVES):
-        frontier.append(leaf)
-        _keep_nodes(cursor, frontier)
-    db.execute(_START, (_ORIGIN + os.urandom(16).hex(), frontier.size, frontier.encode()))
+            rows.add_group(self._first, size, root, signed.digests, (signed.signer_id, signed.signature))
+        rows.advance_log(size, self._frontier.encode(), signed.note(self._signer.public))
 
 
 def with_written(entry: bytes, written: Written) -> bytes:
@@ -159,7 +128,7 @@ def with_written(entry: bytes, written: Written) -> bytes:
     return entry if member == b"{}" else b'%b,"written":%b}' % (entry[:-1], member)
 
 
-def _keep_nodes(db: sqlite3.Cursor, frontier: Frontier) -> None:
+def keep_nodes(rows: LogRows, frontier: Frontier) -> None:
     """Keep the roots of the full tiles that the last leaf of a tree has completed, at every level."""
     for level, root in enumerate(frontier.completed[HEIGHT::HEIGHT], start=1):
-        db.execute(_NODE, (level, (frontier.size >> (level * HEIGHT)) - 1, root))
+        rows.add_node(level, (frontier.size >> (level * HEIGHT)) - 1, root)
