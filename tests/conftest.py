@@ -15,6 +15,8 @@ import pytest
 import structlog
 from pytest_socket import disable_socket, enable_socket
 from tests import effort
+from tests.postgres.databases import Databases
+from tests.postgres.server import PostgresServer
 from tests.server import Safe, Server, make_safe
 
 _UNIT = Path(__file__).parent / "unit"
@@ -139,3 +141,10 @@ def _notices(monkeypatch: pytest.MonkeyPatch) -> None:
     log = logging.getLogger("nightsafe.client")
     for name in ("handlers", "level", "propagate"):
         monkeypatch.setattr(log, name, copy.copy(getattr(log, name)))
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Yield databases of a PostgreSQL server that this process has started for its tests."""
+    with PostgresServer() as server:
+        yield Databases(server)

@@ -1,24 +1,37 @@
 """The `store` fixture: every test of this folder runs on every engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
-from tests.engines.tools.engine import ENGINES, Engine
+from tests.engines.tools.engine import Engine, PostgresEngine, SqliteEngine
+from tests.postgres.databases import Databases
 
 from nightsafe.store.interface import Store
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.heavy), "sqlite"])
 def engine_name(request: pytest.FixtureRequest) -> str:
     """Return the name of each engine in turn."""
     return str(request.param)
 
 
 @pytest.fixture
-def engine(engine_name: str, tmp_path: Path) -> Engine:
-    """Return an engine without data."""
-    return ENGINES[engine_name](tmp_path)
+def new_engine(engine_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], Engine]:
+    """Return a call that makes an engine without data."""
+    if engine_name == "sqlite":
+        return lambda: SqliteEngine(Path(mkdtemp(dir=tmp_path)))
+    databases: Databases = request.getfixturevalue("databases")
+    return lambda: PostgresEngine(databases)
+
+
+@pytest.fixture
+async def engine(new_engine: Callable[[], Engine]) -> AsyncIterator[Engine]:
+    """Yield an engine without data."""
+    engine = new_engine()
+    yield engine
+    await engine.drop()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Random histories of collections, items and scripts, compared with a model."""
 
 import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, removing, upload
 from tests.engines.tools.collection_model import CollectionModel, Where
 from tests.engines.tools.collections import KINDS, holding, making, new_collection, open_value, value
+from tests.engines.tools.engine import Engine
 from tests.engines.tools.histories import StoreMachine, check_store_machine
 from tests.engines.tools.refusals import refusal
 
@@ -164,6 +165,6 @@ class CollectionHistories(StoreMachine):
 
 
 @pytest.mark.heavy
-def test_random_histories_of_collections(engine_name: str, tmp_path: Path) -> None:
+def test_random_histories_of_collections(new_engine: Callable[[], Engine]) -> None:
     """After any sequence of changes and reopenings, the store answers as the model does."""
-    check_store_machine(CollectionHistories, engine_name, tmp_path, most=40)
+    check_store_machine(CollectionHistories, new_engine, most=40)

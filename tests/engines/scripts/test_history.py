@@ -1,7 +1,7 @@
 """Random histories of commits, reads and reopenings, compared with a model."""
 
 import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from tests.engines.tools.changes import (
     removing,
     stamp,
 )
+from tests.engines.tools.engine import Engine
 from tests.engines.tools.histories import StoreMachine, check_store_machine
 from tests.engines.tools.refusals import refusal
 from tests.engines.tools.script_model import (
@@ -320,6 +321,6 @@ class Histories(StoreMachine):
 
 
 @pytest.mark.heavy
-def test_random_histories(engine_name: str, tmp_path: Path) -> None:
+def test_random_histories(new_engine: Callable[[], Engine]) -> None:
     """After any sequence of commits and reopenings, the store answers as the model does."""
-    check_store_machine(Histories, engine_name, tmp_path, most=60)
+    check_store_machine(Histories, new_engine, most=60)

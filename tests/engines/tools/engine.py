@@ -1,11 +1,14 @@
 """The engines that the suite runs on."""
 
+import shutil
 from pathlib import Path
 from typing import Protocol
 
-from tests.stores import open_store
+from tests.postgres.databases import Databases
+from tests.stores import IDENTITY_KEY, SIGNING_KEY, open_store
 
 from nightsafe.store.interface import Store
+from nightsafe.store.postgres.store import PostgresStore
 
 
 class Engine(Protocol):
@@ -13,6 +16,10 @@ class Engine(Protocol):
 
     async def open(self) -> Store:
         """Open the store on this data, which is empty at first."""
+        ...
+
+    async def drop(self) -> None:
+        """Remove the data, after the store was closed."""
         ...
 
 
@@ -26,5 +33,24 @@ class SqliteEngine:
         """See `Engine.open`."""
         return open_store(self._path)
 
+    async def drop(self) -> None:
+        """See `Engine.drop`."""
+        shutil.rmtree(self._path.parent, ignore_errors=True)
 
-ENGINES: dict[str, type[SqliteEngine]] = {"sqlite": SqliteEngine}
+
+class PostgresEngine:
+    """One database of a PostgreSQL server."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+        self._url = ""
+
+    async def open(self) -> Store:
+        """See `Engine.open`."""
+        self._url = self._url or await self._databases.create()
+        return await PostgresStore.open(self._url, IDENTITY_KEY, signer=SIGNING_KEY)
+
+    async def drop(self) -> None:
+        """See `Engine.drop`."""
+        if self._url:
+            await self._databases.drop(self._url)

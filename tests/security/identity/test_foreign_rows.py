@@ -27,8 +27,8 @@ from nightsafe.identity.policy import policies_for
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.services.identity.administration import Credentials, create_account, create_user
 from nightsafe.services.identity.operator import add_member, revoke_token
+from nightsafe.store.identity_macs import IdentityMacs, message_of
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.store.sqlite.identity_macs import IdentityMacs, message_of
 
 _COLUMNS = "name, status, policies, issued_on, modified_on, not_before, expires_on, account_id, condition"
 _ALL = policies_for(ACCOUNT, ALL_ACCESS)

@@ -17,10 +17,11 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.encoding import encode
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Account, Identity, Membership, RefusedRow, Token, User
+from nightsafe.store.identity_macs import IdentityMacs, message_of
 from nightsafe.store.interface import Store
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine.connection import connect
-from nightsafe.store.sqlite.identity_macs import IdentityMacs, message_of, refused_rows
+from nightsafe.store.sqlite.identity_macs import refused_rows
 
 IDENTITIES: dict[str, Identity] = {
     "accounts": Account("a", "Home", 1),

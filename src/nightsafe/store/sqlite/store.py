@@ -15,6 +15,7 @@ from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.figures import Figures
+from nightsafe.store.identity_macs import IdentityMacs
 from nightsafe.store.sqlite.engine.checkpointer import Checkpointer
 from nightsafe.store.sqlite.engine.commit_waiters import CommitWaiters
 from nightsafe.store.sqlite.engine.condition import PAGE_BYTES, Condition
@@ -24,7 +25,6 @@ from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.engine.schema import migrate, refuse_empty
 from nightsafe.store.sqlite.engine.wal import WalIndex
 from nightsafe.store.sqlite.engine.writer import Writer
-from nightsafe.store.sqlite.identity_macs import IdentityMacs
 from nightsafe.store.sqlite.reads.approvals import ApprovalReads
 from nightsafe.store.sqlite.reads.audit import AuditReads
 from nightsafe.store.sqlite.reads.audit_log import AuditLogReads

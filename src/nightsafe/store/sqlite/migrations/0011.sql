@@ -1,4 +1,4 @@
--- Adds the MAC of each identity: see store/sqlite/identity_macs.py. A row without a MAC counts as absent. The MACs of
+-- Adds the MAC of each identity: see store/identity_macs.py. A row without a MAC counts as absent. The MACs of
 -- existing rows are made once, after this migration, by cli/data_directory/identity_key.py.
 
 ALTER TABLE accounts ADD COLUMN mac BLOB NOT NULL DEFAULT x'';

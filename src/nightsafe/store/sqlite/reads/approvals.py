@@ -7,9 +7,10 @@ import msgspec
 
 from nightsafe.bundle.approvals.approval import Approval
 from nightsafe.store.bundles import StoredApproval
+from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
-from nightsafe.store.sqlite.reads.rows import HEAD, key_of
+from nightsafe.store.sqlite.reads.rows import HEAD
 
 _COLUMNS: Final = "SELECT script_id, made_for, public, made_at, code, value_digest, signature FROM approvals"
 _NEWEST: Final = f"{_COLUMNS} WHERE account_id = ? AND script_id = ? ORDER BY made_at DESC LIMIT ?"

@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Any
 
+from nightsafe.store.built_rows import deployment_of, version_of
 from nightsafe.store.bundles import (
     AuditHead,
     ModuleName,
@@ -11,19 +12,10 @@ from nightsafe.store.bundles import (
     ServedDeployment,
     ServedVersion,
 )
+from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
-from nightsafe.store.sqlite.reads.rows import (
-    DEPLOYMENTS,
-    HEAD,
-    ONE_DEPLOYMENT,
-    VERSION,
-    VERSION_BY_ID,
-    at_version,
-    deployment_of,
-    key_of,
-    version_of,
-)
+from nightsafe.store.sqlite.reads.rows import DEPLOYMENTS, HEAD, ONE_DEPLOYMENT, VERSION, VERSION_BY_ID, at_version
 from nightsafe.store.sqlite.reads.stated import Proofs
 
 _AUDIT_HEAD = "SELECT seq, leaf FROM audit WHERE account_id = ? ORDER BY seq DESC LIMIT 1"

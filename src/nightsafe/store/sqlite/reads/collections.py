@@ -1,8 +1,8 @@
 """The reads of collections, in SQL."""
 
 import sqlite3
-from typing import Any
 
+from nightsafe.store.built_rows import ITEM_COLUMNS, collection_of, item_of
 from nightsafe.store.collections import Collection, Item, Kind
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.stated import Proofs
@@ -17,9 +17,8 @@ SELECT s.name, s.id, coalesce(h.body, CAST('{}' AS BLOB)), s.created_on, coalesc
 FROM scripts s LEFT JOIN collections h ON h.account_id = s.account_id AND h.id = s.id
 WHERE s.account_id = ? AND s.namespace = '' AND s.name = ?
 """
-_COLUMNS = ("environment", "name", "id", "kind", "shown", "created_on", "modified_on", "sealed", "key_id")
 ITEMS = f"""
-SELECT {", ".join(_COLUMNS)} FROM items WHERE account_id = ? AND collection_id = ? ORDER BY environment, name
+SELECT {", ".join(ITEM_COLUMNS)} FROM items WHERE account_id = ? AND collection_id = ? ORDER BY environment, name
 """  # noqa: S608 - our own SQL
 _RECORDS = """
 SELECT environment, name, sealed, since, stated_in, position FROM items
@@ -70,22 +69,3 @@ def collection_query(account_id: str, kind: Kind, name: str) -> tuple[str, tuple
     if kind is Kind.SCRIPT:
         return _SCRIPT_AS_COLLECTION, (account_id, name)
     return _COLLECTION, (account_id, kind, name)
-
-
-def collection_of(account_id: str, kind: Kind, row: tuple[Any, ...]) -> Collection:
-    """Build a collection from a row of `collection_query`, or of all collections of a kind."""
-    name, collection_id, body, created_on, modified_on = row
-    return Collection(
-        account_id=account_id,
-        kind=kind,
-        name=name,
-        id=collection_id,
-        body=body,
-        created_on=created_on,
-        modified_on=modified_on,
-    )
-
-
-def item_of(row: tuple[Any, ...]) -> Item:
-    """Build an item from a row of ITEMS."""
-    return Item(**dict(zip(_COLUMNS, row, strict=True)))

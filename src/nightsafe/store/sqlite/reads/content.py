@@ -14,10 +14,11 @@ from typing import Final, TypeVar
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.bundles import StoredFile
+from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.connection import store_error
 from nightsafe.store.sqlite.engine.reader import Reader
-from nightsafe.store.sqlite.reads.rows import HEAD, key_of
+from nightsafe.store.sqlite.reads.rows import HEAD
 
 _FILES: Final = """
 SELECT m.name, m.content_type, m.digest, length(c.body)

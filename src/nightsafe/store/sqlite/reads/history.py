@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
+from nightsafe.store.built_rows import deployment_of
+from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ALWAYS, Binding, Deployment, Period, Script, ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
-from nightsafe.store.sqlite.reads.rows import HEAD, OF_VERSIONS, WITHOUT_NEW_VERSION, deployment_of, key_of
+from nightsafe.store.sqlite.reads.rows import HEAD, OF_VERSIONS, WITHOUT_NEW_VERSION
 from nightsafe.store.turns import turn
 
 _PART: Final = 500

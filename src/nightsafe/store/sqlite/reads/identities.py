@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from nightsafe.store.built_rows import build
 from nightsafe.store.identities import Account, Membership, Token, User
+from nightsafe.store.identity_macs import IdentityMacs
 from nightsafe.store.sqlite.engine.reader import Reader
-from nightsafe.store.sqlite.identity_macs import IdentityMacs
-from nightsafe.store.sqlite.reads.rows import build
 from nightsafe.store.turns import PART, turn
 
 _ISSUED = """

@@ -8,11 +8,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from nightsafe.bindings.kinds import SCRIPT_REFERENCES
+from nightsafe.store.built_rows import deployment_of
 from nightsafe.store.references import MAX_CANDIDATES, CandidateBinding
+from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.content import PartReader
-from nightsafe.store.sqlite.reads.rows import DEPLOYMENTS, HEAD, VERSION_BY_ID, deployment_of, key_of
+from nightsafe.store.sqlite.reads.rows import DEPLOYMENTS, HEAD, VERSION_BY_ID
 
 _KINDS: Final = "(" + ", ".join(f"'{kind}'" for kind in sorted(SCRIPT_REFERENCES)) + ")"
 """Exactly the same text as in the indexes of migration 0007; otherwise SQLite could not use these indexes."""

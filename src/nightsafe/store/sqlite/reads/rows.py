@@ -1,14 +1,7 @@
-"""The queries for scripts, versions and deployments, and the conversion of their rows."""
+"""The queries for scripts, versions and deployments."""
 
-from collections.abc import Iterable
-from typing import Any, TypeVar
-
-import msgspec
-
-from nightsafe.store.scripts import Deployment, Script, ScriptRef, Version
-
-_Row = TypeVar("_Row", bound=msgspec.Struct)
-_TRAFFIC = msgspec.json.Decoder(list[tuple[str, float]])
+from nightsafe.store.rules.script_head import key_of
+from nightsafe.store.scripts import ScriptRef
 
 SCRIPTS = """
 SELECT s.name, s.namespace, s.id, s.created_on, s.modified_on, s.version, s.live_version,
@@ -59,44 +52,6 @@ ORDER BY name
 """
 
 
-def key_of(ref: ScriptRef) -> tuple[str, str, str]:
-    """Return a script's place in the order of the tables' keys."""
-    return ref.account_id, ref.namespace, ref.name
-
-
 def at_version(ref: ScriptRef, script_id: str, number: int) -> tuple[object, ...]:
     """Return the parameters of BINDINGS_AT."""
     return (*key_of(ref), number, ref.account_id, script_id, number, number)
-
-
-def build(kind: type[_Row], row: Iterable[Any]) -> _Row:
-    """Build a struct from its fields' values, in order."""
-    return kind(**dict(zip(kind.__struct_fields__, row, strict=True)))
-
-
-def script_of(account_id: str, row: Iterable[Any]) -> Script:
-    """Build a script from a row of SCRIPTS."""
-    name, namespace, *rest = row
-    return build(Script, (ScriptRef(account_id, name, namespace), *rest))
-
-
-def version_of(row: Iterable[Any]) -> Version:
-    """Build a version from a row of VERSIONS."""
-    return build(Version, row)
-
-
-def deployment_of(row: Iterable[Any]) -> Deployment:
-    """Build a deployment from its row; if `traffic` is NULL, its own version gets all requests."""
-    *fields, version_id, traffic, _, _ = row
-    shares = [(version_id, 100.0)] if traffic is None else _shares(traffic)
-    return build(Deployment, (*fields, tuple(shares)))
-
-
-def traffic_of(versions: Iterable[tuple[bytes, float]]) -> bytes:
-    """Encode versions and their percentages for the column `traffic`."""
-    return msgspec.json.encode([(version_id.hex(), percentage) for version_id, percentage in versions])
-
-
-def _shares(traffic: bytes) -> list[tuple[bytes, float]]:
-    """Decode the column `traffic`."""
-    return [(bytes.fromhex(version_id), percentage) for version_id, percentage in _TRAFFIC.decode(traffic)]

@@ -1,23 +1,14 @@
 """The reads of scripts and the audit log, in SQL."""
 
+from nightsafe.store.built_rows import deployment_of, script_of, version_of
 from nightsafe.store.changes import AuditEntry
 from nightsafe.store.references import SecretVersion
+from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ALWAYS, Binding, Deployment, Period, Script, ScriptRef, Version
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.collections import CollectionReads
 from nightsafe.store.sqlite.reads.history import HistoryReads
-from nightsafe.store.sqlite.reads.rows import (
-    ONE_DEPLOYMENT,
-    SCRIPT,
-    SCRIPTS,
-    VERSION,
-    VERSION_BY_ID,
-    VERSIONS,
-    deployment_of,
-    key_of,
-    script_of,
-    version_of,
-)
+from nightsafe.store.sqlite.reads.rows import ONE_DEPLOYMENT, SCRIPT, SCRIPTS, VERSION, VERSION_BY_ID, VERSIONS
 from nightsafe.store.turns import PART, turn
 
 _SHOWN = """

@@ -3,8 +3,9 @@
 import sqlite3
 from typing import Final
 
+from nightsafe.store.built_rows import collection_of, item_of
 from nightsafe.store.collections import Collection, Item, Kind
-from nightsafe.store.sqlite.reads.collections import COUNT_SCRIPTS, ITEMS, collection_of, collection_query, item_of
+from nightsafe.store.sqlite.reads.collections import COUNT_SCRIPTS, ITEMS, collection_query
 
 _ID_EXISTS: Final = "SELECT 1 FROM collections WHERE account_id = ? AND id = ?"
 _COUNT_COLLECTIONS: Final = "SELECT count(*) FROM collections WHERE account_id = ? AND kind = ?"

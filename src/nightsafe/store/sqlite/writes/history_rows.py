@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Final
 
+from nightsafe.store.built_rows import deployment_of, traffic_of
 from nightsafe.store.rules.rows import LiveBinding, Place, VersionRow
 from nightsafe.store.rules.script_head import Key
 from nightsafe.store.scripts import Deployment, ScriptRef
@@ -12,8 +13,6 @@ from nightsafe.store.sqlite.reads.rows import (
     VERSION_NUMBER,
     WITHOUT_NEW_VERSION,
     at_version,
-    deployment_of,
-    traffic_of,
 )
 
 _SECRETS_AT: Final = f"SELECT name, kind, sealed FROM ({BINDINGS_AT}) WHERE sealed IS NOT NULL"  # noqa: S608 - our own SQL

@@ -4,11 +4,12 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from nightsafe.store.built_rows import script_of, version_of
 from nightsafe.store.rules.rows import LiveBinding, Place, Texts
 from nightsafe.store.rules.script_head import Head, Key, StoredState
 from nightsafe.store.script_edit import Stamp
 from nightsafe.store.scripts import Binding, Module, Script, Version
-from nightsafe.store.sqlite.reads.rows import SCRIPT, VERSION, script_of, version_of
+from nightsafe.store.sqlite.reads.rows import SCRIPT, VERSION
 from nightsafe.store.sqlite.writes.removal import remove_script
 
 _HEAD: Final = """

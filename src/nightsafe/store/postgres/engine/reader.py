@@ -1,0 +1,197 @@
+"""Reads: one by one, several as of the same moment, and look-ups that arrive together in one statement.
+
+A read goes to the primary, so it sees every commit that was answered before it. While no primary answers, a read
+waits for one, and fails after a while.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.postgres.engine.failures import is_of_server, store_error, will_pass
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+T = TypeVar("T")
+
+CONNECTIONS: Final = 4
+"""How many connections a node reads with at most."""
+
+_STALL_SECONDS: Final = 3.0
+"""A read that takes longer is given up, because its server may be stopped."""
+
+_LONG_SECONDS: Final = 60.0
+"""The same for reads that may take long by themselves."""
+
+_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Seconds between attempts; the last one repeats."""
+
+_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class Reader:
+    """A few connections for reads.
+
+    Args:
+        connect: opens a connection to the primary.
+        patience: seconds for which a read waits for a primary that answers.
+    """
+
+    def __init__(self, connect: "Callable[[], Awaitable[Connection]]", patience: float) -> None:
+        self._connect = connect
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._idle: list[Connection] = []
+        self._room = asyncio.Semaphore(CONNECTIONS)
+        self._closed = False
+
+    async def one(self, sql: str, *parameters: object) -> Any:
+        """Return the only row, or None."""
+        rows = await self.all(sql, *parameters)
+        return rows[0] if rows else None
+
+    async def all(self, sql: str, *parameters: object) -> list[Any]:
+        """Return every row."""
+        return await self.run(lambda db: db.fetch(sql, *parameters), _STALL_SECONDS)
+
+    async def long(self, sql: str, *parameters: object) -> list[Any]:
+        """Return every row of a search that may take long."""
+        return await self.run(lambda db: db.fetch(sql, *parameters), _LONG_SECONDS)
+
+    async def in_snapshot(self, work: "Callable[[Connection], Awaitable[T]]") -> T:
+        """Return the result of work that makes several reads, all as of the same moment."""
+
+        async def in_transaction(db: "Connection") -> T:
+            """Do the work."""
+            await db.execute(_SNAPSHOT)
+            try:
+                return await work(db)
+            finally:
+                await db.execute("COMMIT")
+
+        return await self.run(in_transaction, _LONG_SECONDS)
+
+    async def run(self, work: "Callable[[Connection], Awaitable[T]]", seconds: float) -> T:
+        """Return the result of work, and repeat it in another connection after a failure that will pass.
+
+        Raises:
+            NightsafeError: as `Store` specifies for every read; UNAVAILABLE, when no primary has answered in time.
+        """
+        deadline, attempt = self._loop.time() + self._patience, 0
+        while True:
+            try:
+                return await self._try(work, seconds)
+            except NightsafeError:
+                raise
+            except Exception as error:
+                if not will_pass(error):
+                    if is_of_server(error):
+                        raise store_error(error) from error
+                    raise
+                if self._loop.time() >= deadline:
+                    raise _no_primary(self._patience) from error
+            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+            attempt += 1
+
+    async def _try(self, work: "Callable[[Connection], Awaitable[T]]", seconds: float) -> T:
+        """Do the work once."""
+        async with self._room:
+            if self._closed:
+                raise NightsafeError(Code.STORE, "the store is closed")
+            db = self._idle.pop() if self._idle else None
+            try:
+                async with asyncio.timeout(seconds):
+                    if db is None or db.is_closed():
+                        db = await self._connect()
+                    result = await work(db)
+            except NightsafeError:
+                if db is not None:
+                    self._idle.append(db)
+                raise
+            except BaseException:
+                if db is not None:
+                    db.terminate()
+                raise
+            self._idle.append(db)
+            return result
+
+    async def close(self) -> None:
+        """Refuse every later read, and close the connections."""
+        self._closed = True
+        while self._idle:
+            db = self._idle.pop()
+            try:
+                async with asyncio.timeout(1):
+                    await db.close()
+            except Exception:  # noqa: BLE001 - it is given up anyway
+                db.terminate()
+
+
+class LookUps:
+    """Look-ups by key that share a statement: those that wait while one is executed go together in the next.
+
+    Args:
+        reader: executes the statements.
+        sql: a statement whose parameters are an array of numbers and then an array for each part of the key. The
+            first column of its rows is the number of the key.
+    """
+
+    def __init__(self, reader: Reader, sql: str) -> None:
+        self._reader = reader
+        self._sql = sql
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[tuple[Any, ...], asyncio.Future[Any]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def find(self, *key: object) -> Any:
+        """Return the row of a key without its number, or None."""
+        future = self._waiting.get(key)
+        if future is None:
+            future = self._waiting[key] = self._loop.create_future()
+        if self._task is None:
+            self._task = self._loop.create_task(self._run())
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        """Execute statements while look-ups wait."""
+        try:
+            while self._waiting:
+                await self._answer()
+        finally:
+            self._task = None
+
+    async def _answer(self) -> None:
+        """Answer all look-ups that wait now."""
+        waiting, self._waiting = self._waiting, {}
+        columns = zip(*waiting, strict=True)
+        try:
+            rows = await self._reader.all(self._sql, range(len(waiting)), *map(list, columns))
+        except BaseException as error:
+            _fail(waiting.values(), error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        found = {row[0]: row[1:] for row in rows}
+        for number, future in enumerate(waiting.values()):
+            if not future.done():
+                future.set_result(found.get(number))
+
+
+def _fail(futures: "Sequence[asyncio.Future[Any]] | Any", error: BaseException) -> None:
+    """Answer look-ups with an error, each with an object of its own."""
+    for future in futures:
+        if not future.done():
+            if isinstance(error, NightsafeError):
+                future.set_exception(NightsafeError.of(error.problems))
+            else:
+                future.set_exception(error)
+            future.exception()  # a caller that was cancelled does not take it
+
+
+def _no_primary(patience: float) -> NightsafeError:
+    """Return the answer to a read that has found no primary."""
+    return NightsafeError(
+        Code.UNAVAILABLE, f"no primary of the database has answered for {patience:g} s; send the request again"
+    )

@@ -1,0 +1,73 @@
+"""A group of changes that are committed together, and their answers."""
+
+from asyncio import Future
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from nightsafe.errors import NightsafeError
+from nightsafe.store.changes import Change, Outcome
+
+Answer = Outcome | Exception
+PendingChange = tuple[Change | None, "Future[Outcome]"]
+"""A change and the future that waits for it; None is a probe, which proves that writes work."""
+
+
+class SentCommit(NamedTuple):
+    """What tells later whether a group is in the log: the number of its first entry, and the entry's leaf hash."""
+
+    number: int
+    leaf: bytes
+
+
+class WriteBatch:
+    """A group of changes.
+
+    Args:
+        batch: the changes, with the futures that wait for them.
+
+    Attributes:
+        answers: the answer to each change, as the last attempt came to it.
+        sent: what the last attempt may have committed; None if it has not come to that.
+        was_sent: whether any attempt may have committed something.
+    """
+
+    def __init__(self, batch: Sequence[PendingChange]) -> None:
+        self.batch: Final = batch
+        self.answers: list[Answer] = []
+        self.sent: SentCommit | None = None
+        self.was_sent = False
+
+    @property
+    def changes(self) -> list[Change | None]:
+        """The changes."""
+        return [change for change, _ in self.batch]
+
+    @property
+    def removes(self) -> bool:
+        """Whether the group deletes scripts, which may leave rows to purge."""
+        return any(change is not None and change.edit is not None and change.edit.remove for change in self.changes)
+
+    def begin_attempt(self) -> None:
+        """Forget the last attempt, which has changed nothing."""
+        self.answers, self.sent = [], None
+
+    def sending(self, sent: SentCommit | None) -> None:
+        """Note that the next statement may commit the group."""
+        self.sent = sent
+        self.was_sent = self.was_sent or sent is not None
+
+    def answer_all(self) -> None:
+        """Answer every future that still waits."""
+        for (_, future), answer in zip(self.batch, self.answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def refuse(self, error: NightsafeError) -> None:
+        """Answer every future with an exception object of its own."""
+        for _, future in self.batch:
+            if not future.done():
+                future.set_exception(NightsafeError.of(error.problems))

@@ -1,0 +1,272 @@
+"""The only writer of a node: it commits all waiting changes as one group, and finds out what became of each group.
+
+A group that was sent may be committed although its answer is lost. Then the writer looks for the group's first entry
+in the log, in a connection to the server that is the primary now. That look commits a write of its own. So when it
+has answered, everything before it is as durable as the server makes commits, on the standbys, too.
+"""
+
+import asyncio
+import traceback
+from asyncio import Future
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.postgres.engine.failures import (
+    is_of_one_change,
+    is_of_server,
+    refusal_of,
+    store_error,
+    will_pass,
+)
+from nightsafe.store.postgres.engine.group_commit import GroupCommit
+from nightsafe.store.postgres.engine.write_batch import PendingChange, SentCommit, WriteBatch
+from nightsafe.store.postgres.writes.removal import is_purge_pending, purge_part
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+_log = structlog.get_logger()
+
+MAX_CHANGES: Final = 512
+"""The maximum number of changes in one group."""
+
+_STALL_SECONDS: Final = 3.0
+"""A group that takes longer is given up, because its server may be stopped; what became of it is found out."""
+
+_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Seconds between attempts; the last one repeats."""
+
+_LOCK: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM log_head WHERE id = 1 FOR UPDATE"
+_LEAF: Final = "SELECT leaf FROM audit WHERE seq = $1"
+_PROBE: Final = "UPDATE probe SET count = count + 1"
+
+
+class Counters:
+    """How many groups were committed, failed, or may be either.
+
+    Attributes:
+        commits, failures, unknown: how many.
+    """
+
+    def __init__(self) -> None:
+        self.commits = self.failures = self.unknown = 0
+
+
+class Writer:
+    """Commits changes in order of arrival, on the event loop that created it.
+
+    Args:
+        connect: opens a connection to the primary.
+        group: commits a group in a connection.
+        committed: called with the size of the log after each commit, before its callers are answered.
+        patience: seconds for which a change waits for a primary that answers.
+    """
+
+    def __init__(
+        self,
+        connect: "Callable[[], Awaitable[Connection]]",
+        group: GroupCommit,
+        committed: Callable[[int], None],
+        patience: float,
+    ) -> None:
+        self._connect = connect
+        self._group = group
+        self._committed = committed
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[PendingChange] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._db: Connection | None = None
+        self._purge_pending = True
+        self.counters: Final = Counters()
+
+    def submit(self, change: Change | None) -> "Future[Outcome]":
+        """Queue a change, and return the future of its answer."""
+        future: Future[Outcome] = self._loop.create_future()
+        self._waiting.append((change, future))
+        if self._task is None:
+            self._begin_task()
+        return future
+
+    async def end(self) -> None:
+        """Finish the waiting changes, then close the connection."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+        if self._db is not None:
+            with suppress(Exception):
+                await asyncio.wait_for(self._db.close(), _STALL_SECONDS)
+        self._drop()
+
+    def _begin_task(self) -> None:
+        """Start a task that runs until nothing waits."""
+        self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """Handle the end of a task; another continues with what waits."""
+        self._task = None
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("writer.failed", **_log_fields(task.exception()))
+        if self._waiting:
+            self._begin_task()
+
+    async def _run(self) -> None:
+        """Commit one group after another while changes wait, then purge what deletions have left."""
+        while self._waiting:
+            batch = WriteBatch([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_CHANGES))])
+            try:
+                await self._commit(batch)
+            except NightsafeError as error:
+                self._refuse(batch, error)
+            except BaseException as error:
+                self._refuse(batch, _unforeseen(batch))
+                if not isinstance(error, Exception):
+                    raise
+                _log.error("writer.failed", **_log_fields(error))
+            self._purge_pending = self._purge_pending or batch.removes
+        while self._purge_pending and not self._waiting:
+            await self._purge_part()
+
+    def _refuse(self, batch: WriteBatch, error: NightsafeError) -> None:
+        """Answer a group that was not committed, or may not have been."""
+        self._drop()
+        self.counters.failures += 1
+        self.counters.unknown += error.code is Code.OUTCOME_UNKNOWN
+        _log.error("store.trouble", kind=error.code, reason=error.problems[0].detail)
+        batch.refuse(error)
+
+    async def _commit(self, batch: WriteBatch) -> None:
+        """Commit a group, and answer it.
+
+        Raises:
+            NightsafeError: when it is not committed, or it cannot be found out whether it is.
+        """
+        deadline, attempt = self._loop.time() + self._patience, 0
+        while True:
+            try:
+                await self._attempt(batch, deadline)
+            except Exception as error:
+                if is_of_one_change(error):
+                    await self._commit_one_by_one(batch, error)
+                    return
+                if not will_pass(error):
+                    if not is_of_server(error):
+                        raise
+                    raise _unknown(batch, error) or store_error(error) from error
+                if self._loop.time() >= deadline:
+                    raise _unknown(batch, error) or _no_primary(self._patience) from error
+                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+                attempt += 1
+            else:
+                break
+        self.counters.commits += 1
+        self._committed(self._group.size)
+        batch.answer_all()
+
+    async def _attempt(self, batch: WriteBatch, deadline: float) -> None:
+        """Commit a group unless an earlier attempt has done so.
+
+        Raises:
+            Exception: an error of the driver; the connection is given up.
+        """
+        left = max(deadline - self._loop.time(), 0.1)
+        try:
+            async with asyncio.timeout(min(_STALL_SECONDS, left)):
+                if self._db is None or self._db.is_closed():
+                    self._db = await self._connect()
+                if batch.sent is not None and await _is_in_log(self._db, batch.sent):
+                    return
+                await self._group.run(self._db, batch)
+        except BaseException:
+            self._drop()
+            raise
+
+    async def _commit_one_by_one(self, batch: WriteBatch, error: Exception) -> None:
+        """Commit each change by itself, because the database refuses the content of one of them."""
+        self._drop()
+        if len(batch.batch) == 1:
+            batch.answers = [refusal_of(error)]
+            batch.answer_all()
+            return
+        for pending in batch.batch:
+            one = WriteBatch([pending])
+            try:
+                await self._commit(one)
+            except NightsafeError as refusal:
+                self._refuse(one, refusal)
+
+    async def _purge_part(self) -> None:
+        """Purge a part of the rows that deletions have left; a failed purge waits for the next change."""
+        try:
+            async with asyncio.timeout(_STALL_SECONDS):
+                if self._db is None or self._db.is_closed():
+                    self._db = await self._connect()
+                if not await is_purge_pending(self._db):
+                    self._purge_pending = False
+                    return
+                await self._db.execute(_LOCK)
+                self._purge_pending = await purge_part(self._db)
+                await self._db.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - the writer continues after every error
+            self._purge_pending = False
+            self._drop()
+            _log.error("purge.failed", **_log_fields(error))
+
+    def _drop(self) -> None:
+        """Give the connection up without a word to the server.
+
+        A cancelled statement would be worse: a server that cancels a commit while it waits for its standbys answers
+        that it is committed.
+        """
+        self._group.forget()
+        if self._db is not None:
+            self._db.terminate()
+            self._db = None
+
+
+async def _is_in_log(db: "Connection", sent: SentCommit) -> bool:
+    """Return whether a group was committed. It waits for the connection that may still be committing it."""
+    await db.execute(_LOCK)
+    leaf = await db.fetchval(_LEAF, sent.number)
+    await db.execute(_PROBE)
+    await db.execute("COMMIT")
+    return bool(leaf == sent.leaf)
+
+
+def _unknown(batch: WriteBatch, error: BaseException) -> NightsafeError | None:
+    """Return the answer to a group that may have been committed; None if it surely was not."""
+    if not batch.was_sent:
+        return None
+    return NightsafeError(
+        Code.OUTCOME_UNKNOWN,
+        f"the connection to the database was lost while it made the change durable ({type(error).__name__}), and no"
+        " primary has told what became of it: the change may or may not be kept; send the same request again",
+    )
+
+
+def _no_primary(patience: float) -> NightsafeError:
+    """Return the answer to a group that has found no primary."""
+    return NightsafeError(
+        Code.UNAVAILABLE,
+        f"no primary of the database has answered for {patience:g} s: nothing was changed; send the request again",
+    )
+
+
+def _unforeseen(batch: WriteBatch) -> NightsafeError:
+    """Return the answer after an error that nobody expected."""
+    error = RuntimeError()
+    return _unknown(batch, error) or NightsafeError(Code.STORE, "the writer failed: nothing was changed")
+
+
+def _log_fields(error: BaseException | None) -> dict[str, object]:
+    """Return an error's log fields: its type and traceback lines, but no message, which might contain a value."""
+    if error is None:
+        return {"error": "cancelled"}
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return {"error": type(error).__name__, "lines": lines}

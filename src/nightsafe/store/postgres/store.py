@@ -1,0 +1,195 @@
+"""The PostgreSQL engine's `Store`: opens the store, commits changes, and closes it."""
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.interfaces import NoteSigner
+from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.figures import Figures
+from nightsafe.store.identity_macs import IdentityMacs
+from nightsafe.store.postgres.engine.commit_feed import CommitFeed
+from nightsafe.store.postgres.engine.connection import connect
+from nightsafe.store.postgres.engine.group_commit import GroupCommit
+from nightsafe.store.postgres.engine.reader import LookUps, Reader
+from nightsafe.store.postgres.engine.schema import check_version, migrate
+from nightsafe.store.postgres.engine.writer import Writer
+from nightsafe.store.postgres.reads.approvals import ApprovalReads
+from nightsafe.store.postgres.reads.audit import AuditReads
+from nightsafe.store.postgres.reads.audit_log import AuditLogReads
+from nightsafe.store.postgres.reads.bundles import BundleReads
+from nightsafe.store.postgres.reads.collections import CollectionReads
+from nightsafe.store.postgres.reads.content import ContentReads
+from nightsafe.store.postgres.reads.identities import ACCOUNTS, TOKENS, USERS, IdentityReads
+from nightsafe.store.postgres.reads.references import ReferenceReads
+from nightsafe.store.postgres.reads.scripts import SHOWN, ScriptReads
+from nightsafe.store.postgres.reads.sealed_values import ValueReads
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+PATIENCE: Final = 10.0
+"""Seconds for which a request waits for a primary that answers, unless a setting says otherwise."""
+
+_SIZE: Final = "SELECT k.n, h.size FROM unnest($1::bigint[], $2::bigint[]) AS k(n, id) JOIN log_head h ON h.id = k.id"
+_NOTIFIES: Final = "SELECT count(*) > 0 FROM pg_proc WHERE proname = 'pg_notify'"
+
+
+class PostgresStore(
+    ScriptReads,
+    CollectionReads,
+    ApprovalReads,
+    AuditReads,
+    AuditLogReads,
+    IdentityReads,
+    ContentReads,
+    ReferenceReads,
+    BundleReads,
+    ValueReads,
+):
+    """`Store` in a PostgreSQL database. Create it with `open`, and use it only on the event loop that opened it."""
+
+    def __init__(
+        self,
+        address: str,
+        identity_key: IdentityKey | None,
+        signer: NoteSigner | None,
+        patience: float,
+        *,
+        notifies: bool,
+    ) -> None:
+        """See `open`; `notifies` is whether the database can notify other nodes of commits."""
+        open_connection = partial(connect, address)
+        self._macs = IdentityMacs(identity_key)
+        self._reader = Reader(open_connection, patience)
+        self._secret_look_ups = LookUps(self._reader, SHOWN)
+        self._tokens = LookUps(self._reader, TOKENS)
+        self._users = LookUps(self._reader, USERS)
+        self._accounts = LookUps(self._reader, ACCOUNTS)
+        self._sizes = LookUps(self._reader, _SIZE)
+        self._feed = CommitFeed(open_connection, notifies=notifies)
+        group = GroupCommit(signer, identity_key, notifies=notifies)
+        self._writer = Writer(open_connection, group, self._feed.seen, patience)
+        self._retired: list[str] = []
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        address: str,
+        identity_key: IdentityKey | None = None,
+        *,
+        create: bool = False,
+        signer: NoteSigner | None = None,
+        patience: float = PATIENCE,
+    ) -> Self:
+        """Open a store. Its schema must be the newest, because a node may not have the right to migrate it.
+
+        Args:
+            address: a URL `postgresql://…` of one host or several.
+            identity_key: authenticates the rows of identities, and scripts; without it, the store has and takes no
+                identities, and does not notice that something else has changed a script.
+            create: make the tables if they are absent, or migrate them.
+            signer: signs the checkpoints of the audit log; without it, the store refuses every change.
+            patience: seconds for which a request waits for a primary that answers.
+
+        Raises:
+            NightsafeError: STORE, when the database cannot be used; UNAVAILABLE, when no primary answers in time.
+        """
+        reader = Reader(partial(connect, address), patience)
+
+        async def prepare(db: "Connection") -> tuple[bool, int]:
+            """Check the schema; return whether the database can notify, and the size of the log."""
+            await (migrate if create else check_version)(db)
+            return bool(await db.fetchval(_NOTIFIES)), int(await db.fetchval("SELECT size FROM log_head"))
+
+        try:
+            notifies, size = await reader.run(prepare, 60)
+        finally:
+            await reader.close()
+        store = cls(address, identity_key, signer, patience, notifies=notifies)
+        store._feed.seen(size)
+        store._retired = await store.retired_keys()
+        return store
+
+    def figures(self) -> Figures:
+        """See `Store.figures`. The server's log is not the engine's, so its length is 0."""
+        counters = self._writer.counters
+        return Figures(
+            commits=counters.commits,
+            failed_commits=counters.failures,
+            undone_commits=0,
+            unknown_commits=counters.unknown,
+            writer_failures=0,
+            log_bytes=0,
+            log_held_bytes=0,
+            log_most_bytes=0,
+        )
+
+    def failures(self) -> int:
+        """See `Store.failures`."""
+        return self._writer.counters.failures
+
+    async def commit(self, change: Change) -> Outcome:
+        """See `Store.commit`. If the caller is cancelled while it waits, the change may still be applied."""
+        if change.put:
+            change = msgspec.structs.replace(change, macs=tuple(map(self._macs.make, change.put)))
+        return await self._submit(change)
+
+    def generation(self) -> object:
+        """See `Store.generation`."""
+        if self._closing is not None:
+            raise _closed_error()
+        return self._feed.size
+
+    async def fresh_generation(self) -> object:
+        """See `Store.fresh_generation`."""
+        size = int((await self._sizes.find(1))[0])
+        self._feed.seen(size)
+        return size
+
+    async def changed(self, generation: object, seconds: float) -> None:
+        """See `Store.changed`."""
+        if self._closing is None and isinstance(generation, int):
+            await self._feed.wait(generation, seconds)
+
+    async def retired_keys(self) -> list[str]:
+        """See `Store.retired_keys`."""
+        self._retired = await super().retired_keys()
+        return self._retired
+
+    def retired_keys_now(self) -> list[str]:
+        """Return the retired keys as this node has read them last."""
+        return self._retired
+
+    async def check(self) -> None:
+        """See `Store.check`. The proof is a written row."""
+        await self._reader.one("SELECT count FROM probe")
+        await self._submit(None)
+
+    async def close(self) -> None:
+        """See `Store.close`. Closing twice is harmless."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._shut())
+        await asyncio.shield(self._closing)
+
+    async def _submit(self, change: Change | None) -> Outcome:
+        """Queue a change or a probe, and wait for its answer."""
+        if self._closing is not None:
+            raise _closed_error()
+        return await self._writer.submit(change)
+
+    async def _shut(self) -> None:
+        """Drain the queue, and close the connections."""
+        await self._writer.end()
+        await self._feed.close()
+        await self._reader.close()
+
+
+def _closed_error() -> NightsafeError:
+    """Build the error of a call after `close`."""
+    return NightsafeError(Code.STORE, "the store is closed")

@@ -1,0 +1,59 @@
+"""Databases of one server: each test gets a copy of one that was migrated once."""
+
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Final
+
+import asyncpg
+from tests.postgres.server import PostgresServer
+
+from nightsafe.store.postgres.engine.schema import migrate
+
+_TEMPLATE: Final = "empty_safe"
+
+
+class Databases:
+    """The databases of a server.
+
+    Args:
+        server: the server.
+    """
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server: Final = server
+        self._numbers = count()
+        self._has_template = False
+
+    async def create(self) -> str:
+        """Create a database with the tables of a safe and no rows, and return its address."""
+        if not self._has_template:
+            await self._execute(f"CREATE DATABASE {_TEMPLATE}")
+            await _in(self.server.url(_TEMPLATE), migrate)
+            self._has_template = True
+        name = f"safe_{next(self._numbers)}"
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
+        return self.server.url(name)
+
+    async def create_empty(self) -> str:
+        """Create a database without tables, and return its address."""
+        name = f"safe_{next(self._numbers)}"
+        await self._execute(f"CREATE DATABASE {name}")
+        return self.server.url(name)
+
+    async def drop(self, url: str) -> None:
+        """Drop a database, with the connections to it."""
+        name = url.rsplit("/", 1)[-1].split("?", maxsplit=1)[0]
+        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _execute(self, sql: str) -> None:
+        """Execute a statement outside every database of a safe."""
+        await _in(self.server.url(), lambda db: db.execute(sql))
+
+
+async def _in(url: str, work: Callable[[asyncpg.Connection], Awaitable[object]]) -> None:
+    """Work in a connection of its own."""
+    db = await asyncpg.connect(url)
+    try:
+        await work(db)
+    finally:
+        await db.close()
