@@ -195,6 +195,26 @@ async def test_the_generation_changes_with_each_commit(store: Store) -> None:
     assert len({repr(generation) for generation in seen}) == 4
 
 
+async def test_the_fresh_generation_changes_with_each_commit(engine: Engine, store: Store) -> None:
+    """The fresh generation differs after each commit, here or through another store; nothing else changes it."""
+    other = await engine.open()
+    try:
+        await store.commit(upload())
+        first = await store.fresh_generation()
+        await state(store, REF)
+        await refusal(store, dropping("X"))
+        unchanged = await store.fresh_generation()
+        seen = [first]
+        for writer in (store, other, other, store):
+            await writer.commit(setting(secret("S")))
+            seen.append(await store.fresh_generation())
+    finally:
+        await other.close()
+
+    assert first == unchanged
+    assert len({repr(generation) for generation in seen}) == 5
+
+
 async def test_a_healthy_store_passes_its_check(store: Store) -> None:
     """A healthy store passes the check, which changes nothing."""
     await store.commit(upload())

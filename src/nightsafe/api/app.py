@@ -1,5 +1,6 @@
 """The ASGI application: a fast path for the most frequent read, and the router for all other requests."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -171,17 +172,24 @@ class App:
             elif name in _ANNOUNCE_BODY:
                 return None
         principal = self._authenticator.cached_principal(token) if token else None
-        if principal is None or not principal.may_come_from(address_of(scope)):
+        if token is None or principal is None or not principal.may_come_from(address_of(scope)):
             return None
         account = parts[4].decode("latin-1")
         script, secret = (decode_segment(part.decode("latin-1"), raw_path) for part in (parts[7], parts[9]))
         if not principal.grants.allow(Action.READ_SECRETS, Resource(account, script)):
             return None
         ref = ScriptRef(account, script)
-        secret_json = await self._store.secret(ref, secret)
+        secret_json = await self._secret_for(principal, token, ref, secret)
         if secret_json is not None and self._recorder.reads:
             await self._recorder.viewed(_reader(principal, scope, ref), ref, secret)
         return secret_json
+
+    async def _secret_for(self, principal: Principal, token: bytes, ref: ScriptRef, name: str) -> bytes | None:
+        """Return a secret's public view; None if something was committed since the token was looked up."""
+        if self._store.knows_every_commit:
+            return await self._store.secret(ref, name)
+        secret_json, _ = await asyncio.gather(self._store.secret(ref, name), self._authenticator.refresh())
+        return secret_json if self._authenticator.cached_principal(token) is principal else None
 
 
 def _reader(principal: Principal, scope: dict[str, Any], ref: ScriptRef) -> Caller:

@@ -72,6 +72,7 @@ class Authenticator:
     """Turns credentials into principals.
 
     The caches are emptied when the store's generation changes, so that the next request refuses a revoked credential.
+    A store that does not know every commit by itself is asked once in each request (`refresh`).
     Credentials are looked up and compared by their SHA-256, never directly, so that the timing does not reveal how
     much of a guess is right.
     """
@@ -84,8 +85,20 @@ class Authenticator:
         self._weight = 0
         self._compiled = CompiledTokens()
 
+    async def refresh(self) -> None:
+        """Empty the caches if there was a commit, by any process, that the store does not know by itself.
+
+        Raises:
+            NightsafeError: when the store fails.
+        """
+        if not self._store.knows_every_commit:
+            self._clear_unless(await self._store.fresh_generation())
+
     def cached_principal(self, token: bytes) -> Principal | None:
-        """Return the principal of a token that was looked up since the last commit, or None."""
+        """Return the principal of a token that was looked up since the last commit, or None.
+
+        With a store that does not know every commit by itself, it is only valid after a `refresh` in this request.
+        """
         self._clear_if_changed()
         principal = self._tokens.get(digest(token))
         return principal if principal is not None and principal.is_current() else None
@@ -97,6 +110,7 @@ class Authenticator:
             NightsafeError: UNKNOWN_TOKEN, if the token does not exist or is not usable now; the detail, for the log,
                 says which.
         """
+        await self.refresh()
         principal = self.cached_principal(token)
         if principal is not None:
             return principal
@@ -105,7 +119,7 @@ class Authenticator:
         if stored_token is None or not hmac.compare_digest(stored_token.digest, token_digest):
             raise NightsafeError(Code.UNKNOWN_TOKEN, "no such token")
         principal = await self._principal_of(stored_token)
-        if generation == self._store.generation():
+        if generation == self._known_generation():
             self._cache(stored_token, principal)
         return principal
 
@@ -115,6 +129,7 @@ class Authenticator:
         Raises:
             NightsafeError: UNKNOWN_KEY, if the e-mail address and key do not match a user.
         """
+        await self.refresh()
         user = await self._store.user_by_email(email)
         expected_digest = user.key_digest if user is not None else bytes(32)
         if not hmac.compare_digest(expected_digest, digest(key)) or user is None:
@@ -127,6 +142,7 @@ class Authenticator:
         Raises:
             NightsafeError: UNKNOWN_SERVICE_KEY, if the key does not exist.
         """
+        await self.refresh()
         key_digest = digest(key)
         user = await self._store.user_by_service_key(key_digest)
         expected_digest = (user.service_key_digest if user is not None else None) or bytes(32)
@@ -135,13 +151,13 @@ class Authenticator:
         return await self._principal_of_user("service_key", user)
 
     async def has_account(self, account_id: str) -> bool:
-        """Return whether an account exists."""
+        """Return whether an account exists; to be called after the request's credential was checked."""
         self._clear_if_changed()
         if account_id in self._accounts:
             return True
         generation = self._generation
         exists = await self._store.account(account_id) is not None
-        if exists and generation == self._store.generation():
+        if exists and generation == self._known_generation():
             self._accounts.add(account_id)
         return exists
 
@@ -179,8 +195,15 @@ class Authenticator:
         return Principal(kind=kind, id=user.id, user_id=user.id, email=user.email, grants=Grants(policies))
 
     def _clear_if_changed(self) -> None:
-        """Empty the cache if the store's generation has changed."""
-        generation = self._store.generation()
+        """Empty the caches if the store's generation, as far as it is known here, has changed."""
+        self._clear_unless(self._known_generation())
+
+    def _known_generation(self) -> object:
+        """Return the store's generation, or the one of the last `refresh` if the store does not know every commit."""
+        return self._store.generation() if self._store.knows_every_commit else self._generation
+
+    def _clear_unless(self, generation: object) -> None:
+        """Empty the caches unless they are of this generation."""
         if generation != self._generation:
             self._tokens.clear()
             self._accounts.clear()

@@ -7,13 +7,14 @@ from nightsafe.store.bundles import AuditHead, Served, ServedVersion, StoredAppr
 from nightsafe.store.changes import AuditEntry, Change, Outcome
 from nightsafe.store.collections import Collection, Item, Kind
 from nightsafe.store.figures import Figures
+from nightsafe.store.generations import Generations
 from nightsafe.store.identities import Account, Membership, Token, User
 from nightsafe.store.references import CandidateBinding, SecretVersion
 from nightsafe.store.scripts import ALWAYS, Binding, Deployment, Period, Script, ScriptRef, Version
 from nightsafe.store.sealed_values import StoredValue
 
 
-class Store(Protocol):
+class Store(Generations, Protocol):
     """A durable store of scripts with their bindings and versions, and of the identities that may access them.
 
     Reads: every read sees every change that `commit` has answered, in this process or in another. A read of an absent
@@ -366,17 +367,6 @@ class Store(Protocol):
 
     async def content(self, account_id: str, digest: bytes) -> bytes | None:
         """Return the body with this SHA-256 from the files of an account's scripts."""
-        ...
-
-    def generation(self) -> object:
-        """Return a value that differs, by ==, after a commit by any process; caches of reads use it."""
-        ...
-
-    async def changed(self, generation: object, seconds: float) -> None:
-        """Wait until `generation` differs from the given one, for at most `seconds`.
-
-        A commit by this process ends the wait at once.
-        """
         ...
 
     async def check(self) -> None:

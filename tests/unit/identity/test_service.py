@@ -2,7 +2,7 @@
 
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -46,17 +46,29 @@ def token(name: bytes = b"token", **columns: Any) -> Token:
 
 
 class FakeStore:
-    """The part of a store that an authenticator needs; counts the look-ups."""
+    """The part of a store that an authenticator needs; counts the look-ups.
 
-    def __init__(self, *tokens: Token) -> None:
+    Args:
+        tokens: its tokens.
+        knows_every_commit: as in `Store`; if False, `generation` does not know of any commit.
+    """
+
+    def __init__(self, *tokens: Token, knows_every_commit: bool = True) -> None:
+        self.knows_every_commit = knows_every_commit
         self.tokens = {known_token.digest: known_token for known_token in tokens}
         self.accounts: set[str] = set()
         self.number = 0
         self.lookups = 0
+        self.questions = 0
         self.on_lookup: Callable[[], None] = lambda: None
 
     def generation(self) -> object:
+        """Return the number of commits, as far as the store knows it."""
+        return self.number if self.knows_every_commit else 0
+
+    async def fresh_generation(self) -> object:
         """Return the number of commits."""
+        self.questions += 1
         return self.number
 
     async def token(self, token_digest: bytes) -> Token | None:
@@ -101,9 +113,13 @@ async def refusal(fake_store: FakeStore, name: bytes = b"token") -> Code:
     return refused.value.code
 
 
-async def test_a_token_is_looked_up_once() -> None:
+each_store = pytest.mark.parametrize("knows_every_commit", [True, False])
+
+
+@each_store
+async def test_a_token_is_looked_up_once(*, knows_every_commit: bool) -> None:
     """A token is looked up once until the next commit, and gives the same principal."""
-    fake_store = FakeStore(token())
+    fake_store = FakeStore(token(), knows_every_commit=knows_every_commit)
     asked = authenticator(fake_store)
     assert asked.cached_principal(b"token") is None
 
@@ -115,22 +131,56 @@ async def test_a_token_is_looked_up_once() -> None:
     assert fake_store.lookups == 1
 
 
-async def test_a_commit_empties_the_cache() -> None:
-    """A revoked token is refused by the next request."""
-    fake_store = FakeStore(token())
+@each_store
+async def test_a_commit_empties_the_cache(*, knows_every_commit: bool) -> None:
+    """A revoked token is refused by the next request, also if the store does not know of the commit by itself."""
+    fake_store = FakeStore(token(), knows_every_commit=knows_every_commit)
     asked = authenticator(fake_store)
     await asked.by_token(b"token")
     fake_store.tokens.clear()
     fake_store.number += 1
 
+    await asked.refresh()
     assert asked.cached_principal(b"token") is None
     with pytest.raises(NightsafeError):
         await asked.by_token(b"token")
 
 
-async def test_a_commit_during_the_look_up_is_not_missed() -> None:
-    """A token that was read before a commit is not cached after it."""
+async def test_a_store_that_knows_every_commit_is_not_asked() -> None:
+    """A store that knows every commit by itself is not asked in each request."""
     fake_store = FakeStore(token())
+    asked = authenticator(fake_store)
+    for _ in range(2):
+        await asked.by_token(b"token")
+
+    assert fake_store.questions == 0
+
+
+@pytest.mark.parametrize("kind", ["token", "key", "service key"])
+async def test_a_deleted_account_is_noticed_with_each_credential(kind: str) -> None:
+    """An account that another process has deleted does not exist for the next request with any credential."""
+    fake_store = FakeStore(token(), knows_every_commit=False)
+    fake_store.accounts.add(ACCOUNT)
+    asked = authenticator(fake_store)
+    checks: dict[str, Callable[[], Awaitable[Principal]]] = {
+        "token": lambda: asked.by_token(b"token"),
+        "key": lambda: asked.by_key(OWNER.email, b"a-global-key-of-theirs"),
+        "service key": lambda: asked.by_service_key(b"a-service-key-of-theirs"),
+    }
+    check = checks[kind]
+    await check()
+    assert await asked.has_account(ACCOUNT)
+    fake_store.accounts.clear()
+    fake_store.number += 1
+
+    await check()
+    assert not await asked.has_account(ACCOUNT)
+
+
+@each_store
+async def test_a_commit_during_the_look_up_is_not_missed(*, knows_every_commit: bool) -> None:
+    """A token that was read before a commit is not cached after it."""
+    fake_store = FakeStore(token(), knows_every_commit=knows_every_commit)
     asked = authenticator(fake_store)
 
     def commit() -> None:
@@ -140,6 +190,7 @@ async def test_a_commit_during_the_look_up_is_not_missed() -> None:
     fake_store.on_lookup = commit
     await asked.by_token(b"token")
 
+    await asked.refresh()
     assert asked.cached_principal(b"token") is None
 
 

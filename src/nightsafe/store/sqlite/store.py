@@ -64,6 +64,8 @@ class SqliteStore(
 ):
     """`Store` in one SQLite file. Create it with `open`, and use it only on the event loop that opened it."""
 
+    knows_every_commit: bool = True
+
     def __init__(  # noqa: PLR0913, PLR0917 - what an open store needs
         self,
         path: Path,

@@ -10,6 +10,8 @@ from tests.unit.api.tools.driver import ACCOUNT, OTHER_ACCOUNT, SCRIPTS, Api, He
 from tests.unit.api.tools.tokens import give
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.credentials import digest
+from nightsafe.store.changes import AuditEntry, Change
 from nightsafe.store.scripts import ScriptRef
 
 KINDS = st.sampled_from(
@@ -140,3 +142,31 @@ def test_the_fast_path_shows_a_write_at_once(own_api: Api) -> None:
         own_api.send("DELETE", secret_at("worker", "A"))
     assert [] == own_api.send("GET", secrets_of("worker")).result
     assert len(own_api.send("GET", SCRIPTS).result) == 1
+
+
+def test_the_fast_path_refuses_a_token_that_another_node_has_revoked(
+    own_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a store that does not know of another node's commit by itself, the next read by a revoked token fails."""
+    own_api.upload("worker")
+    own_api.put("worker", values.text("A"))
+    bearer = give(own_api)["all"]
+    store, known, exact = own_api.store, own_api.store.generation(), own_api.store.generation
+
+    async def fresh_generation() -> object:
+        """Return the generation as the database has it."""
+        return exact()
+
+    monkeypatch.setattr(store, "knows_every_commit", False)
+    monkeypatch.setattr(store, "generation", lambda: known)
+    monkeypatch.setattr(store, "fresh_generation", fresh_generation)
+    headers = [(b"authorization", b"Bearer " + bearer)]
+    assert agree(own_api, "GET", secret_at("worker", "A"), headers) == 200
+    token = own_api.run(store.token(digest(bearer)))
+    assert token is not None
+    own_api.run(store.commit(Change(at=0, audit=AuditEntry("", b"{}"), drop_tokens=(token.id,))))
+
+    for way in (own_api.app, own_api.router):
+        answer = own_api.try_send("GET", secret_at("worker", "A"), b"", headers, anonymous=True, to=way)
+        assert answer is not None
+        assert answer.status == 403

@@ -168,3 +168,7 @@ class Reads(HistoryReads, CollectionReads):
     def generation(self) -> object:
         """See `Store.generation`."""
         return self._reader.generation()
+
+    async def fresh_generation(self) -> object:
+        """See `Store.fresh_generation`."""
+        return self.generation()
