@@ -109,6 +109,7 @@ class Code(StrEnum):
     DISK_FULL = "disk_full"
     FILE_GONE = "file_gone"
     LOG_FULL = "log_full"
+    NO_PRIMARY = "no_primary"
     NOT_DURABLE = "not_durable"
     OUTCOME_UNKNOWN = "outcome_unknown"
     ENTRIES_ARCHIVED = "entries_archived"

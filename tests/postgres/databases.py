@@ -52,7 +52,7 @@ class Databases:
 
 async def _in(url: str, work: Callable[[asyncpg.Connection], Awaitable[object]]) -> None:
     """Work in a connection of its own."""
-    db = await asyncpg.connect(url)
+    db = await asyncpg.connect(url.split("?", maxsplit=1)[0], ssl="disable")
     try:
         await work(db)
     finally:

@@ -94,7 +94,7 @@ class PostgresServer:
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database."""
-        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}?allow_fsync_off=yes"
 
 
 def _free_port() -> int:

@@ -22,6 +22,8 @@ MAY_CATCH_ALL = {
     "cli/completing.py": "an error must not disturb the line that is being typed",
     "cli/server/api_server.py": "with any invalid new certificate, the server keeps the present one",
     "delivery/keep_running.py": "restarts a task after any error",
+    "store/postgres/engine/group_commit.py": "passes it to the caller of one change",
+    "store/postgres/engine/writer.py": "passes it to every waiting caller",
     "store/sqlite/engine/checkpointer.py": "without its thread the log would never be cut",
     "store/sqlite/engine/write_batch.py": "passes it to the caller of one change",
     "store/sqlite/engine/writer.py": "passes it to every waiting caller",

@@ -8,6 +8,7 @@ from tests.postgres.databases import Databases
 from tests.stores import IDENTITY_KEY, SIGNING_KEY, open_store
 
 from nightsafe.store.interface import Store
+from nightsafe.store.postgres.engine.address import parse
 from nightsafe.store.postgres.store import PostgresStore
 
 
@@ -48,7 +49,7 @@ class PostgresEngine:
     async def open(self) -> Store:
         """See `Engine.open`."""
         self._url = self._url or await self._databases.create()
-        return await PostgresStore.open(self._url, IDENTITY_KEY, signer=SIGNING_KEY)
+        return await PostgresStore.open(parse(self._url), IDENTITY_KEY, signer=SIGNING_KEY)
 
     async def drop(self) -> None:
         """See `Engine.drop`."""

@@ -296,7 +296,7 @@ def _retry_after_headers(scope: Scope, error: NightsafeError) -> Iterable[tuple[
     """Return the `Retry-After` header for a refusal that ends by itself, else nothing."""
     if error.code is Code.TOO_MANY_FAILURES:
         return (try_again(scope),)
-    return _RETRY_SOON if error.code is Code.UNAVAILABLE else ()
+    return _RETRY_SOON if error.code in {Code.UNAVAILABLE, Code.NO_PRIMARY} else ()
 
 
 def address_of(scope: Scope) -> str:
@@ -312,7 +312,7 @@ def _log_refusal(scope: Scope, error: NightsafeError) -> None:
         _log.warning(
             "refused", reason=problem.code, why=problem.detail, address=address_of(scope), method=scope["method"]
         )
-    elif problem.code in {Code.STORE, Code.CANNOT_OPEN, Code.UNAVAILABLE}:
+    elif problem.code in {Code.STORE, Code.CANNOT_OPEN, Code.UNAVAILABLE, Code.NO_PRIMARY}:
         _log.error("failed", reason=problem.code, why=problem.detail)
 
 

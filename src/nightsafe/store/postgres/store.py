@@ -12,11 +12,12 @@ from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.figures import Figures
 from nightsafe.store.identity_macs import IdentityMacs
+from nightsafe.store.postgres.engine.address import Address
 from nightsafe.store.postgres.engine.commit_feed import CommitFeed
-from nightsafe.store.postgres.engine.connection import connect
+from nightsafe.store.postgres.engine.connection import PATIENCE, connect
 from nightsafe.store.postgres.engine.group_commit import GroupCommit
 from nightsafe.store.postgres.engine.reader import LookUps, Reader
-from nightsafe.store.postgres.engine.schema import check_version, migrate
+from nightsafe.store.postgres.engine.schema import check_version
 from nightsafe.store.postgres.engine.writer import Writer
 from nightsafe.store.postgres.reads.approvals import ApprovalReads
 from nightsafe.store.postgres.reads.audit import AuditReads
@@ -31,9 +32,6 @@ from nightsafe.store.postgres.reads.sealed_values import ValueReads
 
 if TYPE_CHECKING:
     from asyncpg import Connection
-
-PATIENCE: Final = 10.0
-"""Seconds for which a request waits for a primary that answers, unless a setting says otherwise."""
 
 _SIZE: Final = "SELECT k.n, h.size FROM unnest($1::bigint[], $2::bigint[]) AS k(n, id) JOIN log_head h ON h.id = k.id"
 _NOTIFIES: Final = "SELECT count(*) > 0 FROM pg_proc WHERE proname = 'pg_notify'"
@@ -53,9 +51,11 @@ class PostgresStore(
 ):
     """`Store` in a PostgreSQL database. Create it with `open`, and use it only on the event loop that opened it."""
 
+    knows_every_commit: bool = False
+
     def __init__(
         self,
-        address: str,
+        address: Address,
         identity_key: IdentityKey | None,
         signer: NoteSigner | None,
         patience: float,
@@ -80,31 +80,30 @@ class PostgresStore(
     @classmethod
     async def open(
         cls,
-        address: str,
+        address: Address,
         identity_key: IdentityKey | None = None,
         *,
-        create: bool = False,
         signer: NoteSigner | None = None,
         patience: float = PATIENCE,
     ) -> Self:
         """Open a store. Its schema must be the newest, because a node may not have the right to migrate it.
 
         Args:
-            address: a URL `postgresql://…` of one host or several.
+            address: the database.
             identity_key: authenticates the rows of identities, and scripts; without it, the store has and takes no
                 identities, and does not notice that something else has changed a script.
-            create: make the tables if they are absent, or migrate them.
             signer: signs the checkpoints of the audit log; without it, the store refuses every change.
             patience: seconds for which a request waits for a primary that answers.
 
         Raises:
-            NightsafeError: STORE, when the database cannot be used; UNAVAILABLE, when no primary answers in time.
+            NightsafeError: INVALID, when there is no safe; STORE, when the database cannot be used; NO_PRIMARY, when
+                no primary answers in time.
         """
         reader = Reader(partial(connect, address), patience)
 
         async def prepare(db: "Connection") -> tuple[bool, int]:
             """Check the schema; return whether the database can notify, and the size of the log."""
-            await (migrate if create else check_version)(db)
+            await check_version(db)
             return bool(await db.fetchval(_NOTIFIES)), int(await db.fetchval("SELECT size FROM log_head"))
 
         try:

@@ -1,1 +1,1 @@
-"""The core of the PostgreSQL engine: connections, the reader, the writer, and the schema."""
+"""The core of the PostgreSQL engine: addresses, connections, and the schema."""

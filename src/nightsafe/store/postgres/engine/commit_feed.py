@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from nightsafe.errors import NightsafeError
+from nightsafe.store.postgres.engine.failures import FAILURES
 from nightsafe.store.postgres.engine.group_commit import CHANNEL
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class CommitFeed:
                         if db is None or db.is_closed():
                             db = await self._open()
                         self.seen(await db.fetchval(_SIZE))
-                except (Exception, TimeoutError):  # noqa: BLE001 - the next look opens another connection
+                except (*FAILURES, NightsafeError):  # the next look opens another connection
                     if db is not None:
                         db.terminate()
                     db = None

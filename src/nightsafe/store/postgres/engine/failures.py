@@ -6,6 +6,7 @@ from typing import Final
 import asyncpg
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.postgres.engine.connection import NoPrimaryError
 
 _PASSING: Final = (
     OSError,
@@ -17,9 +18,13 @@ _PASSING: Final = (
     asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
     asyncpg.TransactionRollbackError,  # a serialization failure of an engine that has only that isolation
     asyncpg.TooManyConnectionsError,
+    asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InternalClientError,
 )
+FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises."""
+
 _OF_ONE_CHANGE: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
 _FULL: Final = "the database's disk is full: nothing was changed; free some space there, then send the request again"
 
@@ -32,6 +37,13 @@ def will_pass(error: BaseException) -> bool:
 def is_of_server(error: BaseException) -> bool:
     """Return whether the server has answered with an error."""
     return isinstance(error, asyncpg.PostgresError)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a server could not be used, without a text of the driver, which may quote a row."""
+    if isinstance(error, NoPrimaryError):
+        return str(error)
+    return f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
 
 
 def is_of_one_change(error: BaseException) -> bool:

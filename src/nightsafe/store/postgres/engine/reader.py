@@ -6,10 +6,12 @@ waits for one, and fails after a while.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.postgres.engine.failures import is_of_server, store_error, will_pass
+from nightsafe.store.postgres.engine.connection import no_primary
+from nightsafe.store.postgres.engine.failures import FAILURES, reason_of, store_error, will_pass
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -77,21 +79,17 @@ class Reader:
         """Return the result of work, and repeat it in another connection after a failure that will pass.
 
         Raises:
-            NightsafeError: as `Store` specifies for every read; UNAVAILABLE, when no primary has answered in time.
+            NightsafeError: as `Store` specifies for every read; NO_PRIMARY, when no primary has answered in time.
         """
         deadline, attempt = self._loop.time() + self._patience, 0
         while True:
             try:
                 return await self._try(work, seconds)
-            except NightsafeError:
-                raise
-            except Exception as error:
+            except FAILURES as error:
                 if not will_pass(error):
-                    if is_of_server(error):
-                        raise store_error(error) from error
-                    raise
+                    raise store_error(error) from error
                 if self._loop.time() >= deadline:
-                    raise _no_primary(self._patience) from error
+                    raise no_primary(self._patience, reason_of(error)) from error
             await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
             attempt += 1
 
@@ -125,7 +123,7 @@ class Reader:
             try:
                 async with asyncio.timeout(1):
                     await db.close()
-            except Exception:  # noqa: BLE001 - it is given up anyway
+            except FAILURES:
                 db.terminate()
 
 
@@ -158,7 +156,8 @@ class LookUps:
         """Execute statements while look-ups wait."""
         try:
             while self._waiting:
-                await self._answer()
+                with suppress(NightsafeError):
+                    await self._answer()
         finally:
             self._task = None
 
@@ -170,9 +169,7 @@ class LookUps:
             rows = await self._reader.all(self._sql, range(len(waiting)), *map(list, columns))
         except BaseException as error:
             _fail(waiting.values(), error)
-            if not isinstance(error, Exception):
-                raise
-            return
+            raise
         found = {row[0]: row[1:] for row in rows}
         for number, future in enumerate(waiting.values()):
             if not future.done():
@@ -188,10 +185,3 @@ def _fail(futures: "Sequence[asyncio.Future[Any]] | Any", error: BaseException) 
             else:
                 future.set_exception(error)
             future.exception()  # a caller that was cancelled does not take it
-
-
-def _no_primary(patience: float) -> NightsafeError:
-    """Return the answer to a read that has found no primary."""
-    return NightsafeError(
-        Code.UNAVAILABLE, f"no primary of the database has answered for {patience:g} s; send the request again"
-    )

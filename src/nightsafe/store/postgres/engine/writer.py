@@ -17,9 +17,11 @@ import structlog
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.postgres.engine.connection import no_primary
 from nightsafe.store.postgres.engine.failures import (
     is_of_one_change,
     is_of_server,
+    reason_of,
     refusal_of,
     store_error,
     will_pass,
@@ -160,7 +162,7 @@ class Writer:
                         raise
                     raise _unknown(batch, error) or store_error(error) from error
                 if self._loop.time() >= deadline:
-                    raise _unknown(batch, error) or _no_primary(self._patience) from error
+                    raise _unknown(batch, error) or no_primary(self._patience, reason_of(error)) from error
                 await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
                 attempt += 1
             else:
@@ -247,14 +249,6 @@ def _unknown(batch: WriteBatch, error: BaseException) -> NightsafeError | None:
         Code.OUTCOME_UNKNOWN,
         f"the connection to the database was lost while it made the change durable ({type(error).__name__}), and no"
         " primary has told what became of it: the change may or may not be kept; send the same request again",
-    )
-
-
-def _no_primary(patience: float) -> NightsafeError:
-    """Return the answer to a group that has found no primary."""
-    return NightsafeError(
-        Code.UNAVAILABLE,
-        f"no primary of the database has answered for {patience:g} s: nothing was changed; send the request again",
     )
 
 
