@@ -33,7 +33,7 @@ class _RingStatus(Struct, frozen=True):
 @data_option
 @json_option
 def status(data: Path, *, as_json: bool) -> None:
-    """Show every key with its state and number of values, the tokens that may reseal values, and the nodes."""
+    """Show every key with its number of values. Also show the tokens that may reseal values, and the nodes."""
     directory = DataDirectory(data)
 
     async def read(store: Store) -> _RingStatus:

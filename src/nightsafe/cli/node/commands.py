@@ -76,7 +76,7 @@ def add(data: Path, name: str, output: Path, *, as_json: bool) -> None:
 @data_option
 @json_option
 def list_(data: Path, *, as_json: bool) -> None:
-    """List the nodes with their keys, as keys/verify-keys.json has them."""
+    """List the nodes and their keys, as in keys/verify-keys.json."""
     directory = DataDirectory(data)
     rows = node_rows(directory)
     if as_json:
@@ -94,9 +94,10 @@ def list_(data: Path, *, as_json: bool) -> None:
 @click.option("--again", is_flag=True, help="Retire a retired key as of now: at the log's present size.")
 @json_option
 def retire(data: Path, name: str, *, again: bool, as_json: bool) -> None:
-    """Retire a node's key: what it has signed stays valid, and nothing new that it signs is accepted.
+    """Retire a node's key. Nothing new that it signs is accepted.
 
-    Stop the node first: changes that it makes afterwards are in the log, but nobody accepts their signature.
+    What it has signed stays valid. Stop the node first: changes that it makes afterwards are in the log, but nobody
+    accepts their signature.
     """
     directory = DataDirectory(data)
     _lock(directory)
@@ -106,7 +107,10 @@ def retire(data: Path, name: str, *, again: bool, as_json: bool) -> None:
     if as_json:
         show_json({"name": key.name, "id": key.id, "until": until})
         return
-    click.echo(f"Retired the key {key.words}: it may sign nothing after entry {until - 1} of the log.")
+    click.echo(
+        f"Retired the key {key.words}: it is trusted for the first {until} entries of the log, and no further."
+    )
+    click.echo("If its node still runs, stop it now, and run this command with --again.")
     _say_places(directory, "Copy")
     click.echo("Remove the node's line from every witness's list of logs, and delete the node's data directory.")
     click.echo("If somebody else has the key, read docs/nodes.md: a stolen key is not harmless yet.")
