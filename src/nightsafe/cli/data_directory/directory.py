@@ -192,8 +192,10 @@ class DataDirectory:
         if note and not trusted.names_signer(note):
             raise NightsafeError(
                 Code.INVALID,
-                f"none of the keys in {self.verify_keys} has signed the log of {self.database}: the key files belong"
-                f" to another safe. Copy {self.signing_key.name} and {self.verify_keys.name} from a backup of this",
+                f"none of the keys in {self.verify_keys} has signed the newest checkpoint of {self.database}: the key"
+                " files belong to another safe, or lack the node that signed it. Copy"
+                f" {self.signing_key.name} and {self.verify_keys.name} from a backup of this, or"
+                f" {self.verify_keys.name} from another node",
             )
 
     def _sealer(
