@@ -93,7 +93,7 @@ async def test_delivery_takes_what_any_listed_node_has_signed(nodes: tuple[Store
 
 
 async def test_a_key_that_is_not_listed_is_refused(nodes: tuple[Store, Store]) -> None:
-    """Without the other node's key, its statements and its checkpoint are refused, also in a bundle that the listed node signs."""
+    """Without the other node's key, its statements and checkpoints are refused, also in the first node's bundle."""
     await in_turn(nodes)
     alone = VerifyKeys([SIGNING_KEY.verify_key])
 
