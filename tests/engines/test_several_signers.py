@@ -15,7 +15,7 @@ from nightsafe.bundle.signed import open_bundle
 from nightsafe.bundle.verification import check_stated
 from nightsafe.delivery.cache.record_check import check_new_records
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.merkle.checkpoint import read_note
+from nightsafe.merkle.checkpoint import Checkpoint, read_note
 from nightsafe.merkle.proofs import is_consistent
 from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.signer import ReloadingSigner
@@ -71,7 +71,7 @@ async def served_by(store: Store, key: SigningKey, keys: VerifyKeys) -> bool:
 
 async def test_each_node_continues_the_log(nodes: tuple[Store, Store]) -> None:
     """Each checkpoint continues the one before, which another node's key has signed; the log keeps its name."""
-    log, seen = TransparencyLog(nodes[1]), []
+    log, seen = TransparencyLog(nodes[1]), list[Checkpoint]()
     for node in (*nodes, *nodes):
         await node.commit(upload(secret("A")))
         before = seen[-1] if seen else None

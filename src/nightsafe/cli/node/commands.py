@@ -1,5 +1,6 @@
 """`nightsafe node`: adds, lists and retires the API nodes of one database."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.output import show_json, show_table
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.merkle.checkpoint import read_note
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKey, VerifyKeys, check_node_name
 from nightsafe.store.interface import Store
@@ -101,9 +101,11 @@ def retire(data: Path, name: str, *, again: bool, as_json: bool) -> None:
     """
     directory = DataDirectory(data)
     _lock(directory)
-    key = _retirable(directory, name, again=again)
-    until = directory.run_unlocked(_log_size)
-    VerifyKeys.load(directory.verify_keys).retired(key, until).save(directory.verify_keys, replace=True)
+    listed = VerifyKeys.load(directory.verify_keys)
+    key = _retirable(directory, listed, name, again=again)
+    in_use = listed.with_key(replace(key, until=None))
+    until = directory.run_unlocked(lambda store: _log_size(store, in_use))
+    listed.retired(key, until).save(directory.verify_keys, replace=True)
     if as_json:
         show_json({"name": key.name, "id": key.id, "until": until})
         return
@@ -121,13 +123,12 @@ def _state(row: dict[str, Any]) -> str:
     return "in use" if row["until"] is None else f"retired at {row['until']} entries"
 
 
-def _retirable(directory: DataDirectory, name: str, *, again: bool) -> VerifyKey:
+def _retirable(directory: DataDirectory, listed: VerifyKeys, name: str, *, again: bool) -> VerifyKey:
     """Return the key that a name or an id means.
 
     Raises:
         NightsafeError: INVALID, if there is none or it cannot be retired from this directory.
     """
-    listed = VerifyKeys.load(directory.verify_keys)
     key = next((key for key in listed.keys if name in {key.id, key.name}), None)
     if key is None:
         raise NightsafeError(Code.INVALID, f"{directory.verify_keys} lists no such node; see: nightsafe node list")
@@ -146,10 +147,10 @@ def _retirable(directory: DataDirectory, name: str, *, again: bool) -> VerifyKey
     return key
 
 
-async def _log_size(store: Store) -> int:
-    """Return the number of the log's entries."""
+async def _log_size(store: Store, keys: VerifyKeys) -> int:
+    """Return the number of the log's entries, as one of these keys has signed it."""
     note = await store.checkpoint()
-    return read_note(note).size if note else 0
+    return keys.open_checkpoint(note).size if note else 0
 
 
 def _refuse_own_database(directory: DataDirectory) -> None:

@@ -34,7 +34,7 @@ def make_node(safe: DataDirectory, output: Path, name: str) -> tuple[VerifyKey, 
     refuse_unsafe(output)
     listed = VerifyKeys.load(safe.verify_keys)
     with recover_and_lock(output) as place:
-        made = _made_before(DataDirectory(place), name)
+        made = _made_before(safe, DataDirectory(place), name)
         if made is not None:
             return made, listed.with_key(made)
         if safe_parts(place) if place.is_dir() else place.exists() or output.is_symlink():
@@ -48,9 +48,11 @@ def make_node(safe: DataDirectory, output: Path, name: str) -> tuple[VerifyKey, 
     return key, keys
 
 
-def _made_before(node: DataDirectory, name: str) -> VerifyKey | None:
-    """Return the key of the node with this name whose data directory this is; None if it is something else."""
-    if not node.signing_key.exists() or not node.verify_keys.exists():
+def _made_before(safe: DataDirectory, node: DataDirectory, name: str) -> VerifyKey | None:
+    """Return the key of the safe's node with this name whose data directory this is; None if it is something else."""
+    if not node.signing_key.exists() or not node.verify_keys.exists() or not node.identity_key.exists():
+        return None
+    if IdentityKey.load(node.identity_key).id != IdentityKey.load(safe.identity_key).id:
         return None
     key = VerifyKeys.load(node.verify_keys).get(SigningKey.load(node.signing_key).id)
     return key if key is not None and key.name == name else None

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+import sqlite3
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.clients.cli.doctor.test_doctor import examined
-from tests.server import Safe, run
+from tests.server import Safe, make_safe, run
 
 from nightsafe.sealing.files import write
 from nightsafe.sealing.signing_key import SigningKey
@@ -108,6 +109,17 @@ def test_an_interrupted_add_is_finished(admin: Path) -> None:
     assert keys_of(admin).get(made["id"]) is not None
 
 
+def test_a_node_of_another_safe_is_not_listed(admin: Path, tmp_path: Path) -> None:
+    """A directory of a node with the same name, but of another safe, is taken for nothing of this one."""
+    (tmp_path / "another").mkdir(mode=0o700)
+    other = make_safe(tmp_path / "another").path
+    (other / "nightsafe.db").unlink()
+    done(other, "add", "n", "--output", str(admin.parent / "n"))
+
+    assert refused(admin, "already exists", "add", "n", "--output", "n")
+    assert 1 == len(keys_of(admin).keys)
+
+
 def grow(safe: Safe) -> None:
     """Make the log longer."""
     made = run("token", "create", "--no-expiry", "--all-access", "--data", str(safe.path), cwd=safe.path.parent)
@@ -131,6 +143,19 @@ def test_a_retired_key_has_the_size_of_the_log(safe: Safe, admin: Path) -> None:
     assert [None, 1] == [key.until for key in keys_of(safe.path).keys]
     assert 1 < done(safe.path, "retire", key_id, "--again")["until"]
     assert refused(safe.path, "lists no such node", "retire", "third")
+
+
+def test_a_size_that_no_node_has_signed_is_not_recorded(safe: Safe, admin: Path) -> None:
+    """`retire` takes the log's size only from a checkpoint that a listed key has signed."""
+    with_second_key(safe, admin)
+    db = sqlite3.connect(safe.database)
+    [(note,)] = db.execute("SELECT checkpoint FROM log_head")
+    db.execute("UPDATE log_head SET checkpoint = ?", (note.replace(b"\n1\n", b"\n900\n", 1),))
+    db.commit()
+    db.close()
+
+    assert refused(safe.path, "the signature of", "retire", "second")
+    assert [None, None] == [key.until for key in keys_of(safe.path).keys]
 
 
 def test_a_node_does_not_retire_its_own_key(safe: Safe, admin: Path) -> None:
