@@ -18,7 +18,7 @@ def is_same_safe(old: DataDirectory, new: DataDirectory) -> bool:
 
 
 def keep_nodes(old: DataDirectory, new: DataDirectory) -> None:
-    """Carry the nodes of a renamed safe over to its restored backup, and the signing key of its directory.
+    """Carry the nodes of a renamed safe over to its restored backup, and its own signing key if that is in use.
 
     Args:
         old: the renamed safe.
@@ -38,7 +38,8 @@ def keep_nodes(old: DataDirectory, new: DataDirectory) -> None:
             keys = keys.with_key(key)
     if keys.keys != restored.keys:
         keys.save(new.verify_keys, replace=True)
-    if before.get(own.id) is not None and own.id != SigningKey.load(new.signing_key).id:
+    listed = before.get(own.id)
+    if listed is not None and listed.until is None and own.id != SigningKey.load(new.signing_key).id:
         own.save(new.signing_key, replace=True)
 
 
