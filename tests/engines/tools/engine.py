@@ -7,6 +7,7 @@ from typing import Protocol
 from tests.postgres.databases import Databases
 from tests.stores import IDENTITY_KEY, SIGNING_KEY, open_store
 
+from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.interface import Store
 from nightsafe.store.postgres.engine.address import parse
 from nightsafe.store.postgres.store import PostgresStore
@@ -15,7 +16,7 @@ from nightsafe.store.postgres.store import PostgresStore
 class Engine(Protocol):
     """The place of a store's data, which stays when the store is closed and opened again."""
 
-    async def open(self) -> Store:
+    async def open(self, signer: NoteSigner = SIGNING_KEY) -> Store:
         """Open the store on this data, which is empty at first."""
         ...
 
@@ -30,9 +31,9 @@ class SqliteEngine:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "safe" / "store.db"
 
-    async def open(self) -> Store:
+    async def open(self, signer: NoteSigner = SIGNING_KEY) -> Store:
         """See `Engine.open`."""
-        return open_store(self._path)
+        return open_store(self._path, signer=signer)
 
     async def drop(self) -> None:
         """See `Engine.drop`."""
@@ -46,10 +47,10 @@ class PostgresEngine:
         self._databases = databases
         self._url = ""
 
-    async def open(self) -> Store:
+    async def open(self, signer: NoteSigner = SIGNING_KEY) -> Store:
         """See `Engine.open`."""
         self._url = self._url or await self._databases.create()
-        return await PostgresStore.open(parse(self._url), IDENTITY_KEY, signer=SIGNING_KEY)
+        return await PostgresStore.open(parse(self._url), IDENTITY_KEY, signer=signer)
 
     async def drop(self) -> None:
         """See `Engine.drop`."""

@@ -18,6 +18,10 @@ CUT: Final = (
 KEYS: Final = (
     "check that the file of verification keys belongs to this safe; if it does, somebody has changed the log"
 )
+RETIRED: Final = (
+    "if a node of yours ran on after its key was retired, stop it and run `nightsafe node retire` with --again; if"
+    " not, somebody else has the key"
+)
 
 
 class DifferenceError(NightsafeError):

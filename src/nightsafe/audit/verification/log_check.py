@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from nightsafe.audit.verification.difference import CUT, KEYS, DifferenceError, counted
+from nightsafe.audit.verification.difference import CUT, KEYS, RETIRED, DifferenceError, counted
 from nightsafe.audit.verification.logged_entry import LoggedEntry, read_entry
 from nightsafe.audit.verification.named_state import NamedState
 from nightsafe.errors import Code, NightsafeError
@@ -73,7 +73,10 @@ class Group(NamedTuple):
         digests = [self.digests[at : at + HASH_SIZE] for at in range(0, len(self.digests), HASH_SIZE)]
         line = statements_line(len(digests), statements_root(digests))
         text = Checkpoint(origin, self.size, self.root, (line,)).text()
-        if not keys.verify_message(self.signer, text, self.signature):
+        if not keys.verify_checkpoint(self.signer, self.size, text, self.signature):
+            late = keys.why_too_late(self.signer, self.size)
+            if late:
+                raise DifferenceError(late, RETIRED, entry=self.size - 1)
             entries = f"the entries {self.first} to {self.size - 1} of the log"
             raise DifferenceError(f"no given key has signed the statements of {entries}", KEYS, entry=self.size - 1)
 

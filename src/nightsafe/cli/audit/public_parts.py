@@ -20,16 +20,20 @@ from nightsafe.merkle.checkpoint import NoteKey
 def key(*, data: Path, backup: Path | None, verify_keys: Path | None, as_json: bool) -> None:
     """Print the log's public keys for other tools.
 
-    Each line is a verifier key (vkey), as tools for C2SP signed notes and checkpoints take it.
+    Each line is a verifier key (vkey), as tools for C2SP signed notes and checkpoints take it: one for each node.
+    Retired keys sign no new checkpoint; only the JSON output names them.
     """
     keys = load_keys(data, verify_keys, needs_own=backup is not None)
     with open_log(data, backup, "command") as database:
         origin = read_head(database.db).origin
-    vkeys = [NoteKey(origin, one.public).encode() for one in keys.keys]
+    in_use, retired = (
+        [NoteKey(origin, one.public).encode() for one in keys.keys if (one.until is not None) is is_retired]
+        for is_retired in (False, True)
+    )
     if as_json:
-        show_json({"origin": origin, "keys": vkeys})
+        show_json({"origin": origin, "keys": in_use, "retired": retired})
     else:
-        click.echo("\n".join(vkeys))
+        click.echo("\n".join(in_use))
 
 
 @click.command("checkpoint")

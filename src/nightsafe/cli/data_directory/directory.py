@@ -20,6 +20,8 @@ from nightsafe.sealing.groups.sealer import Later
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
+from nightsafe.sealing.reloading.signer import ReloadingSigner
+from nightsafe.sealing.reloading.verifier import ReloadingVerifier
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
@@ -48,6 +50,7 @@ class DataDirectory:
         self.signing_key = path / "keys" / "signing-key.json"
         self.verify_keys = path / "keys" / "verify-keys.json"
         self.identity_key = path / "keys" / "identity-key.json"
+        self.store_url = path / "store-url"
 
     async def create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
         """Create the directory with new keys and a database, all or nothing. `fill` writes the first rows.
@@ -92,11 +95,12 @@ class DataDirectory:
         """Open the store, on the running event loop.
 
         Raises:
-            NightsafeError: INVALID, as for `check` and `load_identity_key`, or if the signing key cannot be used;
-                STORE, if the database cannot be used.
+            NightsafeError: INVALID, as for `check` and `load_identity_key`, or if the signing key or the verify keys
+                cannot be used; STORE, if the database cannot be used.
         """
         identity_key = self.load_identity_key()
-        return SqliteStore.open(self.database, identity_key, signer=SigningKey.load(self.signing_key))
+        signer = ReloadingSigner(*self._signing_keys())
+        return SqliteStore.open(self.database, identity_key, signer=signer)
 
     def load_identity_key(self) -> IdentityKey:
         """Return the key that authenticates identities. A safe that never had one gets it here.
@@ -157,7 +161,8 @@ class DataDirectory:
         Raises:
             NightsafeError: INVALID, if a key file is missing, damaged, accessible to others, or from another safe.
         """
-        return Safe(*self._sealer())
+        sealer, trusted = self._sealer()
+        return Safe(sealer, ReloadingVerifier(trusted))
 
     async def safe_for(self, store: SqliteStore) -> Safe:
         """Load the sealer for serving. Keys retired in the database count as retired, even if the file differs.
@@ -166,10 +171,10 @@ class DataDirectory:
             NightsafeError: as for `safe`; INVALID, if the public ring is older than one that was in use here.
         """
         sealer, trusted = self._sealer(store.retired_keys_now, asyncio.get_running_loop().call_later)
-        await self._refuse_other_keys(store, trusted)
+        await self._refuse_other_keys(store, trusted.current())
         await record_ring(store, sealer.ring, str(self.public_ring))
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
-        return Safe(sealer, trusted)
+        return Safe(sealer, ReloadingVerifier(trusted))
 
     async def _refuse_other_keys(self, store: SqliteStore, trusted: VerifyKeys) -> None:
         """Refuse keys of another safe: what they sign would break this safe's log, and nobody would have access.
@@ -187,27 +192,33 @@ class DataDirectory:
         if note and not trusted.names_signer(note):
             raise NightsafeError(
                 Code.INVALID,
-                f"none of the keys in {self.verify_keys} has signed the log of {self.database}: the key files belong"
-                f" to another safe. Copy {self.signing_key.name} and {self.verify_keys.name} from a backup of this",
+                f"none of the keys in {self.verify_keys} has signed the newest checkpoint of {self.database}: the key"
+                " files belong to another safe, or lack the node that signed it. Copy"
+                f" {self.signing_key.name} and {self.verify_keys.name} from a backup of this, or"
+                f" {self.verify_keys.name} from another node",
             )
 
     def _sealer(
         self, retired_keys: Callable[[], Collection[str]] = frozenset, later: Later | None = None
-    ) -> tuple[ReloadingSealer, VerifyKeys]:
-        """Load the sealer, which also signs, and the keys that verify its signatures.
+    ) -> tuple[ReloadingSealer, ReloadedFile[VerifyKeys]]:
+        """Load the sealer, which also signs, and the keys that verify the signatures of all nodes.
 
         Args:
             retired_keys: returns the retired keys, which a replacement of the ring may lack.
             later: ends groups of values in time; see `GroupSealer`.
         """
-        signing_key = SigningKey.load(self.signing_key)
-        trusted = VerifyKeys([signing_key.verify_key])
-        if self.verify_keys.exists():
-            trusted = VerifyKeys.load(self.verify_keys)
-        if signing_key.id not in {key.id for key in trusted.keys}:
+        signing_key, trusted = self._signing_keys()
+        listed = trusted.current().get(signing_key.id)
+        if listed is None:
             raise NightsafeError(
                 Code.INVALID,
                 f"the key of {self.signing_key} is not in {self.verify_keys}: delivery would refuse every value",
+            )
+        if listed.until is not None:
+            raise NightsafeError(
+                Code.INVALID,
+                f"the key of {self.signing_key} is retired in {self.verify_keys}: nobody would trust what this node"
+                " signs. Make a new node from another node's directory: nightsafe node add",
             )
         ring = ReloadedFile(
             self.public_ring,
@@ -215,12 +226,36 @@ class DataDirectory:
             report_unusable,
             partial(PublicRing.as_successor_of, retired_keys=retired_keys),
         )
-        return ReloadingSealer(ring, signing_key, later), trusted
+        return ReloadingSealer(ring, ReloadingSigner(signing_key, trusted), later), trusted
+
+    def _signing_keys(self) -> tuple[SigningKey, ReloadedFile[VerifyKeys]]:
+        """Load this node's signing key, and the keys of all nodes. Without a file, only its own key is trusted."""
+        own = SigningKey.load(self.signing_key)
+
+        def load(path: Path) -> VerifyKeys:
+            """Return the keys in the file."""
+            return VerifyKeys.load(path) if path.exists() else VerifyKeys([own.verify_key])
+
+        return own, ReloadedFile(self.verify_keys, load, _report_unusable_keys)
 
 
 def report_unusable(error: NightsafeError) -> None:
     """Log that the new version of a key file cannot be used."""
     _log.error("ring.not_taken_up", reason=error.problems[0].detail)
+
+
+def reloading_verifier(path: Path) -> ReloadingVerifier:
+    """Return the keys in a file, which is read again whenever it changes.
+
+    Raises:
+        NightsafeError: INVALID, if the file cannot be used.
+    """
+    return ReloadingVerifier(ReloadedFile(path, VerifyKeys.load, _report_unusable_keys))
+
+
+def _report_unusable_keys(error: NightsafeError) -> None:
+    """Log that the new version of the file of verify keys cannot be used."""
+    _log.error("verify_keys.not_taken_up", reason=error.problems[0].detail)
 
 
 async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:

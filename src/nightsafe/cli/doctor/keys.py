@@ -1,6 +1,7 @@
 """Checks the key files and that they belong together."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.safe.database_copy import key_ids, open_read_only, ring_history
@@ -29,13 +30,23 @@ def key_files(safe: Examination) -> Iterator[Finding]:
         )
         return
     yield Finding(State.OK, "public ring", f"{len(ring.keys)} keys, primary {ring.primary.id}")
-    if signing.id in {key.id for key in verify.keys}:
-        yield Finding(State.OK, "signing key", signing.id)
-    else:
-        found = f"{signing.id} is not one of the verification keys: delivery would refuse every new value"
-        yield Finding(
-            State.FAILED, "signing key", found, f"copy both files from one backup to {files.signing_key.parent}"
-        )
+    yield _own_key(signing.id, verify, files.signing_key.parent)
+    if len(verify.keys) > 1:
+        retired = sum(key.until is not None for key in verify.keys)
+        names = ", ".join(key.name or key.id for key in verify.keys if key.until is None)
+        yield Finding(State.OK, "nodes' keys", f"{len(verify.keys) - retired} in use ({names}), {retired} retired")
+
+
+def _own_key(key_id: str, verify: VerifyKeys, folder: Path) -> Finding:
+    """Check that everybody trusts what this node signs."""
+    own = verify.get(key_id)
+    if own is None:
+        found = f"{key_id} is not one of the verification keys: delivery would refuse every new value"
+        return Finding(State.FAILED, "signing key", found, f"copy both files from one backup to {folder}")
+    if own.until is not None:
+        found = f"{own.words} is retired: nobody would trust what this node signs"
+        return Finding(State.FAILED, "signing key", found, "make a new node from another one's: nightsafe node add")
+    return Finding(State.OK, "signing key", own.words)
 
 
 def private_ring(safe: Examination) -> Iterator[Finding]:

@@ -100,17 +100,16 @@ async def _reseal(
     directory: "DataDirectory", values: dict[str, Any], account_id: str | None, source: "HttpSource"
 ) -> "Progress":
     """Reseal all values of an account, in one pass."""
-    from nightsafe.cli.data_directory.directory import report_unusable
+    from nightsafe.cli.data_directory.directory import reloading_verifier, report_unusable
     from nightsafe.delivery.key_rotation.resealing import Resealer
     from nightsafe.delivery.source.http_resealing import HttpResealing
     from nightsafe.sealing.reloading.key_file import ReloadedFile
     from nightsafe.sealing.reloading.opener import ReloadingOpener
     from nightsafe.sealing.rings.private_ring import PrivateRing
-    from nightsafe.sealing.verify_keys import VerifyKeys
 
     try:
         private: Path = values["private_ring"] or directory.private_ring
-        verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
+        verifier = reloading_verifier(values["verify_keys"] or directory.verify_keys)
         ring = ReloadedFile(private, PrivateRing.load, report_unusable, PrivateRing.as_successor_of)
         opener = ReloadingOpener(verifier, ring)
         account_id = account_id or await source.find_account()

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from nightsafe.api.http.times import format_time
 from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.node.rows import node_rows
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.output import show_json, show_table
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -32,7 +33,7 @@ class _RingStatus(Struct, frozen=True):
 @data_option
 @json_option
 def status(data: Path, *, as_json: bool) -> None:
-    """Show every key with its state and number of values. Also show the tokens that may reseal values."""
+    """Show every key with its number of values. Also show the tokens that may reseal values, and the nodes."""
     directory = DataDirectory(data)
 
     async def read(store: Store) -> _RingStatus:
@@ -54,6 +55,7 @@ def status(data: Path, *, as_json: bool) -> None:
                 "keys": keys,
                 "waiting": waiting,
                 "resealing": _waiting_fields(ring_status.waiting),
+                "nodes": node_rows(directory),
             }
         )
         return
@@ -64,6 +66,10 @@ def status(data: Path, *, as_json: bool) -> None:
             "It does not name the signer of the next ring, so no client would follow a rotation. Run: "
             "nightsafe keys sign"
         )
+    nodes = node_rows(directory)
+    if len(nodes) > 1:
+        in_use = ", ".join(node["name"] or node["id"] for node in nodes if node["until"] is None)
+        click.echo(f"Nodes that sign: {in_use}. See: nightsafe node list")
     for account in ring_status.waiting:
         click.echo(_describe_waiting(account, several=len(ring_status.waiting) > 1))
 

@@ -16,6 +16,7 @@ from nightsafe.cli.data_directory.local_server import address_of
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
 from nightsafe.cli.data_directory.placement import must_be_inside, new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import BEFORE, recover_and_lock
+from nightsafe.cli.node.restored_keys import keep_nodes
 from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import IDENTITY_KEY, PRIVATE_RING, STREAM, Manifest, read_archive
 from nightsafe.cli.safe.database_copy import integrity_problems, key_ids, newest_schema, open_read_only, schema_of
@@ -138,6 +139,7 @@ def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> _Restore
         if aside:
             _copy_private_ring(data, safe.path)
             carried_over = carry_over(DataDirectory(data), DataDirectory(safe.path))
+            keep_nodes(DataDirectory(data), DataDirectory(safe.path))
             merge_rings(DataDirectory(data), DataDirectory(safe.path))
         return _Restored(manifest, safe.put_in_place(), carried_over)
 

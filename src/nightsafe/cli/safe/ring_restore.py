@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.node.restored_keys import is_same_safe
 from nightsafe.cli.safe.database_copy import open_read_only, ring_history
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.rings.ring_file import State
-from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.services.key_rotation.recipient_keys import record_ring, retire_key
 from nightsafe.store.sqlite import SqliteStore
 
@@ -58,7 +58,7 @@ def merge_rings(old: DataDirectory, new: DataDirectory) -> None:
 def _read_old_safe(old: DataDirectory, new: DataDirectory) -> _OldSafe | None:
     """Return the state of the renamed safe; None if it is a different safe or cannot be read."""
     try:
-        if SigningKey.load(old.signing_key).id != SigningKey.load(new.signing_key).id:
+        if not is_same_safe(old, new):
             return None
         ring = PublicRing.load(old.public_ring)
         with open_read_only(old.database) as db:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 import structlog
 
-from nightsafe.cli.data_directory.directory import report_unusable
+from nightsafe.cli.data_directory.directory import reloading_verifier, report_unusable
 from nightsafe.cli.server.delivery_options import Listen
 from nightsafe.cli.server.listener import authority, is_loopback, listen
 from nightsafe.delivery.delivery import Delivery
@@ -32,7 +32,6 @@ from nightsafe.sealing import files
 from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.opener import ReloadingOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
-from nightsafe.sealing.verify_keys import VerifyKeys
 
 _log = structlog.get_logger()
 
@@ -61,7 +60,7 @@ async def running_delivery(
     """
     protect_process()
     private_ring, verify_keys = keys
-    verifier = VerifyKeys.load(verify_keys)
+    verifier = reloading_verifier(verify_keys)
     ring = ReloadedFile(private_ring, PrivateRing.load, report_unusable, PrivateRing.as_successor_of)
     opener = ReloadingOpener(verifier, ring)
     listener = listen(*address, "--listen")

@@ -12,6 +12,7 @@ from msgspec import Struct
 from tests.stores import SIGNING_KEY, open_store
 
 from nightsafe.api.app import App
+from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing_key import SigningKey
@@ -205,6 +206,7 @@ class Api:
         self.path = folder / "safe" / "store.db"
         self.delivered = delivered or DeliveryOptions()
         self.limits = limits or Limits()
+        self.signer: NoteSigner = SIGNING_KEY  # signs the log after the next `restart`
         self._runner = asyncio.Runner()
         self.store = self.run(self._open())
         self.audit_reads = audit_reads
@@ -220,7 +222,7 @@ class Api:
 
     async def _open(self) -> SqliteStore:
         """Open the store on its loop, at first an empty one."""
-        return open_store(self.path)
+        return open_store(self.path, signer=self.signer)
 
     def __enter__(self) -> Self:
         """Return the API itself."""

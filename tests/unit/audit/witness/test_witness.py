@@ -70,6 +70,19 @@ async def test_a_growing_log_is_cosigned(watched: Watched) -> None:
         old = size
 
 
+async def test_each_listed_key_of_a_log_counts(watched: Watched) -> None:
+    """A log that several nodes sign in turn is cosigned with the keys of all in the list, and with no other key."""
+    watched.log.key = SigningKey.generate()
+    assert 403 == (await watched.add(0)).status
+
+    keys = [NoteKey(watched.log.origin, key.public) for key in (LOG_KEY, watched.log.key)]
+    watched.witness.logs = {watched.log.origin: keys}
+    assert 200 == (await watched.add(0)).status
+    watched.log.key = LOG_KEY
+    watched.log.grow("more", 1)
+    assert 200 == (await watched.add(3)).status
+
+
 async def test_the_last_checkpoint_is_served(watched: Watched) -> None:
     """The served checkpoint has the log's signature and the cosignature; an unknown log is a 404."""
     name = origin_hash(watched.log.origin)
