@@ -53,6 +53,8 @@ class PostgresStore(
 ):
     """`Store` in a PostgreSQL database. Create it with `open`, and use it only on the event loop that opened it."""
 
+    knows_every_commit: bool = False
+
     def __init__(
         self,
         address: str,
