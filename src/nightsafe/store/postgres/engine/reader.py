@@ -68,10 +68,9 @@ class Reader:
         async def in_transaction(db: "Connection") -> T:
             """Do the work."""
             await db.execute(_SNAPSHOT)
-            try:
-                return await work(db)
-            finally:
-                await db.execute("COMMIT")
+            result = await work(db)  # after a failure, the connection is given up
+            await db.execute("COMMIT")
+            return result
 
         return await self.run(in_transaction, _LONG_SECONDS)
 
@@ -104,10 +103,6 @@ class Reader:
                     if db is None or db.is_closed():
                         db = await self._connect()
                     result = await work(db)
-            except NightsafeError:
-                if db is not None:
-                    self._idle.append(db)
-                raise
             except BaseException:
                 if db is not None:
                     db.terminate()
@@ -144,7 +139,12 @@ class LookUps:
         self._task: asyncio.Task[None] | None = None
 
     async def find(self, *key: object) -> Any:
-        """Return the row of a key without its number, or None."""
+        """Return the row of a key without its number, or None.
+
+        A text with U+0000 is in no row. In a statement, it would fail the look-ups of others.
+        """
+        if any(isinstance(part, str) and not _is_storable(part) for part in key):
+            return None
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = self._loop.create_future()
@@ -174,6 +174,14 @@ class LookUps:
         for number, future in enumerate(waiting.values()):
             if not future.done():
                 future.set_result(found.get(number))
+
+
+def _is_storable(text: str) -> bool:
+    """Return whether PostgreSQL can store a text."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _fail(futures: "Sequence[asyncio.Future[Any]] | Any", error: BaseException) -> None:

@@ -15,6 +15,7 @@ _BEFORE_FIRST: Final = (2**62, 0)
 _LIVE: Final = """
 SELECT name, kind, shown, sealed, key_id, since FROM bindings
 WHERE account_id = $1 AND namespace = $2 AND script = $3 AND since <= $4
+  AND EXISTS (SELECT 1 FROM scripts WHERE account_id = $1 AND namespace = $2 AND name = $3 AND id = $5)
 """
 _HISTORY: Final = f"""
 SELECT to_version, name, from_version, CASE WHEN from_version <= $5 THEN kind END,
@@ -60,7 +61,7 @@ class HistoryReads:
         if not versions:
             return {}
         found: dict[int, dict[str, Binding]] = {number: {} for number in versions}
-        for *columns, since in await self._reader.all(_LIVE, *key_of(ref), last):
+        for *columns, since in await self._reader.all(_LIVE, *key_of(ref), last, head[0]):
             current_binding = Binding(*columns)
             for number in range(max(since, versions.start), versions.stop):
                 found[number][current_binding.name] = current_binding

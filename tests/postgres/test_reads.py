@@ -1,0 +1,122 @@
+"""Reads of the PostgreSQL engine beside each other, beside other nodes, and from a server that has stopped."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from msgspec.structs import replace
+from tests.engines.test_identities import TOKEN
+from tests.engines.tools.changes import ACCOUNT, REF, change, removing, secret, setting, upload
+from tests.engines.tools.engine import PostgresEngine
+from tests.postgres.databases import Databases
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity import service
+from nightsafe.identity.credentials import digest
+from nightsafe.store.identities import Account
+from nightsafe.store.postgres.engine import reader
+from nightsafe.store.postgres.store import PostgresStore
+from nightsafe.store.scripts import ScriptRef
+
+pytestmark = pytest.mark.heavy
+
+
+@pytest.fixture
+async def nodes(databases: Databases) -> AsyncIterator[list[PostgresStore]]:
+    """Yield two stores on one new database."""
+    engine = PostgresEngine(databases)
+    stores = [store for _ in range(2) if isinstance(store := await engine.open(), PostgresStore)]
+    yield stores
+    for store in stores:
+        await store.close()
+    await engine.drop()
+
+
+@pytest.mark.parametrize("name", ["\0", "\udcff"])
+async def test_a_name_that_cannot_be_stored_fails_no_look_up(nodes: list[PostgresStore], name: str) -> None:
+    """A look-up by a text that PostgreSQL cannot store finds nothing, and those beside it are answered."""
+    store = nodes[0]
+    await store.commit(upload(secret("A")))
+
+    found = await asyncio.gather(*(store.secret(REF, one) for one in ("A", name, "A")))
+    absent = await store.secret(ScriptRef(ACCOUNT, name), "A")
+
+    assert [True, False, True] == [one is not None for one in found]
+    assert absent is None
+
+
+async def test_each_read_sees_the_commits_answered_before_it(nodes: list[PostgresStore]) -> None:
+    """Beside many look-ups in flight, each node reads what another node has just committed."""
+    first, second = nodes
+    await first.commit(upload())
+    for number in range(20):
+        name = f"S{number}"
+        beside = [asyncio.ensure_future(second.secret(REF, name)) for _ in range(5)]
+        await asyncio.sleep(0)
+        await first.commit(setting(secret(name)))
+        assert await second.secret(REF, name) is not None
+        await asyncio.gather(*beside)
+
+
+async def test_a_token_that_another_node_revokes_is_refused_at_once(nodes: list[PostgresStore]) -> None:
+    """The next request with a token that another node has deleted is refused, although the token was cached."""
+    first, second = nodes
+    await first.commit(
+        change(None, Account(ACCOUNT, "Home", 1), replace(TOKEN, digest=digest(b"t"), expires_on=None))
+    )
+    authenticator = service.Authenticator(second)
+    principal = await authenticator.by_token(b"t")
+    assert principal is await authenticator.by_token(b"t")
+    await first.commit(replace(change(), drop_tokens=(TOKEN.id,)))
+
+    with pytest.raises(NightsafeError) as refused:
+        await authenticator.by_token(b"t")
+
+    assert refused.value.code == Code.UNKNOWN_TOKEN
+
+
+async def test_bindings_of_a_deleted_script_are_not_those_of_the_next(
+    nodes: list[PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a script is replaced by another of its name during a read, the read does not mix both."""
+    store = nodes[0]
+    await store.commit(upload(secret("OLD")))
+    head = await store._head(REF)
+
+    async def head_of_before(_: ScriptRef) -> tuple[str, int] | None:
+        """Return the script as it was before it was replaced."""
+        return head
+
+    await store.commit(removing())
+    await store.commit(upload(secret("NEW")))
+    monkeypatch.setattr(store, "_head", head_of_before)
+
+    assert "NEW" not in [binding.name for binding in await store.bindings(REF, 1)]
+
+
+async def test_reads_of_one_moment_end_although_the_server_has_stopped(
+    nodes: list[PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads in a transaction are given up after their time, and made again in another connection."""
+    monkeypatch.setattr(reader, "_LONG_SECONDS", 0.5)
+    stopped: list[int] = []
+
+    async def work(db: asyncpg.Connection) -> int:
+        """Stop the first server process between two reads."""
+        process = int(await db.fetchval("SELECT pg_backend_pid()"))
+        if not stopped:
+            stopped.append(process)
+            os.kill(process, signal.SIGSTOP)
+        return int(await db.fetchval("SELECT pg_backend_pid()"))
+
+    try:
+        async with asyncio.timeout(20):
+            other = await nodes[0]._reader.in_snapshot(work)
+    finally:
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)
+
+    assert other not in stopped
