@@ -1,0 +1,168 @@
+"""Writes to PostgreSQL whose connection is cut before, in and after their commit: no answer is wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import asyncpg
+import pytest
+from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
+from tests.postgres.cutting_proxy import Cut, CuttingProxy
+from tests.postgres.databases import Databases
+from tests.stores import IDENTITY_KEY, SIGNING_KEY
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.changes import Change
+from nightsafe.store.postgres.engine import writer
+from nightsafe.store.postgres.engine.address import parse
+from nightsafe.store.postgres.store import PostgresStore
+
+PATIENCE: Final = 4.0
+COMMIT: Final = b"UPDATE log_head"
+"""A part of the first statement that commits a group, before the server knows it by a name."""
+
+
+@pytest.fixture
+async def url(databases: Databases) -> AsyncIterator[str]:
+    """Yield the address of an empty safe."""
+    url = await databases.create()
+    yield url
+    await databases.drop(url)
+
+
+@pytest.fixture
+async def proxy(databases: Databases) -> AsyncIterator[CuttingProxy]:
+    """Yield a proxy before the server."""
+    proxy = CuttingProxy("127.0.0.1", databases.server.port)
+    yield proxy
+    await proxy.close()
+
+
+@pytest.fixture
+async def store(url: str, proxy: CuttingProxy, databases: Databases) -> AsyncIterator[PostgresStore]:
+    """Yield a store behind the proxy, with a script of two versions."""
+    through = url.replace(f":{databases.server.port}/", f":{await proxy.start()}/")
+    store = await PostgresStore.open(parse(through), IDENTITY_KEY, signer=SIGNING_KEY, patience=PATIENCE)
+    await store.commit(upload())
+    await store.commit(setting(secret("A")))
+    await store.commit(setting(secret("A")))
+    yield store
+    await store.close()
+
+
+async def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query, asked past the proxy."""
+    db = await asyncpg.connect(url.split("?")[0], ssl="disable")
+    try:
+        return [tuple(row) for row in await db.fetch(sql)]
+    finally:
+        await db.close()
+
+
+async def counts(url: str) -> dict[str, int]:
+    """Return how many versions, entries and live bindings there are, and the size of the log."""
+    [(versions, entries, bindings, size, groups)] = await rows(
+        url,
+        "SELECT (SELECT count(*) FROM versions), (SELECT count(*) FROM audit), (SELECT count(*) FROM bindings),"
+        " size, (SELECT max(size) FROM log_groups) FROM log_head",
+    )
+    assert size == entries == groups
+    return {"versions": versions, "entries": entries, "bindings": bindings}
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.UNANSWERED, Cut.AT_ONCE, Cut.AFTER])
+@pytest.mark.parametrize("locked", [False, True], ids=["one statement", "under a lock"])
+async def test_a_cut_commit_is_answered_truly_and_done_once(
+    store: PostgresStore, proxy: CuttingProxy, url: str, cut: Cut, *, locked: bool
+) -> None:
+    """A write whose connection is cut at any moment of its commit succeeds, and is done exactly once."""
+    before = await counts(url)
+    if locked:
+        store._writer._group._calm = 1
+    proxy.arm(cut, b"COMMIT" if locked else b"")
+
+    outcome = await store.commit(setting(secret("B")))
+
+    after = await counts(url)
+    assert 1 == proxy.cuts
+    assert before["versions"] + 1 == outcome.version == after["versions"]
+    assert before["entries"] + 1 == after["entries"]
+    assert b'{"name":"B","type":"secret_text"}' == await store.secret(REF, "B")
+
+
+async def test_a_stopped_server_is_given_up_and_the_write_goes_on(
+    store: PostgresStore, proxy: CuttingProxy, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write whose server takes the statement and is silent is made again in another connection, once."""
+    monkeypatch.setattr(writer, "_STALL_SECONDS", 0.3)
+    before = await counts(url)
+    proxy.arm(Cut.STALL)
+
+    await store.commit(setting(secret("B")))
+
+    assert before["versions"] + 1 == (await counts(url))["versions"]
+
+
+async def test_a_commit_that_nobody_can_tell_of_is_unknown(
+    store: PostgresStore, proxy: CuttingProxy, url: str
+) -> None:
+    """When no primary tells in time what became of a write, the answer says that it may be kept, and it was kept.
+
+    The same request sent again succeeds.
+    """
+    before = await counts(url)
+    proxy.arm(Cut.UNANSWERED)
+    proxy.refuse()
+
+    with pytest.raises(NightsafeError) as caught:
+        await store.commit(setting(secret("B")))
+    proxy.refuse(refuses=False)
+
+    assert Code.OUTCOME_UNKNOWN is caught.value.code
+    assert "may or may not be kept" in caught.value.problems[0].detail
+    assert before["versions"] + 1 == (await counts(url))["versions"]
+    await store.commit(setting(secret("B")))
+    assert b'{"name":"B","type":"secret_text"}' == await store.secret(REF, "B")
+
+
+async def test_a_write_without_a_primary_changes_nothing(store: PostgresStore, proxy: CuttingProxy, url: str) -> None:
+    """A write that finds no primary in time is refused, with nothing changed; reads are refused, too."""
+    before = await counts(url)
+    proxy.arm(Cut.BEFORE)
+    proxy.refuse()
+    store._writer._drop()
+
+    with pytest.raises(NightsafeError) as caught:
+        await store.commit(setting(secret("B")))
+
+    assert Code.NO_PRIMARY is caught.value.code
+    assert before == await counts(url)
+
+
+async def test_each_of_a_group_gets_its_own_true_answer(store: PostgresStore, proxy: CuttingProxy, url: str) -> None:
+    """When the answer of a group is lost, each of its changes gets the outcome of the commit that was made."""
+    before = await counts(url)
+    proxy.arm(Cut.UNANSWERED)
+    changes: list[Change] = [setting(secret(f"S{number}"), most=1000) for number in range(40)]
+
+    outcomes = await asyncio.gather(*(store.commit(change) for change in changes))
+
+    assert [*range(before["versions"] + 1, before["versions"] + 41)] == sorted(one.version for one in outcomes)
+    assert before["versions"] + 40 == (await counts(url))["versions"]
+
+
+async def test_three_nodes_write_a_thousand_secrets_of_one_script(url: str) -> None:
+    """A thousand parallel writes to one script over three nodes all succeed, each with a version of its own."""
+    nodes = [await PostgresStore.open(parse(url), IDENTITY_KEY, signer=SIGNING_KEY) for _ in range(3)]
+    await nodes[0].commit(upload())
+
+    outcomes = await asyncio.gather(
+        *(nodes[number % 3].commit(setting(secret(f"S{number % 100}"), most=1000)) for number in range(1000))
+    )
+
+    assert [*range(2, 1002)] == sorted(outcome.version for outcome in outcomes)
+    assert {"versions": 1001, "entries": 1001, "bindings": 100} == await counts(url)
+    assert 100 == len(await nodes[2].secrets(REF) or [])
+    assert 1001 == (await nodes[1].audit_head(ACCOUNT)).number
+    for node in nodes:
+        await node.close()
