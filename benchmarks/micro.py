@@ -58,7 +58,7 @@ def finish(coroutine: Coroutine[Any, Any, object]) -> None:
 
 async def measure(directory: DataDirectory, token: str, scripts: int, repeats: int) -> dict[str, list[float]]:
     """Measure every step."""
-    store, safe, draw = directory.open_store(), directory.safe(), random.Random(scripts)  # noqa: S311 - no secret is drawn
+    store, safe, draw = await directory.open_store(), directory.safe(), random.Random(scripts)  # noqa: S311 - no secret is drawn
     try:
         authenticator = Authenticator(store)
         principal = await authenticator.by_token(token.encode())

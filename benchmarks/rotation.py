@@ -33,13 +33,13 @@ from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: E402
 from nightsafe.secret_value import SecretValue  # noqa: E402
 from nightsafe.services.caller import now  # noqa: E402
 from nightsafe.store.changes import Change  # noqa: E402
+from nightsafe.store.interface import Store  # noqa: E402
 from nightsafe.store.script_edit import (  # noqa: E402
     BindingsUpdate,
     ScriptEdit,
     SettingsUpdate,
 )
 from nightsafe.store.scripts import ScriptRef  # noqa: E402
-from nightsafe.store.sqlite import SqliteStore  # noqa: E402
 
 PER_SCRIPT = 100
 _PAUSE = 0.005
@@ -68,7 +68,7 @@ def main() -> None:
     sys.exit(report.exit_code())
 
 
-async def _fill(store: SqliteStore, directory: DataDirectory, scripts: int) -> None:
+async def _fill(store: Store, directory: DataDirectory, scripts: int) -> None:
     """Make this many scripts, each with a hundred values that are really sealed for it."""
     sealer = directory.safe()
     for number in range(scripts):

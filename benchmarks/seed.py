@@ -25,9 +25,9 @@ from nightsafe.services.caller import now
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.changes import Change
+from nightsafe.store.interface import Store
 from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit, SettingsUpdate, Stamp
 from nightsafe.store.scripts import Binding, Module, ScriptRef, Upload
-from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine.schema import migrations
 
 _BATCH = 512
@@ -66,14 +66,14 @@ async def _build(place: Path, scripts: int) -> None:
     directory = DataDirectory(place / "safe")
     credentials = await directory.create(_account)
     (place / "token").write_text(credentials.api_token)
-    store = directory.open_store()
+    store = await directory.open_store()
     try:
         await _fill(store.commit, _pool(directory.safe()), scripts)
     finally:
         await store.close()
 
 
-async def _account(store: SqliteStore) -> Credentials:
+async def _account(store: Store) -> Credentials:
     """Make the account of the scripts."""
     return await create_account(store, ACCOUNT_ID, "Benchmark", "owner@nightsafe.local")
 

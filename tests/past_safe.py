@@ -26,8 +26,8 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.audit.older_rows import every_script
 from nightsafe.services.delivery.bundles import Bundles
 from nightsafe.services.key_rotation.resealing import location_of_value
+from nightsafe.store.interface import Store
 from nightsafe.store.sealed_values import StoredValue
-from nightsafe.store.sqlite import SqliteStore
 
 ARCHIVES = {path.name[7:9]: path for path in (Path(__file__).parent / "data_directories").glob("schema-*.tar.xz")}
 
@@ -80,7 +80,7 @@ def unpack(schema: str, folder: Path) -> Past:
 def stored_values(past: Past) -> list[StoredValue]:
     """Return every sealed value of the account: of versions, of their history, and of items."""
 
-    async def read(store: SqliteStore) -> list[StoredValue]:
+    async def read(store: Store) -> list[StoredValue]:
         """Read all pages."""
         found: list[StoredValue] = []
         for key_id in await store.keys_in_use(past.safe.account_id):
@@ -115,7 +115,7 @@ def served(past: Past) -> list[tuple[str, str]]:
     """Return the name and the opened value, in Base64, of each secret that the delivery process hands out."""
     directory, opener = DataDirectory(past.safe.path), RecordOpener(past.verify_keys, past.private_ring)
 
-    async def read(store: SqliteStore) -> list[bytes]:
+    async def read(store: Store) -> list[bytes]:
         """Return the bundle of each script."""
         bundles = Bundles(store, directory.safe())
         return [await bundles.bundle(ref) async for ref in every_script(store)]

@@ -13,15 +13,15 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.secrets.seal import sealing_ref
 from nightsafe.store.bundles import ServedBinding
 from nightsafe.store.collections import Item, Kind
+from nightsafe.store.interface import Store
 from nightsafe.store.scripts import ScriptRef
-from nightsafe.store.sqlite import SqliteStore
 
 
 def opened(safe: Safe, script: str, namespace: str = "", version: int | None = None) -> dict[str, str]:
     """Return a script's secret texts by name, as of a version number (default: the newest)."""
     ref = ScriptRef(safe.account_id, script, namespace)
 
-    async def read(store: SqliteStore) -> Sequence[ServedBinding]:
+    async def read(store: Store) -> Sequence[ServedBinding]:
         """Return the bindings with their records."""
         ids = {one.number: one.id for one in await store.versions(ref, limit=1_000_000)}
         found = await store.full_version(ref, None if version is None else ids[version])
@@ -68,7 +68,7 @@ def _verifier(safe: Safe) -> VerifyKeys:
 def _items(safe: Safe, kind: Kind, name: str) -> list[tuple[Item, bytes]]:
     """Return every sealed item of a collection with its record."""
 
-    async def read(store: SqliteStore) -> list[tuple[Item, bytes]]:
+    async def read(store: Store) -> list[tuple[Item, bytes]]:
         """Return the items and records as the store gives them."""
         collection = await store.collection(safe.account_id, kind, name)
         assert collection is not None

@@ -17,7 +17,7 @@ from nightsafe.services.caller import now
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Identity, Token
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 T = TypeVar("T")
 
@@ -35,12 +35,12 @@ def policy(*groups: str, account_id: str, effect: str = "allow", scope: str = "*
     }
 
 
-def in_store(safe: Safe, job: Callable[[SqliteStore], Awaitable[T]]) -> T:
+def in_store(safe: Safe, job: Callable[[Store], Awaitable[T]]) -> T:
     """Run a job with the store in this process."""
 
     async def work() -> T:
         """Open the store, run the job and close the store."""
-        store = DataDirectory(safe.path).open_store()
+        store = await DataDirectory(safe.path).open_store()
         try:
             return await job(store)
         finally:
@@ -52,7 +52,7 @@ def in_store(safe: Safe, job: Callable[[SqliteStore], Awaitable[T]]) -> T:
 def write(safe: Safe, *rows: Identity) -> None:
     """Create or replace accounts, users, memberships or tokens."""
 
-    async def job(store: SqliteStore) -> None:
+    async def job(store: Store) -> None:
         """Commit the rows."""
         event = AuditEvent(
             at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id
@@ -84,7 +84,7 @@ def make_account(safe: Safe) -> Credentials:
     """Create another account with another owner in the same safe."""
     account_id = uuid.uuid4().hex
 
-    async def job(store: SqliteStore) -> Credentials:
+    async def job(store: Store) -> Credentials:
         """Create the account."""
         return await create_account(store, account_id, "Another", f"{account_id}@nightsafe.local")
 

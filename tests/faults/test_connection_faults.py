@@ -52,7 +52,7 @@ async def store(url: str, proxy: CuttingProxy, databases: Databases) -> AsyncIte
 
 async def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query, asked past the proxy."""
-    db = await asyncpg.connect(url.split("?")[0], ssl="disable")
+    db = await asyncpg.connect(url.split("?", maxsplit=1)[0], ssl="disable")
     try:
         return [tuple(row) for row in await db.fetch(sql)]
     finally:

@@ -1,27 +1,32 @@
 """A PostgreSQL server with the settings that a test needs, for the tests of connections."""
 
+import atexit
 import os
-import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from tests.postgres.server import as_other_user, free_port, installed
 
 _SUPERUSER: Final = "admin"
 _START_SECONDS: Final = 30.0
 
 
+@cache
 def _binaries() -> Path:
-    """Return the folder of the server's programs."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    assert found, "there is no PostgreSQL: install it with apt-get install postgresql"
-    return found[-1]
+    """Return the folder of the server's programs, in a copy that the server's user can read."""
+    folder = Path(tempfile.mkdtemp(prefix="ns-pg-bin-"))
+    atexit.register(shutil.rmtree, folder)
+    shutil.copytree(installed(), folder / "programs", symlinks=True)
+    folder.chmod(0o755)
+    return folder / "programs" / "bin"
 
 
 class ConfiguredServer:
@@ -38,7 +43,7 @@ class ConfiguredServer:
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder: Final = folder
-        self.port: Final = _free_port()
+        self.port: Final = free_port()
         self._settings: Final = {"fsync": "off", "listen_addresses": "127.0.0.1", **settings}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,7 +73,7 @@ class ConfiguredServer:
         program = [str(_binaries() / "postgres"), "-D", str(self.data), "-p", str(self.port), "-k", str(self.folder)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*program, *arguments], stdin=subprocess.DEVNULL, stderr=log, cwd=self.folder, **_as_its_user()
+                [*program, *arguments], stdin=subprocess.DEVNULL, stderr=log, cwd=self.folder, **as_other_user()
             )
         deadline = time.monotonic() + _START_SECONDS
         while subprocess.run(self._program("pg_isready", "-q", "-h", str(self.folder)), check=False).returncode:
@@ -108,7 +113,7 @@ class ConfiguredServer:
     def _run(self, name: str, *arguments: str) -> None:
         """Run a program as the server's user."""
         command = [str(_binaries() / name), *arguments]
-        done = subprocess.run(command, capture_output=True, check=False, cwd=self.folder, **_as_its_user())
+        done = subprocess.run(command, capture_output=True, check=False, cwd=self.folder, **as_other_user())
         assert done.returncode == 0, done.stderr.decode()
 
 
@@ -116,7 +121,7 @@ class ConfiguredServer:
 def folder_of_server() -> Iterator[Path]:
     """Yield a folder for a server, whose path is short enough for Unix sockets."""
     folder = Path(tempfile.mkdtemp(prefix="ns-pg-"))
-    for name, number in _as_its_user().items():
+    for name, number in as_other_user().items():
         if name == "user":
             os.chown(folder, number, -1)
     try:
@@ -136,18 +141,3 @@ def running_server(**settings: str) -> Iterator[ConfiguredServer]:
             yield server
         finally:
             server.stop()
-
-
-def _as_its_user() -> dict[str, Any]:
-    """Return the arguments that start a program as the server's user: a server refuses to run as root."""
-    if os.geteuid() != 0:
-        return {}
-    user = pwd.getpwnam("nobody")
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -159,7 +159,7 @@ def test_every_command_of_a_resource_is_in_the_table() -> None:
     commands = {f"cli/{leaf.module.partition('.')[0]}" for _, leaf in leaves()}
     client = {file.relative_to(SOURCE).as_posix() for file in (SOURCE / "client" / "aio").glob("*s.py")}
 
-    assert {"cli/completion", "cli/doctor", "cli/safe", "cli/server", "cli/whoami"} == {
+    assert {"cli/completion", "cli/doctor", "cli/safe", "cli/server", "cli/store", "cli/whoami"} == {
         path for path in commands if not {f"{path}.py", f"{path}/"} & listed_paths
     }
     assert {"client/aio/resources.py"} == client - listed_paths
@@ -242,7 +242,7 @@ def lacking(change: str, words: dict[str, list[str]]) -> list[tuple[str, str]]:
 
 def own_settings(command: click.Command) -> list[click.Option]:
     """Return the options of a command that are settings, except the options that several commands share."""
-    shared = {"data", "log_format", "proxy_header", "trusted_proxy"}
+    shared = {"data", "store", "log_format", "proxy_header", "trusted_proxy"}
     options = [one for one in command.params if isinstance(one, click.Option) and one.name not in shared]
     return [one for one in options if isinstance(one.envvar, str) and one.envvar.startswith("NIGHTSAFE_")]
 

@@ -13,7 +13,7 @@ from nightsafe.cli.terminal.table import format_table
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.store.identities import Account
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 _CREATED = "Created an account. Its credentials are shown only once:"
 
@@ -39,7 +39,7 @@ def create(data: Path, account_id: str, name: str, email: str, *, as_json: bool)
     """
     with print_before_storing("the credentials") as show:
 
-        async def work(store: SqliteStore) -> Credentials:
+        async def work(store: Store) -> Credentials:
             """Create the account unless it exists."""
             if await store.account(account_id) is not None:
                 raise NightsafeError(Code.INVALID, f"account {account_id} already exists; leave out --account-id")
@@ -60,7 +60,7 @@ def create(data: Path, account_id: str, name: str, email: str, *, as_json: bool)
 def list_(data: Path, *, as_json: bool) -> None:
     """List accounts, oldest first."""
 
-    async def work(store: SqliteStore) -> list[Account]:
+    async def work(store: Store) -> list[Account]:
         """Return all accounts."""
         return await store.accounts()
 

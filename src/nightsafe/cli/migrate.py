@@ -12,6 +12,7 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.safe.database_copy import newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.store.migration import migrate_schema
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import step_bar
@@ -19,7 +20,7 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.audit.older_rows import count_scripts, every_script, state_script
 from nightsafe.services.audit.older_values import OlderValues
 from nightsafe.services.key_rotation.resealing import location_of_value
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 _MOST_NAMES: Final = 20
 
@@ -55,10 +56,16 @@ def command(data: Path, *, status: bool, yes: bool, as_json: bool) -> None:
     Delivery takes only what was signed when it was written. What an older version of Nightsafe wrote is signed as it
     is when it is first delivered, until this command has signed the rest of it. Values were signed one by one; each
     gets its statement if its signature is valid. The command can run beside a server; restart the server afterwards.
+
+    With a PostgreSQL database, the command migrates the schema, with the role that owns the tables. Nodes of the
+    older version go on to work meanwhile and afterwards.
     """
     if as_json and not (status or yes):
         raise click.UsageError("--json asks no question: give --yes too")
     directory = DataDirectory(data)
+    if directory.address is not None:
+        migrate_schema(directory.address, directory.patience, status=status, as_json=as_json)
+        return
     with recover_and_share(directory.path):
         if status and _report_older_schema(directory, as_json=as_json):
             return
@@ -73,7 +80,7 @@ def command(data: Path, *, status: bool, yes: bool, as_json: bool) -> None:
             directory.accept_older_rows()
         safe = directory.safe()
 
-        async def work(store: SqliteStore) -> int:
+        async def work(store: Store) -> int:
             """State everything, with a progress bar."""
             values = await OlderValues(store, safe).state_all()
             scripts = [ref async for ref in every_script(store)]

@@ -12,7 +12,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.services.identity.administration import UserCredentials, create_user
 from nightsafe.services.identity.operator import add_member, find_account
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 _CREATED = "Created a user. The credentials are shown only once:"
 
@@ -61,7 +61,7 @@ def create(  # noqa: PLR0913 - one for each option
 
     with print_before_storing("the credentials") as show:
 
-        async def work(store: SqliteStore) -> UserCredentials:
+        async def work(store: Store) -> UserCredentials:
             """Create the user unless the e-mail address is taken."""
             if await store.user_by_email(email) is not None:
                 raise NightsafeError(

@@ -121,9 +121,14 @@ def no_further_ports() -> list[_Step]:
     return [_Step(_EQUAL, number("listen"), 0, 1), _refuse(0)]
 
 
-def only_tcp() -> list[_Step]:
-    """Allow only TCP sockets, and no way to open a TCP connection that Landlock might not see."""
+def only_tcp(*, unix: bool = False) -> list[_Step]:
+    """Allow only TCP sockets, and no way to open a TCP connection that Landlock might not see.
+
+    Args:
+        unix: allow Unix sockets, too.
+    """
     body = [
+        *((_Step(_EQUAL, socket.AF_UNIX, 0, 1), _Step(_RETURN, _ALLOW)) if unix else ()),
         *(_Step(_EQUAL, socket.AF_INET, 1), _Step(_EQUAL, socket.AF_INET6, 0, 7)),
         *(_argument(1), _Step(_AND, _KIND), _Step(_EQUAL, socket.SOCK_STREAM, 0, 4)),
         *(_argument(2), _Step(_EQUAL, 0, 1), _Step(_EQUAL, socket.IPPROTO_TCP, 0, 1)),

@@ -230,6 +230,13 @@ class Store(Generations, Protocol):
         """Return the ids of the retired recipient keys, sorted."""
         ...
 
+    def retired_keys_now(self) -> list[str]:
+        """Return the retired keys without awaiting, for a server that finds another ring in the ring's file.
+
+        They may lack a key that another process has just retired; `commit` refuses a value to any retired key.
+        """
+        ...
+
     async def ring_number(self) -> int:
         """Return the greatest number of any public ring that was in use; 0 if no such ring had a number."""
         ...

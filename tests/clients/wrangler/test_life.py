@@ -10,9 +10,9 @@ from tests.clients.wrangler.project import Project
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.services.caller import now
 from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.interface import Store
 from nightsafe.store.script_edit import ScriptEdit, SettingsUpdate, Stamp
 from nightsafe.store.scripts import Module, ScriptRef, Upload
-from nightsafe.store.sqlite import SqliteStore
 
 CODE = b"export default {};"
 _TYPE = "application/javascript+module"
@@ -110,7 +110,7 @@ def edit_in_a_dashboard(project: Project) -> None:
         settings=SettingsUpdate(b'{"compatibility_date":"2024-02-02"}', merge=True),
     )
 
-    async def commit(store: SqliteStore) -> Outcome:
+    async def commit(store: Store) -> Outcome:
         """Commit the edit."""
         return await store.commit(Change(at=event.at, audit=entry_for(event), edit=edit))
 

@@ -17,8 +17,8 @@ from tests.unit.api.tools.driver import Api
 from nightsafe.identity.permissions import DELIVERY, RESEALING
 from nightsafe.identity.policy import ACCOUNT_RESOURCE
 from nightsafe.store.collections import Kind
+from nightsafe.store.interface import Store
 from nightsafe.store.scripts import Binding, ScriptRef
-from nightsafe.store.sqlite import SqliteStore
 
 VALUE: Final = "sentinel-value-that-no-answer-holds"
 _SCRIPTS_WRITE, _SCRIPTS_READ = "e086da7e2179491d91ee5f35b3ca210a", "1a71c399035b4950a1bd1466bbe4f420"
@@ -111,7 +111,7 @@ def sentinels(fuzzed: FuzzedSafe, store_id: str) -> dict[str, str]:
 def _sealed(safe: Safe, ref: ScriptRef) -> str:
     """Return the SHA-256 of a sentinel's stored record."""
 
-    async def read(store: SqliteStore) -> list[Binding]:
+    async def read(store: Store) -> list[Binding]:
         """Return the bindings as they are stored."""
         return await store.bindings(ref)
 

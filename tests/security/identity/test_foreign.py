@@ -19,6 +19,7 @@ from nightsafe.cli.safe import restore
 from nightsafe.cli.safe.archive import Manifest
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.interface import Store
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine.schema import check_own, migrate, migrations
 
@@ -170,7 +171,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     tmp_path.chmod(0o700)
 
 
-async def nobody(_: SqliteStore) -> None:
+async def nobody(_: Store) -> None:
     """Leave a new store empty."""
 
 

@@ -28,7 +28,7 @@ from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.services.identity.administration import Credentials, create_account, create_user
 from nightsafe.services.identity.operator import add_member, revoke_token
 from nightsafe.store.identity_macs import IdentityMacs, message_of
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 _COLUMNS = "name, status, policies, issued_on, modified_on, not_before, expires_on, account_id, condition"
 _ALL = policies_for(ACCOUNT, ALL_ACCESS)
@@ -136,7 +136,7 @@ def test_a_forged_membership_gives_nothing(server: Server, way: str) -> None:
     """
     safe, email = server.safe, f"{uuid.uuid4().hex}@example.com"
 
-    async def job(store: SqliteStore) -> tuple[str, str]:
+    async def job(store: Store) -> tuple[str, str]:
         """Create a user, who may only read memberships; return the user's id and key."""
         made = await create_user(store, email)
         if way == "changed":
@@ -237,7 +237,7 @@ def test_a_backup_makes_credentials(server: Server, tmp_path: Path) -> None:
 def closed(tmp_path: Path) -> tuple[DataDirectory, Credentials]:
     """Return a safe that no process uses, and its credentials."""
 
-    async def fill(store: SqliteStore) -> Credentials:
+    async def fill(store: Store) -> Credentials:
         """Write the first rows."""
         return await create_account(store, ACCOUNT, "Home", "me@example.com")
 

@@ -71,7 +71,7 @@ def test_modes(planted: Planted) -> None:
 
 def _open_database(path: Path) -> None:
     """Open the database in the way that `serve` does."""
-    DataDirectory(path.parent).open_store()
+    asyncio.run(DataDirectory(path.parent).open_store())
 
 
 READERS: dict[str, Callable[[Path], object]] = {

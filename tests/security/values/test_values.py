@@ -232,7 +232,7 @@ async def test_the_key_of_a_group_is_overwritten(planted: Planted) -> None:
     """
     loop, later = asyncio.get_running_loop(), asyncio.Event()
     directory = DataDirectory(planted.safe.path)
-    store = directory.open_store()
+    store = await directory.open_store()
     try:
         safe = await directory.safe_for(store)
         safe.seal_stored(ScriptRef(ACCOUNT, "store", "store:"), "S", "id", SecretValue(b"x"))

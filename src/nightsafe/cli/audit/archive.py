@@ -26,7 +26,7 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.audit.archiving import archive_change
 from nightsafe.services.caller import now
 from nightsafe.store.changes import ArchivedEntries
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 _AGE: Final = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -102,7 +102,7 @@ def command(*, data: Path, audit_keep: int | None, audit_archive: Path | None, a
     _report(result, folder.path, as_json=as_json)
 
 
-async def _archive(store: SqliteStore, data: Path, folder: ArchiveDirectory, keys: VerifyKeys, keep: int) -> _Result:
+async def _archive(store: Store, data: Path, folder: ArchiveDirectory, keys: VerifyKeys, keep: int) -> _Result:
     """Archive all entries that are old enough, a file and a transaction at a time."""
     before, result = now() - keep, None
     while True:

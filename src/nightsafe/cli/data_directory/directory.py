@@ -1,11 +1,12 @@
-"""The data directory: the database and the key files, each with the mode it needs."""
+"""The data directory: the database or its address, and the key files, each with the mode it needs."""
 
 import asyncio
 import stat
-from collections.abc import Awaitable, Callable, Collection, Coroutine
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -13,11 +14,14 @@ from nightsafe.cli.data_directory.identity_key import load_identity_key
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
 from nightsafe.cli.data_directory.placement import new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import recover_and_lock, recover_and_share
+from nightsafe.cli.data_directory.store_address import STORE_URL, find_address
 from nightsafe.cli.process.logs import configure_command
 from nightsafe.cli.terminal.output import notify
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.files import write
 from nightsafe.sealing.groups.sealer import Later
 from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.sealing.reloading.key_file import ReloadedFile
 from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.reloading.signer import ReloadingSigner
@@ -27,9 +31,18 @@ from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.key_rotation.recipient_keys import record_ring
 from nightsafe.services.secrets.seal import Safe
+from nightsafe.store.interface import Store
 from nightsafe.store.sqlite import SqliteStore
 
+if TYPE_CHECKING:
+    from nightsafe.store.postgres.engine.address import Address
+
 T = TypeVar("T")
+
+DATABASE: Final = "nightsafe.db"
+_INIT: Final = "init"
+PATIENCE: Final = 10.0
+"""Seconds to wait for a primary of a PostgreSQL database, unless a setting says otherwise."""
 
 _log = structlog.get_logger()
 
@@ -39,20 +52,55 @@ class DataDirectory:
 
     Args:
         path: the directory.
+        patience: seconds to wait for a primary of a PostgreSQL database.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
         self.path = path
-        self.database = path / "nightsafe.db"
+        self.patience = patience
+        self._database = path / DATABASE
         self.public_ring = path / "keys" / "public-ring.json"
         self.private_ring = path / "delivery" / "private-ring.json"
         self.marks = path / "delivery" / "delivery-marks.json"
         self.signing_key = path / "keys" / "signing-key.json"
         self.verify_keys = path / "keys" / "verify-keys.json"
         self.identity_key = path / "keys" / "identity-key.json"
-        self.store_url = path / "store-url"
+        self.store_url = path / STORE_URL
 
-    async def create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    @cached_property
+    def address(self) -> "Address | None":
+        """The address of a PostgreSQL database, or None for a safe in SQLite.
+
+        Raises:
+            NightsafeError: INVALID, when it cannot be used, or there are two databases.
+        """
+        return find_address(self.path, self._database)
+
+    @property
+    def database(self) -> Path:
+        """The file of a safe in SQLite.
+
+        Raises:
+            NightsafeError: INVALID, for a safe in PostgreSQL, whose tables this program does not read as a file.
+        """
+        if self.address is not None:
+            raise NightsafeError(
+                Code.INVALID,
+                f"this command reads the file {DATABASE}, and this safe is in PostgreSQL: {self.address}",
+            )
+        return self._database
+
+    @property
+    def store_name(self) -> str:
+        """The database's name in messages."""
+        return str(self.address or self._database)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the directory has a safe: a database file, or the keys of a safe in PostgreSQL."""
+        return self._database.exists() if self.address is None else self.identity_key.exists()
+
+    async def create(self, fill: Callable[[Store], Awaitable[T]]) -> T:
         """Create the directory with new keys and a database, all or nothing. `fill` writes the first rows.
 
         Raises:
@@ -62,9 +110,10 @@ class DataDirectory:
         with recover_and_lock(self.path) as place:
             self._refuse_taken(place)
             try:
-                with new_safe(place, "init", inside=place.is_dir()) as new:
-                    result = await _fill(DataDirectory(new.path), fill)
-                    new.put_in_place()
+                with new_safe(place, _INIT, inside=place.is_dir()) as new:
+                    async with self._new_tables():
+                        result = await DataDirectory(new.path, self.patience)._fill(fill)  # noqa: SLF001 - another directory of this class
+                        new.put_in_place()
             except OSError as error:
                 raise NightsafeError(Code.INVALID, f"{self.path} cannot be created: {error.strerror}") from None
         return result
@@ -83,24 +132,56 @@ class DataDirectory:
         Raises:
             NightsafeError: INVALID.
         """
-        if not self.database.exists():
+        if not self.is_safe:
             raise NightsafeError(Code.INVALID, f"there is no safe in {self.path}; create one with: nightsafe init")
         refuse_unsafe(self.path)
-        if stat.S_IMODE(self.database.stat().st_mode) & 0o077:
+        if self.address is None and stat.S_IMODE(self.database.stat().st_mode) & 0o077:
             raise NightsafeError(
                 Code.INVALID, f"{self.database} can be opened by others; run: chmod 600 {self.database}"
             )
 
-    def open_store(self) -> SqliteStore:
+    async def open_store(self) -> Store:
         """Open the store, on the running event loop.
 
         Raises:
             NightsafeError: INVALID, as for `check` and `load_identity_key`, or if the signing key or the verify keys
-                cannot be used; STORE, if the database cannot be used.
+                cannot be used; STORE, if the database cannot be used; NO_PRIMARY, if no primary of it has answered in
+                time.
         """
-        identity_key = self.load_identity_key()
-        signer = ReloadingSigner(*self._signing_keys())
-        return SqliteStore.open(self.database, identity_key, signer=signer)
+        return await self._open(self.load_identity_key(), ReloadingSigner(*self._signing_keys()))
+
+    async def _open(self, identity_key: IdentityKey, signer: NoteSigner, *, create: bool = False) -> Store:
+        """Open the store of the engine that the safe uses."""
+        if self.address is None:
+            return SqliteStore.open(self._database, identity_key, create=create, signer=signer)
+        from nightsafe.store.postgres.store import PostgresStore  # users of SQLite do not need its driver
+
+        command = _INIT if create else ""
+        patience = self.patience
+        return await PostgresStore.open(self.address, identity_key, signer=signer, patience=patience, command=command)
+
+    @asynccontextmanager
+    async def _new_tables(self) -> AsyncIterator[None]:
+        """Make the tables of a new safe in PostgreSQL, which are whole at the end of the block, or gone."""
+        if self.address is None:
+            yield
+            return
+        from nightsafe.store.postgres.creation import new_tables
+
+        async with new_tables(self.address, self.patience, _INIT):
+            yield
+
+    async def _fill(self, fill: Callable[[Store], Awaitable[T]]) -> T:
+        """Create the keys of a new directory, then the database with its first rows."""
+        identity_key = _make_keys(self)
+        store = await self._open(identity_key, SigningKey.load(self.signing_key), create=True)
+        try:
+            result = await fill(store)
+        finally:
+            await store.close()
+        if self.address is not None:
+            write(self.store_url, f"{self.address.url}\n".encode(), private=True, replace=False)
+        return result
 
     def load_identity_key(self) -> IdentityKey:
         """Return the key that authenticates identities. A safe that never had one gets it here.
@@ -109,6 +190,8 @@ class DataDirectory:
             NightsafeError: as for `open_store`.
         """
         self.check()
+        if self.address is not None:
+            return IdentityKey.load(self.identity_key)
         is_new = not self.identity_key.exists()
         key = load_identity_key(self.identity_key, self.database)
         if is_new:
@@ -128,7 +211,7 @@ class DataDirectory:
         key = IdentityKey.load(self.identity_key)
         key.with_older_rows(accepted=False).save(self.identity_key, replace=True)
 
-    def run(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
+    def run(self, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
         """Run work with the store on a new event loop, under the shared lock. Return the work's result.
 
         Raises:
@@ -137,7 +220,7 @@ class DataDirectory:
         with recover_and_share(self.path):
             return self.run_unlocked(work)
 
-    def run_unlocked(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
+    def run_unlocked(self, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
         """Run work like `run`, for a caller that already holds the lock.
 
         Raises:
@@ -147,7 +230,7 @@ class DataDirectory:
 
         async def run_work() -> T:
             """Do the work and close the store."""
-            store = self.open_store()
+            store = await self.open_store()
             try:
                 return await work(store)
             finally:
@@ -164,7 +247,7 @@ class DataDirectory:
         sealer, trusted = self._sealer()
         return Safe(sealer, ReloadingVerifier(trusted))
 
-    async def safe_for(self, store: SqliteStore) -> Safe:
+    async def safe_for(self, store: Store) -> Safe:
         """Load the sealer for serving. Keys retired in the database count as retired, even if the file differs.
 
         Raises:
@@ -176,7 +259,7 @@ class DataDirectory:
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
         return Safe(sealer, ReloadingVerifier(trusted))
 
-    async def _refuse_other_keys(self, store: SqliteStore, trusted: VerifyKeys) -> None:
+    async def _refuse_other_keys(self, store: Store, trusted: VerifyKeys) -> None:
         """Refuse keys of another safe: what they sign would break this safe's log, and nobody would have access.
 
         Raises:
@@ -185,15 +268,15 @@ class DataDirectory:
         if not await store.accounts():
             raise NightsafeError(
                 Code.INVALID,
-                f"no account of {self.database} counts under {self.identity_key}: the key belongs to another safe."
+                f"no account of {self.store_name} counts under {self.identity_key}: the key belongs to another safe."
                 " Copy it from a backup of this one, or see: nightsafe token refused-rows",
             )
         note = await store.checkpoint()
         if note and not trusted.names_signer(note):
             raise NightsafeError(
                 Code.INVALID,
-                f"none of the keys in {self.verify_keys} has signed the newest checkpoint of {self.database}: the key"
-                " files belong to another safe, or lack the node that signed it. Copy"
+                f"none of the keys in {self.verify_keys} has signed the newest checkpoint of {self.store_name}:"
+                " the key files belong to another safe, or lack the node that signed it. Copy"
                 f" {self.signing_key.name} and {self.verify_keys.name} from a backup of this, or"
                 f" {self.verify_keys.name} from another node",
             )
@@ -256,17 +339,6 @@ def reloading_verifier(path: Path) -> ReloadingVerifier:
 def _report_unusable_keys(error: NightsafeError) -> None:
     """Log that the new version of the file of verify keys cannot be used."""
     _log.error("verify_keys.not_taken_up", reason=error.problems[0].detail)
-
-
-async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
-    """Create the keys, then the database with its first rows."""
-    identity_key = _make_keys(directory)
-    signer = SigningKey.load(directory.signing_key)
-    store = SqliteStore.open(directory.database, identity_key, create=True, signer=signer)
-    try:
-        return await fill(store)
-    finally:
-        await store.close()
 
 
 def _make_keys(directory: DataDirectory) -> IdentityKey:

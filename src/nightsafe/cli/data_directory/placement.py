@@ -28,7 +28,7 @@ from nightsafe.cli.data_directory.working_folders import WorkingFolder, new_path
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.files import sync
 
-_DATABASE: Final = "nightsafe.db"
+_DATABASES: Final = frozenset({"nightsafe.db", "store-url"})
 _LOST_FOUND: Final = "lost+found"
 
 
@@ -125,8 +125,8 @@ def _refuse_volumes(data: Path, names: list[str]) -> None:
 
 
 def _is_database(name: str) -> bool:
-    """Return whether an entry is the database, which makes a directory a safe."""
-    return name == _DATABASE
+    """Return whether an entry is the database or its address, which makes a directory a safe."""
+    return name in _DATABASES
 
 
 def sync_tree(top: Path) -> None:

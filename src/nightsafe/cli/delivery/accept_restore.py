@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nightsafe.delivery.cache.serials import SeenLog, Serials
     from nightsafe.delivery.source.http import HttpSource
     from nightsafe.sealing.verify_keys import VerifyKeys
-    from nightsafe.store.sqlite import SqliteStore
+    from nightsafe.store.interface import Store
 
 _ANY_SCRIPT = "accept-restore"
 """The name in a request for a bundle. The API signs a bundle with the serial also if there is no such script."""
@@ -104,7 +104,7 @@ def command(*, forget_approvals: bool, yes: bool, as_json: bool, **values: Any) 
 
     configure_command()
     directory = DataDirectory(values["data"])
-    is_remote = values["token_file"] is not None or values["token_fd"] is not None or not directory.database.exists()
+    is_remote = values["token_file"] is not None or values["token_fd"] is not None or not directory.is_safe
     source = source_from_options(values) if is_remote else None
     verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
     path = values["marks"] or (values["private_ring"] or directory.private_ring).with_name("delivery-marks.json")
@@ -177,7 +177,7 @@ async def _ask_api(
 
 
 async def _read_store(
-    store: "SqliteStore", account_id: str | None, verifier: "VerifyKeys", serials: "Serials"
+    store: "Store", account_id: str | None, verifier: "VerifyKeys", serials: "Serials"
 ) -> tuple[str, _Change]:
     """Compare a database with the marks. Return the account and the change.
 

@@ -62,7 +62,7 @@ class Examination:
     @property
     def is_there(self) -> bool:
         """Whether the directory contains a safe."""
-        return self.directory.database.is_file()
+        return self.directory.is_safe
 
     @contextmanager
     def current_database(self) -> Iterator[sqlite3.Connection | None]:

@@ -62,7 +62,7 @@ def rotate(
     """
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
-    in_use = public == directory.public_ring and directory.database.exists()
+    in_use = public == directory.public_ring and directory.is_safe
     _lock(directory, private, public)
     key_record = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
     result = ring_files.rotate(private, public, None if suite is None else Suite(suite), key_record)
@@ -195,7 +195,7 @@ def _check_flags(directory: DataDirectory, private: Path, public_ring: Path | No
     Raises:
         NightsafeError: INVALID.
     """
-    if directory.database.exists():
+    if directory.is_safe:
         if unchecked or public_ring is not None:
             flag = "--unchecked" if unchecked else "--public-ring"
             raise NightsafeError(Code.INVALID, f"there is a database in {directory.path}: leave out {flag}")
@@ -241,7 +241,7 @@ def _remove_public(directory: DataDirectory, key_id: str) -> None:
 
 def _is_removed(directory: DataDirectory, private: Path, key_id: str) -> bool:
     """Return whether a key that the database knows as retired is in neither ring."""
-    if not directory.database.exists() or PublicRing.load(directory.public_ring).get(key_id) is not None:
+    if not directory.is_safe or PublicRing.load(directory.public_ring).get(key_id) is not None:
         return False
     if private.exists() and PrivateRing.load(private).get(key_id) is not None:
         return False

@@ -52,7 +52,7 @@ def command(**values: Any) -> None:
 
     configure_command()
     directory = DataDirectory(values["data"])
-    if _is_named(values) or not directory.database.exists():
+    if _is_named(values) or not directory.is_safe:
         progress = asyncio.run(_reseal(directory, values, values["account_id"], source_from_options(values)))
     else:
         progress = _reseal_here(directory, values)

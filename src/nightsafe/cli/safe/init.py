@@ -10,7 +10,7 @@ from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.settings.options import account_id_option, data_option, email_option, json_option
 from nightsafe.cli.terminal.credential_output import format_credentials, print_before_storing
 from nightsafe.services.identity.administration import Credentials, create_account
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 
 @click.command("init")
@@ -28,7 +28,7 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
 
     with print_before_storing("the credentials") as show:
 
-        async def fill(store: SqliteStore) -> Credentials:
+        async def fill(store: Store) -> Credentials:
             """Write the first rows."""
             return await create_account(
                 store,

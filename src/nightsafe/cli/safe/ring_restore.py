@@ -12,7 +12,7 @@ from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.rings.ring_file import State
 from nightsafe.services.key_rotation.recipient_keys import record_ring, retire_key
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 
 class _OldSafe(NamedTuple):
@@ -46,7 +46,7 @@ def merge_rings(old: DataDirectory, new: DataDirectory) -> None:
     if is_newer:
         _merge_private(old, new)
 
-    async def remember(store: SqliteStore) -> None:
+    async def remember(store: Store) -> None:
         """Record the retired keys and the ring in the database."""
         for key_id in sorted(given_up - {ring.primary.id}):
             await retire_key(store, key_id, in_use=True)

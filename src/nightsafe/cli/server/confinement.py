@@ -1,9 +1,11 @@
 """Confines the API's process to the files and calls that serving needs, before it reads a key or takes a request."""
 
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +35,11 @@ _SETTINGS: Final = (
 """The files and directories of /etc that the API's process may read."""
 _DEVICES: Final = tuple(map(Path, ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")))
 _PARTS: Final = ("", "-wal", "-shm")
+_NAME_SERVER: Final = 53
+_NO_SOCKETS: Final = (
+    "nightsafe run does not let the API's process use Unix sockets, because those of delivery are on this machine:"
+    " name the database's server by 127.0.0.1 in the address"
+)
 _LOADERS: Final = (("/lib64", "ld-*.so*"), ("/lib", "ld-*.so*"), ("/lib", "*-linux-*/ld-*.so*"))
 """Folders and patterns of the program loaders, which the kernel runs to start a program."""
 _MISSING_REASON: Final = (
@@ -48,22 +55,30 @@ class Confinement:
         files: further files that the process may read.
         beside_delivery: whether the private ring may be on this machine. If so, the process may read only the files
             that serving needs.
+
+    Raises:
+        NightsafeError: INVALID, if the database is reached by a Unix socket, and delivery runs beside the process.
     """
 
     def __init__(self, directory: DataDirectory, files: tuple[Path, ...], *, beside_delivery: bool) -> None:
         self._directory: Final = directory
+        if beside_delivery and directory.address is not None and directory.address.has_sockets:
+            raise NightsafeError(Code.INVALID, _NO_SOCKETS)
         self._readable_paths: Final = readable_paths(directory, files) if beside_delivery else None
         self._version = 0
         self._filtered = False
 
     @contextmanager
     def hold_database_open(self) -> Iterator[None]:
-        """Hold a connection to the database, so that its files exist and the rules can name them.
+        """Hold a connection to a database file, so that its files exist and the rules can name them.
 
         Raises:
             NightsafeError: STORE, if the database cannot be opened; INVALID, as for `DataDirectory.check`.
         """
         self._directory.check()
+        if self._directory.address is not None:
+            yield
+            return
         path = self._directory.database
         try:
             anchor = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
@@ -84,22 +99,45 @@ class Confinement:
             spare: the resources for testing new certificates, or None without TLS.
             written_files: files beside the database that the process writes.
         """
-        database, trial_ports = self._directory.database, () if spare is None else (spare.port,)
-        database_files = tuple(database.with_name(f"{database.name}{part}") for part in _PARTS)
+        trial_ports = () if spare is None else (spare.port,)
         allowed = landlock.Allowed(
             read=self._readable_paths,
-            write=(*database_files, *written_files, _DEVICES[0]),
+            write=(*self._database_files(), *written_files, _DEVICES[0]),
             run=(Path(sys.executable).resolve(), *_loaders()),
             bind=trial_ports,
-            connect=(*trial_ports, int(listener.getsockname()[1])),
+            connect=(*trial_ports, int(listener.getsockname()[1]), *self._database_ports()),
         )
         drop_capabilities({DAC_OVERRIDE})
         self._version = landlock.restrict(allowed)
         rules = (
-            seccomp.only_tcp,
+            partial(seccomp.only_tcp, unix=self._has_sockets()),
             *(() if spare else (seccomp.no_further_ports,)),
         )  # testing a certificate needs a listening port
         self._filtered = seccomp.forbid(seccomp.NEVER, *rules)
+
+    def _database_files(self) -> tuple[Path, ...]:
+        """Return the files of a database that is a file."""
+        if self._directory.address is not None:
+            return ()
+        database = self._directory.database
+        return tuple(database.with_name(f"{database.name}{part}") for part in _PARTS)
+
+    def _database_ports(self) -> tuple[int, ...]:
+        """Return the ports of a database server, and of name servers if its name must be looked up.
+
+        This process may use TCP only, so it asks name servers by TCP: resolv.conf(5).
+        """
+        address = self._directory.address
+        if address is None:
+            return ()
+        if not address.has_names:
+            return address.ports
+        os.environ["RES_OPTIONS"] = f"{os.environ.get('RES_OPTIONS', '')} use-vc".strip()
+        return (*address.ports, _NAME_SERVER)
+
+    def _has_sockets(self) -> bool:
+        """Return whether the database server is reached by a Unix socket."""
+        return self._directory.address is not None and self._directory.address.has_sockets
 
     def log_missing(self) -> None:
         """Log the restrictions that this machine does not support, if any."""

@@ -8,7 +8,7 @@ from nightsafe.errors import NightsafeError
 
 if TYPE_CHECKING:
     from nightsafe.cli.data_directory.directory import DataDirectory
-    from nightsafe.store.sqlite import SqliteStore
+    from nightsafe.store.interface import Store
 
 
 class TemporaryToken(NamedTuple):
@@ -53,7 +53,7 @@ def temporary_token(
 
 
 async def _make(
-    store: "SqliteStore", account_id: str | None, name: str, groups: tuple[str, ...], expires_on: int | None
+    store: "Store", account_id: str | None, name: str, groups: tuple[str, ...], expires_on: int | None
 ) -> TemporaryToken:
     """Create the token and revoke those that an earlier run left."""
     from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy
@@ -72,7 +72,7 @@ async def _make(
     return TemporaryToken(account.id, issued.id, issued.token)
 
 
-async def _revoke(store: "SqliteStore", token_id: str) -> None:
+async def _revoke(store: "Store", token_id: str) -> None:
     """Revoke the token."""
     from nightsafe.services.identity.operator import revoke_token
 

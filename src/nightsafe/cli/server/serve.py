@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.data_directory.directory import PATIENCE, DataDirectory
 from nightsafe.cli.server.proxies import proxy_options
 from nightsafe.cli.settings.options import FILE, data_option, log_format_option, option, options_of
 from nightsafe.cli.tls.files import TlsFiles, check_tls_files
@@ -66,6 +66,12 @@ def _check_sinks(context: click.Context, parameter: click.Parameter, urls: tuple
 
 @click.command("serve")
 @data_option
+@option(
+    "--store-patience",
+    "Seconds for which requests wait for a primary of the PostgreSQL database.",
+    type=click.FloatRange(0, 600),
+    default=PATIENCE,
+)
 @option("--host", "Address or host name to listen on.", default="127.0.0.1")
 @option("--port", "Port to listen on; 0 takes a free port.", type=click.IntRange(0, 65535), default=8787)
 @option("--tls-cert", "PEM file of the server's certificate chain; the server then speaks HTTPS.", type=FILE)
@@ -149,6 +155,7 @@ def command(  # noqa: PLR0913 - one for each option
     /,
     *,
     data: Path,
+    store_patience: float,
     host: str,
     port: int,
     tls_cert: Path | None,
@@ -182,7 +189,7 @@ def command(  # noqa: PLR0913 - one for each option
         partial(_add_entrance, trusted_proxy, proxy_header),
         partial(_helpers, data, others, inherited),
     )
-    directory, open_listener = DataDirectory(data), partial(_listener, inherited, host, port)
+    directory, open_listener = DataDirectory(data, store_patience), partial(_listener, inherited, host, port)
     with _confined(directory, open_listener, tls, log_format, open_helpers, inherited=inherited) as parts:
         listener, pair, hangups, helpers = parts
         running = partial(_run, tls=pair, keep_alive=keep_alive, hangups=hangups, data=None if inherited else data)
@@ -240,17 +247,19 @@ def _confined(  # noqa: PLR0913 - the parts of a server
     with contextlib.ExitStack() as stack:
         stack.enter_context(shared_lock(directory.path) if has_parent else recover_and_share(directory.path))
         tls_paths = (tls.certificate, tls.key, tls.client_ca) if tls else ()
-        confinement = Confinement(directory, tuple(filter(None, tls_paths)), beside_delivery=beside_delivery)
+        store_files = directory.address.files if directory.address else ()
+        files = (*filter(None, tls_paths), *store_files)
+        confinement = Confinement(directory, files, beside_delivery=beside_delivery)
         stack.enter_context(confinement.hold_database_open())
         listening_socket = stack.enter_context(listener())
         if not beside_delivery:
             directory.load_identity_key()  # an older safe gets it here, because a confined process cannot write it
         spare = stack.enter_context(contextlib.closing(ReloadResources())) if tls else None
         helpers = open_helpers()
-        files = OutputFiles()
-        files.start_reopener()
+        output_files = OutputFiles()
+        output_files.start_reopener()
         confinement.confine(listening_socket, spare, () if has_parent else create_address_file(directory.path))
-        output = _prepare_output(files, log_format, has_parent=has_parent)
+        output = _prepare_output(output_files, log_format, has_parent=has_parent)
         confinement.log_missing()
         hangups = [output.renew, *helpers.hangups]
         yield listening_socket, (tls, spare) if tls and spare else None, hangups, helpers
@@ -326,7 +335,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     from nightsafe.services.audit.older_values import OlderValues
     from nightsafe.services.delivery.siblings import Siblings
 
-    store = directory.open_store()
+    store = await directory.open_store()
     siblings = Siblings(inherited.links if inherited else None)
     try:
         limits = limits.share(siblings.count)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from nightsafe.cli.settings.store_option import store_option
 from nightsafe.cli.terminal.output import JSON_WANTED
 
 _ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
@@ -101,12 +102,20 @@ seconds_type = click.IntRange(1, _CENTURY_SECONDS)
 log_format_option = option(
     "--log-format", "Format of the log on stderr.", type=click.Choice(["json", "text"]), default="json"
 )
-data_option = option(
+local_data_option = option(
     "--data",
     "The data directory.",
     type=_DirectoryType(file_okay=False, path_type=Path),
     default=Path(".nightsafe"),
 )
+
+
+def data_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name a safe: its data directory, and its database if that is not there."""
+    with_options: Callable[..., Any] = local_data_option(store_option(command))
+    return with_options
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, is_eager=True, callback=_record_json, help="Print one JSON object."
 )

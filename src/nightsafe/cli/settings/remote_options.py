@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import click
 
 from nightsafe.cli.completing import complete_scripts, complete_secrets
-from nightsafe.cli.settings.options import FILE, data_option, is_account_id, is_text, option
+from nightsafe.cli.settings.options import FILE, is_account_id, is_text, local_data_option, option
 from nightsafe.cli.settings.remote import SEAL_CHOICES, Remote
 from nightsafe.cli.settings.sources import apply_environment
 from nightsafe.cli.terminal.output import notify
@@ -110,7 +110,7 @@ _SERVER = (
     ),
     option("--token-file", "File with an API token; mode 0600.  [default: CLOUDFLARE_API_TOKEN]", type=FILE),
     option("--plain-http", "Allow http:// to another machine.", is_flag=True),
-    data_option,
+    local_data_option,
 )
 _SEALING = (
     option(

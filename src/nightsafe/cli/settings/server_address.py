@@ -76,7 +76,7 @@ def _local_url(data: Path) -> str:
         raise CommandError(
             f"{data} belongs to another user, who could direct you to any server; name the server with --url"
         )
-    if (data / "nightsafe.db").exists():
+    if any((data / name).exists() for name in ("nightsafe.db", "store-url")):
         raise CommandError(
             f"no server serves {data}; start one with `nightsafe serve`, or name another server with --url"
         )

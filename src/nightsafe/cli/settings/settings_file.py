@@ -28,7 +28,8 @@ SERVER_SETTINGS: Final = frozenset(
         "max_loaded",
         "max_variables", "memory_limit", "name", "not_before", "not_ip", "owner", "permissions", "plain_http", "port",
         "private_ring", "probes", "proxy_header", "rate_limit", "rate_window", "reach", "reach_never",
-        "reach_private", "require_witness", "script_header", "scripts", "service_key", "sockets", "tls_cert",
+        "reach_private", "require_witness", "script_header", "scripts", "service_key", "sockets", "store",
+        "store_patience", "tls_cert",
         "tls_client_ca", "tls_key", "token_fd", "token_file", "token_id", "trusted_proxy", "upload_memory",
         "verify_keys", "witness", "witness_keys", "worker_output", "workers", "workers_domain",
     }

@@ -36,7 +36,7 @@ from nightsafe.services.identity.operator import (
 )
 from nightsafe.services.identity.tokens import ACTIVE, status_of
 from nightsafe.store.identities import Token
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 _TIME = "RFC3339"
 
@@ -138,7 +138,7 @@ def create(*, data: Path, keep: bool, as_json: bool, **options: Any) -> None:
 
 
 async def _issue(
-    store: SqliteStore,
+    store: Store,
     scopes: Scopes,
     end: int | None,
     options: dict[str, Any],
@@ -181,7 +181,7 @@ def _stored_token(directory: DataDirectory, path: Path) -> Token | None:
 def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
     """List tokens, oldest first. The tokens themselves are not shown, because they are not stored."""
 
-    async def work(store: SqliteStore) -> list[dict[str, Any]]:
+    async def work(store: Store) -> list[dict[str, Any]]:
         """Return the tokens in the form of the list."""
         if account_id is None:
             return [await _token_fields(store, token) for token in await all_tokens(store)]
@@ -274,7 +274,7 @@ def _storing(path: Path) -> Iterator[Callable[[str, IssuedToken], None]]:
         raise
 
 
-async def _token_fields(store: SqliteStore, token: Token) -> dict[str, Any]:
+async def _token_fields(store: Store, token: Token) -> dict[str, Any]:
     """Return a token's metadata for the list."""
     user = await store.user(token.user_id)
     email = user.email if user else ""

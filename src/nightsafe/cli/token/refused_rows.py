@@ -19,7 +19,7 @@ from nightsafe.cli.terminal.output import say, show_json, show_table
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.services.identity.operator import accept_rows, delete_rows
 from nightsafe.store.identities import Account, Identity, Membership, RefusedRow, Token, User
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 from nightsafe.store.sqlite.identity_macs import refused_rows
 from nightsafe.store.sqlite.script_macs import scripts_without_mac
 
@@ -90,7 +90,7 @@ def _refused(directory: DataDirectory, key: IdentityKey | None) -> tuple[list[Re
         return refused_rows(db, key), sum(1 for _ in scripts_without_mac(db, key))
 
 
-async def _do_nothing(_: SqliteStore) -> None:
+async def _do_nothing(_: Store) -> None:
     """Leave the store as it is."""
 
 

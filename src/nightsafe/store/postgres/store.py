@@ -85,6 +85,7 @@ class PostgresStore(
         *,
         signer: NoteSigner | None = None,
         patience: float = PATIENCE,
+        command: str = "",
     ) -> Self:
         """Open a store. Its schema must be the newest, because a node may not have the right to migrate it.
 
@@ -94,6 +95,7 @@ class PostgresStore(
                 identities, and does not notice that something else has changed a script.
             signer: signs the checkpoints of the audit log; without it, the store refuses every change.
             patience: seconds for which a request waits for a primary that answers.
+            command: the name of the command that is making the safe, which is not finished; "" for a whole safe.
 
         Raises:
             NightsafeError: INVALID, when there is no safe; STORE, when the database cannot be used; NO_PRIMARY, when
@@ -103,7 +105,7 @@ class PostgresStore(
 
         async def prepare(db: "Connection") -> tuple[bool, int]:
             """Check the schema; return whether the database can notify, and the size of the log."""
-            await check_version(db)
+            await check_version(db, command)
             return bool(await db.fetchval(_NOTIFIES)), int(await db.fetchval("SELECT size FROM log_head"))
 
         try:
@@ -162,7 +164,7 @@ class PostgresStore(
         return self._retired
 
     def retired_keys_now(self) -> list[str]:
-        """Return the retired keys as this node has read them last."""
+        """See `Store.retired_keys_now`."""
         return self._retired
 
     async def check(self) -> None:

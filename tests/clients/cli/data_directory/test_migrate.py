@@ -14,8 +14,8 @@ from tests.server import Safe, make_safe, run
 
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.sealing.identity_key import IdentityKey
+from nightsafe.store.interface import Store
 from nightsafe.store.scripts import ScriptRef
-from nightsafe.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def older(tmp_path: Path) -> Safe:
     """Return a safe from before its log, with a script of several versions and deployments."""
     safe = make_safe(tmp_path)
 
-    async def fill(store: SqliteStore) -> None:
+    async def fill(store: Store) -> None:
         """Upload and change a script in the safe's first account."""
         ref = ScriptRef(safe.account_id, "worker")
         await store.commit(upload(secret("S"), ref=ref))

@@ -18,8 +18,8 @@ from nightsafe.services.audit.archiving import archive_change
 from nightsafe.services.audit.older_values import OlderValues
 from nightsafe.services.delivery.approvals import Approvals
 from nightsafe.store.changes import ArchivedEntries, Change, Outcome
+from nightsafe.store.interface import Store
 from nightsafe.store.scripts import ScriptRef
-from nightsafe.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def forms(past: Past) -> set[bytes]:
     return {value.record[:4] for value in stored_values(past)}
 
 
-async def state_all(store: SqliteStore, past: Past) -> int:
+async def state_all(store: Store, past: Past) -> int:
     """State older values in this process."""
     return await OlderValues(store, DataDirectory(past.safe.path).safe()).state_all()
 
@@ -99,7 +99,7 @@ def test_none_is_stated_after_the_migration(past: Past) -> None:
 def test_none_is_stated_where_an_archived_entry_may_name_another(past: Past) -> None:
     """With archived entries nothing shows that a place never had another value, so no older record is stated."""
 
-    async def archive_and_state(store: SqliteStore) -> None:
+    async def archive_and_state(store: Store) -> None:
         """Archive the whole log, and state the values."""
         await store.commit(archive_change(ArchivedEntries(0, await store.last_audit_number()), 0))
         await state_all(store, past)
@@ -142,7 +142,7 @@ def test_it_may_be_ended_at_any_moment(past: Past, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(older_values, "_PART", 1)
     total = len(stored_values(past))
 
-    async def state_one(store: SqliteStore) -> int:
+    async def state_one(store: Store) -> int:
         """State one value, and fail at the next one."""
         commits = 0
         commit = store.commit
@@ -202,7 +202,7 @@ def test_writes_build_on_stated_values(past: Past) -> None:
 def test_approvals_of_values_stay_valid(past: Past) -> None:
     """The digest that an approval with `covers: values` signs is the same before and after the migration."""
 
-    async def digest(store: SqliteStore) -> bytes:
+    async def digest(store: Store) -> bytes:
         """Return the digest of the newest version."""
         return (await Approvals(store).manifest(ScriptRef(past.safe.account_id, "worker"))).values_digest()
 

@@ -10,7 +10,7 @@ from tests.clients.tokens import in_store
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT, Safe, Server, run
 
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 
 def without_variables(user: UserEnvironment, *names: str) -> UserEnvironment:
@@ -237,7 +237,7 @@ def test_keep_stores_the_token_and_prints_only_its_id(safe: Safe) -> None:
     done = run("token", "create", "--keep", "--all-access", "--json", "--data", str(safe.path), cwd=safe.path.parent)
     made = json.loads(done.stdout)
 
-    async def ids(store: SqliteStore) -> list[str]:
+    async def ids(store: Store) -> list[str]:
         """Return the id of every token."""
         return [token.id for token in await store.tokens_of_user((await store.members(ACCOUNT))[0].user_id)]
 

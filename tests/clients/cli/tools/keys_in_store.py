@@ -14,15 +14,15 @@ from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
 from nightsafe.store.bundles import ServedBinding
+from nightsafe.store.interface import Store
 from nightsafe.store.scripts import ScriptRef
-from nightsafe.store.sqlite import SqliteStore
 
 
 def opened_key(safe: Safe, script: str, name: str) -> tuple[dict[str, Any], bytes]:
     """Return the public fields of a key, and its bytes (the JSON of a JWK)."""
     ref = ScriptRef(safe.account_id, script)
 
-    async def read(store: SqliteStore) -> Sequence[ServedBinding]:
+    async def read(store: Store) -> Sequence[ServedBinding]:
         """Return the bindings of the newest version with their records."""
         found = await store.full_version(ref)
         assert found is not None

@@ -17,7 +17,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.service import Authenticator
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.services.identity.administration import Credentials, create_account
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.interface import Store
 
 ACCOUNT = "a" * 32
 
@@ -48,7 +48,7 @@ class Made:
         """Open the safe as a command does; return whether both of its credentials authenticate."""
         return self.directory.run(self._accepts)
 
-    async def _accepts(self, store: SqliteStore) -> bool:
+    async def _accepts(self, store: Store) -> bool:
         """Return whether both credentials authenticate."""
         made, authenticator = self.credentials, Authenticator(store)
         try:
@@ -67,7 +67,7 @@ class Made:
                 db.execute(statement)
 
 
-async def _fill(store: SqliteStore) -> Credentials:
+async def _fill(store: Store) -> Credentials:
     """Write the first rows."""
     return await create_account(store, ACCOUNT, "Home", "me@example.com")
 

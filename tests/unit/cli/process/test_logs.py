@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from tests.stores import IDENTITY_KEY, SIGNING_KEY
 
 from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.store.interface import Store
 from nightsafe.store.sqlite import SqliteStore
 
 
@@ -22,7 +23,7 @@ def _unconfigured_log() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-async def _log_something(_: SqliteStore) -> None:
+async def _log_something(_: Store) -> None:
     """Log an error, as the store does."""
     structlog.get_logger().error("store.trouble", kind="disk_full")
 

@@ -10,6 +10,7 @@ import click
 
 from nightsafe.cli.server.api_process import ApiProcess
 from nightsafe.cli.server.listener import listen, refuse_plain
+from nightsafe.cli.settings.store_option import store_arguments
 from nightsafe.services.delivery.sibling_links import SiblingLinks
 
 
@@ -100,13 +101,15 @@ def arguments_of(options: Mapping[str, click.Option], values: Mapping[str, Any])
     """Return the command line of `serve` with these values of its options; it contains no secret."""
     arguments = ["serve"]
     for name, parameter in options.items():
+        if not parameter.expose_value:
+            continue
         value = values[name]
         if parameter.is_flag:
             arguments += [parameter.opts[0]] if value else []
         elif value is not None:
             for option_value in value if isinstance(value, tuple) else (value,):
                 arguments += [parameter.opts[0], str(option_value)]
-    return arguments
+    return [*arguments, *store_arguments(click.get_current_context())]
 
 
 def local_address(url: str) -> str:

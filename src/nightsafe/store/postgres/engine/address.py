@@ -75,6 +75,7 @@ class Address:
         application_name: the name that the server shows of each connection.
         target_session_attrs: `read-write`, or `primary` to accept a primary whose sessions are read-only by default.
         allow_fsync_off: accept a server that loses commits in a crash of its machine; only for tests.
+        url: the whole URL, for a file that only its owner can read.
     """
 
     hosts: tuple[Host, ...]
@@ -89,6 +90,7 @@ class Address:
     application_name: str = _APPLICATION
     target_session_attrs: str = _PRIMARY[0]
     allow_fsync_off: bool = False
+    url: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         """Return the address without its password and parameters."""
@@ -161,11 +163,12 @@ def parse(url: str) -> Address:
         _decode(path) or parameters.get("dbname", ""),
         _decode(password) if has_password else parameters.get("password"),
         parameters,
+        url,
     )
 
 
-def _address(
-    hosts: tuple[Host, ...], user: str, database: str, password: str | None, parameters: dict[str, str]
+def _address(  # noqa: PLR0913, PLR0917 - the parts of an address
+    hosts: tuple[Host, ...], user: str, database: str, password: str | None, parameters: dict[str, str], url: str
 ) -> Address:
     """Check the parts of an address together."""
     if not user:
@@ -187,6 +190,7 @@ def _address(
         application_name=parameters.get("application_name") or _APPLICATION,
         target_session_attrs=target,
         allow_fsync_off=_flag("allow_fsync_off", parameters),
+        url=url,
         **files,
     )
 

@@ -146,8 +146,12 @@ async def migrate(db: "Connection") -> None:
                 await _make(db, state)
 
 
-async def check_version(db: "Connection") -> None:
+async def check_version(db: "Connection", command: str = "") -> None:
     """Refuse a database on which this program cannot work. The role needs no right to change the schema.
+
+    Args:
+        db: the connection.
+        command: the name of the command that is making the safe, which is not finished; "" for a whole safe.
 
     Raises:
         NightsafeError: INVALID, when there is no whole safe; STORE, when the schema is too old or too new, has an
@@ -157,7 +161,7 @@ async def check_version(db: "Connection") -> None:
         state, newest = await state_of(db), len(migrations())
         if state.version == 0:
             raise NightsafeError(Code.INVALID, "the database has no safe; create one with: nightsafe init --store")
-        if state.unfinished:
+        if state.unfinished != command:
             raise NightsafeError(
                 Code.INVALID,
                 f"nightsafe {state.unfinished} has not finished the safe in the database: wait for it, or run it"

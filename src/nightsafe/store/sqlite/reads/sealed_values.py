@@ -170,7 +170,7 @@ class ValueReads:
         return self.retired_keys_now()
 
     def retired_keys_now(self) -> list[str]:
-        """Do the same as `retired_keys` without awaiting, for a server that finds another ring in the ring's file."""
+        """See `Store.retired_keys_now`."""
         return [key_id for (key_id,) in self._reader.all(_RETIRED)]
 
     async def ring_number(self) -> int:

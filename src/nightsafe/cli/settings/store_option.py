@@ -1,0 +1,106 @@
+"""The option `--store`: the address of a database outside the data directory."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+
+from nightsafe.cli.settings.own_file import read_own_file
+from nightsafe.errors import Code, NightsafeError
+
+if TYPE_CHECKING:
+    from nightsafe.store.postgres.engine.address import Address
+
+FLAG: Final = "--store"
+_MAX_BYTES: Final = 1 << 16
+_SHOWN: Final = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP})
+"""The sources that others may read: `ps` shows the command line, and a settings file may be open to all."""
+
+_STORE: "ContextVar[str | None]" = ContextVar("store", default=None)
+
+
+def given_store() -> str | None:
+    """Return the value of the command's `--store` or `NIGHTSAFE_STORE`, or None."""
+    return _STORE.get()
+
+
+def store_arguments(context: click.Context) -> list[str]:
+    """Return the arguments that give a child process the same store; a variable is inherited anyway."""
+    value = given_store()
+    return [FLAG, value] if value is not None and context.get_parameter_source("store") in _SHOWN else []
+
+
+def address_of(value: str) -> "Address":
+    """Return the address of a URL, or of a file with a URL.
+
+    Raises:
+        NightsafeError: INVALID.
+        CommandError: when the file cannot be read, or others can read it.
+    """
+    from nightsafe.store.postgres.engine.address import is_url, parse
+
+    return parse(value) if is_url(value) else address_in(Path(value))
+
+
+def address_in(path: Path) -> "Address":
+    """Return the address in a file that only its owner may read.
+
+    Raises:
+        NightsafeError: INVALID.
+        CommandError: when the file cannot be read, or others can read it.
+    """
+    from nightsafe.store.postgres.engine.address import parse
+
+    try:
+        return parse(read_own_file(path, str(path), _MAX_BYTES))
+    except NightsafeError as error:
+        raise NightsafeError(Code.INVALID, f"{path}: {error.problems[0].detail}") from None
+
+
+def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option. Its value is not an argument of the command: the data directory takes it."""
+    return click.option(
+        FLAG,
+        metavar="URL|FILE",
+        default=None,
+        envvar="NIGHTSAFE_STORE",
+        show_envvar=True,
+        expose_value=False,
+        callback=_take,
+        help="PostgreSQL database of the safe, or a file with its URL; a password must be in a file or the variable.",
+    )(command)
+
+
+def _take(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Keep the value for the data directory until the command ends.
+
+    Raises:
+        click.BadParameter: when it has a password that other users of the machine can see.
+    """
+    if value:
+        _check(value, is_shown=context.get_parameter_source(parameter.name or "") in _SHOWN)
+    token = _STORE.set(value or None)
+    context.call_on_close(lambda: _STORE.reset(token))
+
+
+def _check(value: str, *, is_shown: bool) -> None:
+    """Check a URL now. A file is read when the store is opened."""
+    from nightsafe.store.postgres.engine.address import is_url, parse
+
+    if not is_url(value):
+        if "://" in value:
+            raise click.BadParameter("give a URL postgresql://ROLE@HOST/DATABASE, or a file with one")
+        return
+    try:
+        address = parse(value)
+    except NightsafeError as error:
+        raise click.BadParameter(error.problems[0].detail) from None
+    if address.password is not None and is_shown:
+        raise click.BadParameter(
+            "every user of this machine can see a password on the command line, and perhaps in a settings file: put"
+            " the URL into a file of mode 0600 and give its path, or into NIGHTSAFE_STORE, or name a password file in"
+            " the URL by passfile=FILE"
+        )

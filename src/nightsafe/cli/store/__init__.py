@@ -1,0 +1,1 @@
+"""The commands about the PostgreSQL database of a safe."""

@@ -1,0 +1,48 @@
+"""Migrates the schema of a safe in PostgreSQL."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nightsafe.cli.terminal.output import say, show_json
+
+if TYPE_CHECKING:
+    from nightsafe.store.postgres.engine.address import Address
+
+
+def migrate_schema(address: "Address", patience: float, *, status: bool, as_json: bool) -> None:
+    """Migrate a database to the newest schema, or only look, and print its version.
+
+    Args:
+        address: the address, with the role that owns the tables.
+        patience: seconds to wait for a primary.
+        status: only look.
+        as_json: print JSON.
+
+    Raises:
+        NightsafeError: INVALID, when there is no safe; STORE, when the database cannot be used, or is newer than this
+            program; NO_PRIMARY.
+    """
+    version, newest = asyncio.run(_migrate(address, patience, status=status))
+    if as_json:
+        show_json({"schema": version, "newest_schema": newest})
+    elif version < newest:
+        say(f"The database has the schema version {version} of {newest}: nightsafe migrate upgrades it.")
+    else:
+        say(f"The database has the schema version {version}.")
+
+
+async def _migrate(address: "Address", patience: float, *, status: bool) -> tuple[int, int]:
+    """Migrate, or only look. Return the version and the newest one."""
+    from nightsafe.errors import Code, NightsafeError
+    from nightsafe.store.postgres.engine import schema
+    from nightsafe.store.postgres.engine.connection import connect_within
+
+    db = await connect_within(address, patience)
+    try:
+        if (await schema.state_of(db)).version == 0:
+            raise NightsafeError(Code.INVALID, f"{address} has no safe; create one with: nightsafe init --store")
+        if not status:
+            await schema.migrate(db)
+        return (await schema.state_of(db)).version, len(schema.migrations())
+    finally:
+        await db.close()
