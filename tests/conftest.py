@@ -1,5 +1,6 @@
 """Fixtures that several suites share: a server, an environment without settings, and no sockets in unit tests."""
 
+import asyncio
 import copy
 import gc
 import logging
@@ -87,13 +88,16 @@ def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
     enable_socket()
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Yield a server that many tests share, with no limit on failed authentications.
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgres", marks=pytest.mark.thorough)])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Yield a server on each engine in turn that many tests share, with no limit on failed authentications.
 
     Check at its end that it stops with code 0 and has no unforeseen error in its log.
     """
-    with Server(make_safe(tmp_path_factory.mktemp("server")), "--auth-failures", "0") as running:
+    url = None
+    if request.param == "postgres":
+        url = asyncio.run(request.getfixturevalue("databases").create_empty())
+    with Server(make_safe(tmp_path_factory.mktemp("server"), url=url), "--auth-failures", "0") as running:
         yield running
     log = running.stderr.read_text()
     assert "unforeseen" not in log, log

@@ -59,10 +59,11 @@ def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) ->
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def make_safe(folder: Path, account_id: str = ACCOUNT) -> Safe:
-    """Create a safe in a folder by `nightsafe init`."""
+def make_safe(folder: Path, account_id: str = ACCOUNT, url: str | None = None) -> Safe:
+    """Create a safe in a folder by `nightsafe init`, with an SQLite file or in the database of a URL."""
     path = folder / "safe"
-    done = run("init", "--data", str(path), "--account-id", account_id, "--json", cwd=folder)
+    environ = {} if url is None else {"NIGHTSAFE_STORE": url}
+    done = run("init", "--data", str(path), "--account-id", account_id, "--json", cwd=folder, environ=environ)
     assert (0, "") == (done.returncode, done.stderr)
     return Safe(path=path, **json.loads(done.stdout))
 

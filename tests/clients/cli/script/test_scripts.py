@@ -116,7 +116,7 @@ def test_completion_imports_no_command(user: UserEnvironment) -> None:
 
     done = user.run()
 
-    assert ["plain,serve", "plain,secret", "plain,script", "plain,status"] == done.stdout.split()
+    assert ["plain,serve", "plain,secret", "plain,script", "plain,status", "plain,store"] == done.stdout.split()
 
 
 def test_completion_of_an_unknown_shell_is_refused(user: UserEnvironment) -> None:

@@ -11,6 +11,7 @@ import asyncpg
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import files
 from nightsafe.store.postgres.engine.address import VERIFY_FULL, Address, Host
+from nightsafe.store.postgres.engine.texts import store_every_text
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -125,6 +126,7 @@ async def _connect_to(address: Address, host: Host) -> "Connection":
             db = await asyncpg.connect(**_arguments(address, host))
             try:
                 await _check(db, address, host)
+                await store_every_text(db)
             except BaseException:
                 db.terminate()
                 raise

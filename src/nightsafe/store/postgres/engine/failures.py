@@ -55,8 +55,6 @@ def refusal_of(error: Exception) -> Exception:
     """Return the answer to a change whose content has caused an error."""
     if isinstance(error, asyncpg.UniqueViolationError):
         return NightsafeError(Code.INVALID, "another user has this e-mail, or another token has this digest")
-    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
-        return NightsafeError(Code.INVALID, "a text has the character U+0000, which PostgreSQL cannot store")
     if isinstance(error.__cause__, UnicodeEncodeError):
         return error.__cause__
     return store_error(error)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.postgres.engine.connection import no_primary
 from nightsafe.store.postgres.engine.failures import FAILURES, reason_of, store_error, will_pass
+from nightsafe.store.postgres.engine.texts import columns
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -141,7 +142,7 @@ class LookUps:
     async def find(self, *key: object) -> Any:
         """Return the row of a key without its number, or None.
 
-        A text with U+0000 is in no row. In a statement, it would fail the look-ups of others.
+        A text with a surrogate is in no row. In a statement, it would fail the look-ups of others.
         """
         if any(isinstance(part, str) and not _is_storable(part) for part in key):
             return None
@@ -164,9 +165,8 @@ class LookUps:
     async def _answer(self) -> None:
         """Answer all look-ups that wait now."""
         waiting, self._waiting = self._waiting, {}
-        columns = zip(*waiting, strict=True)
         try:
-            rows = await self._reader.all(self._sql, range(len(waiting)), *map(list, columns))
+            rows = await self._reader.all(self._sql, range(len(waiting)), *columns(waiting))
         except BaseException as error:
             _fail(waiting.values(), error)
             raise
@@ -177,11 +177,12 @@ class LookUps:
 
 
 def _is_storable(text: str) -> bool:
-    """Return whether PostgreSQL can store a text."""
+    """Return whether a text can be stored."""
     try:
-        return b"\0" not in text.encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def _fail(futures: "Sequence[asyncio.Future[Any]] | Any", error: BaseException) -> None:

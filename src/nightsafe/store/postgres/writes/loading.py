@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from nightsafe.store.changes import Change
+from nightsafe.store.postgres.engine.texts import columns
 from nightsafe.store.postgres.writes.script_model import BindingModel, ScriptModel, UploadRow
 from nightsafe.store.rules.rows import LogHead
 from nightsafe.store.rules.script_head import Head, Key, key_of
@@ -86,11 +87,11 @@ async def read_scripts(
     models = {key: known[key].copy() if key in known else ScriptModel(key) for key in scripts}
     unknown = [key for key in scripts if key not in known]
     if unknown:
-        for row in await db.fetch(_SCRIPTS, *_columns(unknown)):
+        for row in await db.fetch(_SCRIPTS, *columns(unknown)):
             _fill(models[row[0], row[1], row[2]], row)
     whole = [key for key, names in scripts.items() if names is None or not models[key].head.version]
     if whole:
-        rows = await db.fetch(_ALL_BINDINGS, *_columns(whole))
+        rows = await db.fetch(_ALL_BINDINGS, *columns(whole))
         _add_bindings(models, rows)
         for key in whole:
             models[key].is_complete = True
@@ -98,13 +99,8 @@ async def read_scripts(
     if named:
         for account_id, namespace, script, name in named:
             models[account_id, namespace, script].bindings.setdefault(name, None)
-        _add_bindings(models, await db.fetch(_BINDINGS, *_columns(named)))
+        _add_bindings(models, await db.fetch(_BINDINGS, *columns(named)))
     return [*models.values()]
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """Return the columns of some rows."""
-    return [[*column] for column in zip(*rows, strict=True)]
 
 
 def _fill(model: ScriptModel, row: Any) -> None:

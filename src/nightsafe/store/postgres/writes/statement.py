@@ -4,10 +4,11 @@ The parts of the statement see the same snapshot, and each waits for the log's h
 a part that nothing reads to its end (https://www.postgresql.org/docs/current/queries-with.html).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from nightsafe.store.postgres.engine.texts import columns
 from nightsafe.store.postgres.writes.tables import (
     AUDIT,
     BINDINGS,
@@ -78,13 +79,8 @@ def statement(rows: Rows, size: int, advance: Sequence[object] | None, channel: 
     tables = tuple(table for table in _ORDER if rows.get(table.name))
     parameters: list[Any] = [size, *(advance or ())]
     for table in tables:
-        parameters += columns(table, rows[table.name])
+        parameters += columns(rows[table.name])
     return _sql(tuple(table.name for table in tables), advance is not None, channel), parameters
-
-
-def columns(table: Table, rows: Sequence[tuple[Any, ...]]) -> Iterable[list[Any]]:
-    """Return the values of each column."""
-    return [[*column] for column in zip(*rows, strict=True)] if rows else [[] for _ in table.columns]
 
 
 @lru_cache(maxsize=256)
