@@ -217,14 +217,6 @@ def test_the_serving_role_suffices_to_serve(database: Database) -> None:
         _put_and_get(running)
 
 
-def test_commands_that_read_a_file_say_so(database: Database) -> None:
-    """A command that reads the SQLite file refuses a safe in PostgreSQL, and names its database."""
-    safe = database.init("--store", database.url())
-    refused = _refusal("audit", "verify", "--data", str(safe.path), cwd=database.folder)
-    assert f"{database.name}" in refused
-    assert "PostgreSQL" in refused
-
-
 def test_a_server_without_a_primary_does_not_start(database: Database) -> None:
     """`serve` waits as long as `--store-patience` says, then says that no primary has answered."""
     safe = database.init("--store", database.url())
