@@ -18,12 +18,23 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def new_engine(engine_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], Engine]:
+def is_owner() -> bool:
+    """Return whether a store's role in PostgreSQL owns the tables; the rights to serve are enough for most tests."""
+    return False
+
+
+@pytest.fixture
+def new_engine(
+    engine_name: str,
+    is_owner: bool,  # noqa: FBT001 - a fixture
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Callable[[], Engine]:
     """Return a call that makes an engine without data."""
     if engine_name == "sqlite":
         return lambda: SqliteEngine(Path(mkdtemp(dir=tmp_path)))
     databases: Databases = request.getfixturevalue("databases")
-    return lambda: PostgresEngine(databases)
+    return lambda: PostgresEngine(databases, is_owner=is_owner)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ class Twins(RuleBasedStateMachine):
         """Open two empty stores, whose logs have the same origin."""
         self.runner = asyncio.Runner()
         self.path = Path(mkdtemp(dir=self.folder))
-        self.sqlite, self.postgres = SqliteEngine(self.path), PostgresEngine(self.databases)
+        self.sqlite, self.postgres = SqliteEngine(self.path), PostgresEngine(self.databases, is_owner=True)
         self.engines: tuple[Engine, ...] = (self.sqlite, self.postgres)
         self.stores = [self.runner.run(engine.open()) for engine in self.engines]
         self.runner.run(self._share_origin())

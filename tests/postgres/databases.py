@@ -7,9 +7,12 @@ from typing import Final
 import asyncpg
 from tests.postgres.server import PostgresServer
 
+from nightsafe.store.postgres.engine.grants import grants
 from nightsafe.store.postgres.engine.schema import migrate
 
 _TEMPLATE: Final = "empty_safe"
+_SERVING: Final = "serving"
+"""The role of the stores, with the rights to serve only; the superuser owns the tables."""
 
 
 class Databases:
@@ -24,15 +27,21 @@ class Databases:
         self._numbers = count()
         self._has_template = False
 
-    async def create(self) -> str:
-        """Create a database with the tables of a safe and no rows, and return its address."""
+    async def create(self, *, for_owner: bool = False) -> str:
+        """Create a database with the tables of a safe and no rows, and return its address.
+
+        Args:
+            for_owner: return the address for the owner of the tables, in place of that for the role that serves.
+        """
         if not self._has_template:
             await self._execute(f"CREATE DATABASE {_TEMPLATE}")
             await _in(self.server.url(_TEMPLATE), migrate)
+            await self._execute(f"CREATE ROLE {_SERVING} LOGIN")
+            await _in(self.server.url(_TEMPLATE), lambda db: db.execute(grants(_SERVING, _TEMPLATE)))
             self._has_template = True
         name = f"safe_{next(self._numbers)}"
         await self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
-        return self.server.url(name)
+        return self.server.url(name) if for_owner else self.server.url(name, _SERVING)
 
     async def create_empty(self) -> str:
         """Create a database without tables, and return its address."""

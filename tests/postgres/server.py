@@ -90,9 +90,9 @@ class PostgresServer:
         ready = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
         return subprocess.run(ready, check=False).returncode == 0
 
-    def url(self, database: str = "postgres") -> str:
-        """Return the address of a database."""
-        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}?allow_fsync_off=yes"
+    def url(self, database: str = "postgres", role: str = _USER) -> str:
+        """Return the address of a database, for the owner of its tables or another role."""
+        return f"postgresql://{role}@127.0.0.1:{self.port}/{database}?allow_fsync_off=yes"
 
 
 def free_port() -> int:

@@ -41,15 +41,21 @@ class SqliteEngine:
 
 
 class PostgresEngine:
-    """One database of a PostgreSQL server."""
+    """One database of a PostgreSQL server.
 
-    def __init__(self, databases: Databases) -> None:
+    Args:
+        databases: the databases of the server.
+        is_owner: whether the store's role owns the tables; otherwise it has only the rights to serve.
+    """
+
+    def __init__(self, databases: Databases, *, is_owner: bool = False) -> None:
         self._databases = databases
+        self._is_owner = is_owner
         self._url = ""
 
     async def open(self, signer: NoteSigner = SIGNING_KEY) -> Store:
         """See `Engine.open`."""
-        self._url = self._url or await self._databases.create()
+        self._url = self._url or await self._databases.create(for_owner=self._is_owner)
         return await PostgresStore.open(parse(self._url), IDENTITY_KEY, signer=signer)
 
     async def drop(self) -> None:
