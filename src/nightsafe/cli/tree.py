@@ -121,8 +121,11 @@ TREE: Mapping[str, Node] = {
     "whoami": Leaf("whoami", "Show the owner of the credentials.", _CLI),
     "migrate": Leaf("migrate", "State in the log what an older version wrote.", _SERVER),
     "store": Branch(
-        "Manage the PostgreSQL database of a safe.",
-        {"grants": Leaf("store.grants", "Print the rights that the serving role needs.", _SERVER)},
+        "Manage the database of a safe.",
+        {
+            "copy": Leaf("store.copy", "Copy a safe's rows to another database, and verify them.", _SERVER),
+            "grants": Leaf("store.grants", "Print the rights that the serving role needs.", _SERVER),
+        },
     ),
     "doctor": Leaf("doctor.command", "Check a safe for problems and suggest fixes.", _SERVER),
     "backup": Leaf("safe.backup", "Copy a safe to one file, even while it is being served.", _SERVER),

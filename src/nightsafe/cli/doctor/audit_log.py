@@ -39,7 +39,7 @@ def audit_log(safe: Examination) -> Iterator[Finding]:
 
 def _verify(safe: Examination, keys: VerifyKeys) -> str:
     """Do what `nightsafe audit verify` does, and return the result in words."""
-    with read_log(safe.directory.database, "verification") as database:
+    with read_log(safe.database, "verification") as database:
         verified = verify_with_progress(database, keys)
         if safe.directory.identity_key.exists():
             check_macs(database.db, IdentityKey.load(safe.directory.identity_key))

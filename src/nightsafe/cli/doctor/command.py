@@ -2,18 +2,22 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.doctor.audit_log import audit_log, older_values
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
+from nightsafe.cli.doctor.postgres import postgres
 from nightsafe.cli.doctor.scripts import bindings, code
 from nightsafe.cli.doctor.store import database, directory, identities, tokens, unfinished
 from nightsafe.cli.doctor.tls import tls
 from nightsafe.cli.settings.options import FILE, data_option, json_option
+from nightsafe.cli.store.snapshot import snapshot
 from nightsafe.cli.terminal.os_errors import describe_os_error
 from nightsafe.cli.terminal.output import say, show_json, show_table
 from nightsafe.errors import NightsafeError
@@ -21,6 +25,7 @@ from nightsafe.errors import NightsafeError
 _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
     directory,
     unfinished,
+    postgres,
     database,
     code,
     bindings,
@@ -61,8 +66,17 @@ def command(  # noqa: PLR0913 - one for each option
 
     The command changes nothing and may run beside the server. It exits with 1 if a check failed.
     """
-    safe = Examination(data, thorough=not quick, tls=(tls_cert, tls_key, tls_client_ca))
-    findings = [finding for check in _CHECKS for finding in _findings(check, safe)]
+    tls_files = (tls_cert, tls_key, tls_client_ca)
+    address, findings = DataDirectory(data).address, []
+    with ExitStack() as stack:
+        rows = None
+        if address is not None:
+            try:
+                rows = stack.enter_context(snapshot(address))
+            except NightsafeError as error:
+                findings.append(Finding(State.FAILED, "postgresql", error.problems[0].detail, "see its log"))
+        safe = Examination(data, not quick, tls_files, address, rows)
+        findings += [finding for check in _CHECKS for finding in _findings(check, safe)]
     failed = any(finding.state is State.FAILED for finding in findings)
     if as_json:
         show_json({"data": str(data), "healthy": not failed, "findings": [finding.as_json() for finding in findings]})

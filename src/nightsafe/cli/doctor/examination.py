@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.data_directory.directory import DATABASE, DataDirectory
 from nightsafe.cli.safe.database_copy import newest_schema, open_read_only, schema_of
+
+if TYPE_CHECKING:
+    from nightsafe.store.postgres.engine.address import Address
 
 
 class State(StrEnum):
@@ -48,11 +51,15 @@ class Examination:
         data: the data directory.
         thorough: whether to run slow checks too.
         tls: files of the certificate, its key and the clients' CA, as for `serve`.
+        address: the address of the PostgreSQL database that has the rows, or None.
+        snapshot: a SQLite file with a snapshot of them, or None.
     """
 
     data: Path
     thorough: bool
     tls: tuple[Path | None, Path | None, Path | None]
+    address: "Address | None" = None
+    snapshot: Path | None = None
 
     @property
     def directory(self) -> DataDirectory:
@@ -60,9 +67,14 @@ class Examination:
         return DataDirectory(self.data)
 
     @property
+    def database(self) -> Path:
+        """The SQLite file with the rows, or with a snapshot of them."""
+        return self.snapshot or self.data / DATABASE
+
+    @property
     def is_there(self) -> bool:
-        """Whether the directory contains a safe."""
-        return self.directory.is_safe
+        """Whether there are rows to check."""
+        return self.database.is_file()
 
     @contextmanager
     def current_database(self) -> Iterator[sqlite3.Connection | None]:
@@ -74,5 +86,5 @@ class Examination:
         if not self.is_there:
             yield None
             return
-        with open_read_only(self.directory.database) as db:
+        with open_read_only(self.database) as db:
             yield db if schema_of(db) == newest_schema() else None

@@ -81,7 +81,7 @@ def given_up_keys(safe: Examination) -> Iterator[Finding]:
     if not safe.is_there:
         return
     ring = PublicRing.load(safe.directory.public_ring)
-    with open_read_only(safe.directory.database) as db:
+    with open_read_only(safe.database) as db:
         number, retired = ring_history(db)
     if ring.number < number:
         found = f"the public ring is an older one: its number is {ring.number}, and number {number} was in use before"
@@ -106,7 +106,7 @@ def sealed_values(safe: Examination) -> Iterator[Finding]:
     if not safe.is_there:
         return
     ring = PublicRing.load(safe.directory.public_ring)
-    with open_read_only(safe.directory.database) as db:
+    with open_read_only(safe.database) as db:
         used = key_ids(db)
     lost = sorted(used - {key.id for key in ring.keys})
     if lost:

@@ -42,7 +42,7 @@ def clock(safe: Examination) -> Iterator[Finding]:
     """
     newest = 0
     if safe.is_there:
-        with open_read_only(safe.directory.database) as db:
+        with open_read_only(safe.database) as db:
             newest = newest_change(db) // 1_000_000
     behind = newest - time.time()
     advice = "run a time service such as chrony: tokens and certificates are valid for a limited time"

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.cli.data_directory.creation_plan import NAME
+from nightsafe.cli.data_directory.directory import DATABASE
 from nightsafe.cli.data_directory.identity_key import PENDING
 from nightsafe.cli.data_directory.lock import lock_directory, unlock
 from nightsafe.cli.data_directory.recovery import resolve_links, unfinished_paths
+from nightsafe.cli.data_directory.store_address import STORE_URL
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.safe.database_copy import counts, integrity_problems, newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
@@ -39,20 +41,21 @@ WHERE status = 'active' AND expires_on BETWEEN ? AND ? ORDER BY expires_on, id
 
 def directory(safe: Examination) -> Iterator[Finding]:
     """Check that the directory exists and only its owner can access it."""
-    if not safe.is_there:
+    if not safe.directory.is_safe:
         yield Finding(
             State.FAILED, "data directory", f"there is no safe in {safe.data}", "create one: nightsafe init"
         )
         return
     yield from _modes([safe.data, safe.directory.public_ring.parent], 0o700)
     private = [
-        safe.directory.database,
+        safe.data / DATABASE,
+        safe.data / STORE_URL,
         safe.directory.signing_key,
         safe.directory.identity_key,
         safe.directory.private_ring,
         safe.data / KEPT_TOKEN,
     ]
-    log_files = [safe.data / f"{safe.directory.database.name}{end}" for end in ("-wal", "-shm")]
+    log_files = [safe.data / f"{DATABASE}{end}" for end in ("-wal", "-shm")]
     yield from _modes([path for path in (*private, *log_files) if path.exists()], 0o600)
 
 
@@ -73,7 +76,7 @@ def database(safe: Examination) -> Iterator[Finding]:
     """Check that the database is sound and that this program knows its schema."""
     if not safe.is_there:
         return
-    path = safe.directory.database
+    path = safe.database
     with open_read_only(path) as db:
         problems = integrity_problems(db, thorough=safe.thorough)
         if problems:
@@ -109,7 +112,7 @@ def tokens(safe: Examination) -> Iterator[Finding]:
     if not safe.is_there:
         return
     now = int(time.time() * _SECOND)
-    with open_read_only(safe.directory.database) as db:
+    with open_read_only(safe.database) as db:
         expiring = db.execute(_EXPIRING, (now - _SOON_DAYS * _DAY, now + _SOON_DAYS * _DAY)).fetchall()
     for name, token_id, expires_on in expiring:
         days = abs(expires_on - now) // _DAY
@@ -125,7 +128,7 @@ def identities(safe: Examination) -> Iterator[Finding]:
     if not safe.is_there:
         return
     path, listing = safe.directory.identity_key, "see all of them: nightsafe token refused-rows"
-    with open_read_only(safe.directory.database) as db:
+    with open_read_only(safe.database) as db:
         if not has_mac_column(db):
             found = "the database has no MACs of tokens and users"
             added = (State.WARNING, "`nightsafe serve` adds them")

@@ -15,6 +15,7 @@ import click
 
 from nightsafe.audit.verification.row_check import missing_contents
 from nightsafe.cli.data_directory.creation_plan import PREFIX
+from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.ownership import refuse_exchangeable, refuse_unsafe
 from nightsafe.cli.data_directory.recovery import recover_and_share, resolve_links
 from nightsafe.cli.data_directory.working_folders import WorkingFolder, new_path, remove_leftover, working_folders
@@ -38,6 +39,7 @@ from nightsafe.cli.safe.database_copy import (
     schema_of,
 )
 from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.store.snapshot import take_snapshot
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
@@ -110,7 +112,7 @@ def _target_name(file: Path) -> str:
 
 def _refuse(data: Path, *, with_private_ring: bool) -> None:
     """Refuse a safe that cannot be copied."""
-    if not (data / DATABASE).is_file():
+    if not DataDirectory(data).is_safe:
         raise CommandError(f"there is no safe in {data}")
     refuse_unsafe(data)
     if with_private_ring and not (data / PRIVATE_RING).is_file():
@@ -156,7 +158,11 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
     names = [*NEEDED, *([IDENTITY_KEY] if has_identity_key else []), *([PRIVATE_RING] if with_private_ring else [])]
     with _folder_for(data, file) as folder:
         copied = folder / DATABASE
-        copy_database(data / DATABASE, copied)
+        address = DataDirectory(data).address
+        if address is not None:
+            take_snapshot(address, copied)
+        else:
+            copy_database(data / DATABASE, copied)
         with open_read_only(copied) as db:
             problems = integrity_problems(db, thorough=False)
             if problems:

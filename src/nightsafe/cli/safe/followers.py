@@ -19,11 +19,12 @@ _SIZE: Final = "SELECT coalesce(max(seq), 0) FROM audit"
 _LEAF: Final = "SELECT leaf FROM audit WHERE seq = ?"
 
 
-def carry_over(old: DataDirectory, new: DataDirectory) -> tuple[str, ...]:
+def carry_over(old: DataDirectory, database: Path, new: DataDirectory) -> tuple[str, ...]:
     """Carry over the files of marks as they are, and each sink's position as far as the restored log has it.
 
     Args:
         old: the safe that is being renamed.
+        database: a SQLite file with its rows.
         new: the restored safe, which has no entry yet that is not in the backup.
 
     Returns:
@@ -36,7 +37,7 @@ def carry_over(old: DataDirectory, new: DataDirectory) -> tuple[str, ...]:
             carried.append(str(path.relative_to(old.path)))
     for path in sorted(old.path.glob(f"{_SINK}{'[0-9a-f]' * 16}")):
         digest = path.name.removeprefix(_SINK)
-        mark = _common(_read(old.path, digest), old.database, new.database)
+        mark = _common(_read(old.path, digest), database, new.database)
         if mark.seq:
             _write(new.path, digest, mark)
             carried.append(path.name)

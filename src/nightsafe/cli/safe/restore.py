@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -21,8 +21,9 @@ from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import IDENTITY_KEY, PRIVATE_RING, STREAM, Manifest, read_archive
 from nightsafe.cli.safe.database_copy import integrity_problems, key_ids, newest_schema, open_read_only, schema_of
 from nightsafe.cli.safe.followers import carry_over
+from nightsafe.cli.safe.restored_store import RestoredStore, old_database, store_option
 from nightsafe.cli.safe.ring_restore import merge_rings
-from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.settings.options import json_option, local_data_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
@@ -32,6 +33,9 @@ from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.store.sqlite.engine.schema import check_own
 from nightsafe.store.sqlite.identity_macs import has_mac_column, refused_rows
+
+if TYPE_CHECKING:
+    from nightsafe.store.postgres.engine.address import Address
 
 
 class _Restored(NamedTuple):
@@ -50,15 +54,18 @@ class _Restored(NamedTuple):
 
 @click.command("restore")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
-@data_option
+@local_data_option
+@store_option
 @click.option("--force", is_flag=True, help="Rename an existing safe and restore in its place.")
 @json_option
-def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
+def command(*, data: Path, file: Path, store: "Address | None", force: bool, as_json: bool) -> None:
     """Restore a safe from a backup. The file - is standard input.
 
     The whole backup is checked before anything changes. An existing safe is never overwritten: with --force it is
     renamed, and its private ring is copied to the restored safe if it matches the public ring. The restored safe
     also gets the marks of the delivery process and the positions of the audit sinks.
+
+    With --store the rows go to a PostgreSQL database, which no program uses before all of them are there.
     """
     if file == STREAM and (sys.stdin is None or sys.stdin.isatty()):
         raise CommandError("standard input is a terminal, or closed; redirect a backup to it, or name a file")
@@ -70,7 +77,7 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     with recover_and_lock(data) as place:
         has_safe = _refuse(data, place, force=force)
         try:
-            restored = _restore(file, place, has_safe=has_safe)
+            restored = _restore(file, place, store, has_safe=has_safe)
         except OSError as error:
             raise CommandError(f"{data} cannot be created: {error.strerror}") from None
     opens = (data / PRIVATE_RING).exists()
@@ -112,18 +119,18 @@ def _refuse(data: Path, place: Path, *, force: bool) -> bool:
     return has_safe
 
 
-def _restore(file: Path, data: Path, *, has_safe: bool) -> _Restored:
+def _restore(file: Path, data: Path, store: "Address | None", *, has_safe: bool) -> _Restored:
     """Unpack a safe beside its place if possible, or else inside it."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     if data.is_dir() and (not has_safe or must_be_inside(data)):
-        return _restore_to(file, data, aside=f"{BEFORE}{stamp}" if has_safe else "", inside=True)
+        return _restore_to(file, data, store, aside=f"{BEFORE}{stamp}" if has_safe else "", inside=True)
     try:
-        return _restore_to(file, data, aside=f"{data.name}.{BEFORE}{stamp}" if has_safe else "", inside=False)
+        return _restore_to(file, data, store, aside=f"{data.name}.{BEFORE}{stamp}" if has_safe else "", inside=False)
     except CannotSwapError:
-        return _restore_to(file, data, aside=f"{BEFORE}{stamp}", inside=True)
+        return _restore_to(file, data, store, aside=f"{BEFORE}{stamp}", inside=True)
 
 
-def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> _Restored:
+def _restore_to(file: Path, data: Path, store: "Address | None", *, aside: str, inside: bool) -> _Restored:
     """Unpack in a folder, check, and then put it in its place. Return what was restored."""
     with new_safe(data, "restore", inside=inside, aside=aside) as safe:
         with ExitStack() as stack:
@@ -138,10 +145,17 @@ def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> _Restore
         carried_over: tuple[str, ...] = ()
         if aside:
             _copy_private_ring(data, safe.path)
-            carried_over = carry_over(DataDirectory(data), DataDirectory(safe.path))
-            keep_nodes(DataDirectory(data), DataDirectory(safe.path))
-            merge_rings(DataDirectory(data), DataDirectory(safe.path))
-        return _Restored(manifest, safe.put_in_place(), carried_over)
+            with old_database(data) as old:
+                carried_over = carry_over(DataDirectory(data), old, DataDirectory(safe.path))
+                keep_nodes(DataDirectory(data), DataDirectory(safe.path))
+                merge_rings(DataDirectory(data), old, DataDirectory(safe.path))
+        restored = None if store is None else RestoredStore(store, DataDirectory(safe.path))
+        if restored is not None:
+            restored.fill()
+        old_safe = safe.put_in_place()
+        if restored is not None:
+            restored.finish()
+        return _Restored(manifest, old_safe, carried_over)
 
 
 def _check(folder: Path, file: Path) -> None:

@@ -1,6 +1,7 @@
 """Merges key rings in a restore: the backup's keys return, but a key retired or removed since takes no new values."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from nightsafe.cli.data_directory.directory import DataDirectory
@@ -22,7 +23,7 @@ class _OldSafe(NamedTuple):
     retired: frozenset[str]
 
 
-def merge_rings(old: DataDirectory, new: DataDirectory) -> None:
+def merge_rings(old: DataDirectory, database: Path, new: DataDirectory) -> None:
     """Carry changes of keys from a renamed safe over to its restored backup.
 
     The newer of the two rings is used. A key that only the backup has, or that was retired after the backup, takes no
@@ -30,9 +31,10 @@ def merge_rings(old: DataDirectory, new: DataDirectory) -> None:
 
     Args:
         old: the renamed safe.
+        database: a SQLite file with its rows.
         new: the restored safe, which no process serves yet.
     """
-    old_safe = _read_old_safe(old, new)
+    old_safe = _read_old_safe(old, database, new)
     if old_safe is None:
         return
     restored = PublicRing.load(new.public_ring)
@@ -55,13 +57,13 @@ def merge_rings(old: DataDirectory, new: DataDirectory) -> None:
     new.run_unlocked(remember)  # the caller holds the lock
 
 
-def _read_old_safe(old: DataDirectory, new: DataDirectory) -> _OldSafe | None:
+def _read_old_safe(old: DataDirectory, database: Path, new: DataDirectory) -> _OldSafe | None:
     """Return the state of the renamed safe; None if it is a different safe or cannot be read."""
     try:
         if not is_same_safe(old, new):
             return None
         ring = PublicRing.load(old.public_ring)
-        with open_read_only(old.database) as db:
+        with open_read_only(database) as db:
             number, retired = ring_history(db)
     except (NightsafeError, CommandError):
         return None

@@ -80,27 +80,42 @@ def _take(context: click.Context, parameter: click.Parameter, value: str | None)
     Raises:
         click.BadParameter: when it has a password that other users of the machine can see.
     """
-    if value:
-        _check(value, is_shown=context.get_parameter_source(parameter.name or "") in _SHOWN)
+    if value and context.get_parameter_source(parameter.name or "") in _SHOWN:
+        refuse_shown_password(value)
+    elif value:
+        _parse_url(value)
     token = _STORE.set(value or None)
     context.call_on_close(lambda: _STORE.reset(token))
 
 
-def _check(value: str, *, is_shown: bool) -> None:
-    """Check a URL now. A file is read when the store is opened."""
-    from nightsafe.store.postgres.engine.address import is_url, parse
+def refuse_shown_password(value: str) -> None:
+    """Refuse a URL with a password that other users can see, or one that is not a URL of PostgreSQL.
 
-    if not is_url(value):
-        if "://" in value:
-            raise click.BadParameter("give a URL postgresql://ROLE@HOST/DATABASE, or a file with one")
-        return
-    try:
-        address = parse(value)
-    except NightsafeError as error:
-        raise click.BadParameter(error.problems[0].detail) from None
-    if address.password is not None and is_shown:
+    Raises:
+        click.BadParameter: when it is one.
+    """
+    address = _parse_url(value)
+    if address is not None and address.password is not None:
         raise click.BadParameter(
             "every user of this machine can see a password on the command line, and perhaps in a settings file: put"
             " the URL into a file of mode 0600 and give its path, or into NIGHTSAFE_STORE, or name a password file in"
             " the URL by passfile=FILE"
         )
+
+
+def _parse_url(value: str) -> "Address | None":
+    """Return the address of a URL; None for a file, which is read when the store is opened.
+
+    Raises:
+        click.BadParameter: when it is another URL, or cannot be used.
+    """
+    from nightsafe.store.postgres.engine.address import is_url, parse
+
+    if not is_url(value):
+        if "://" in value:
+            raise click.BadParameter("give a URL postgresql://ROLE@HOST/DATABASE, or a file with one")
+        return None
+    try:
+        return parse(value)
+    except NightsafeError as error:
+        raise click.BadParameter(error.problems[0].detail) from None

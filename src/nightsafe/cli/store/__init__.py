@@ -1,1 +1,1 @@
-"""The commands about the PostgreSQL database of a safe."""
+"""`nightsafe store`: the database of a safe."""

@@ -6,13 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from tests.stores import SIGNING_KEY
+from tests.stores import IDENTITY_KEY, SIGNING_KEY
 from tests.unit.api.tools.driver import ACCOUNT, MODULE, Api, File, form, form_type, script_at, secrets_of
 from tests.unit.api.tools.rotation import Rotation, text, with_values
 
 from nightsafe.audit.verification.database_check import Verified, verify_database
 from nightsafe.cli.safe.database_copy import copy_database
 from nightsafe.merkle.checkpoint import Checkpoint
+from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.services.identity.administration import issue_token
 from nightsafe.services.key_rotation.resealing import location_of_value
@@ -37,6 +38,20 @@ def fill(folder: Path, secrets: int = 230) -> bytes:
         _rotate(rotation)
         copy_database(api.path, folder / "copy.db")
     return (folder / "copy.db").read_bytes()
+
+
+def fill_directory(folder: Path) -> Path:
+    """Make a data directory with rows of every kind in an empty folder, and return it."""
+    data = folder / "safe of the tests"
+    data.mkdir(mode=0o700)
+    (data / "nightsafe.db").write_bytes(fill(folder, secrets=3))
+    (data / "nightsafe.db").chmod(0o600)
+    (data / "keys").mkdir(mode=0o700)
+    SIGNING_KEY.save(data / "keys" / "signing-key.json")
+    IDENTITY_KEY.save(data / "keys" / "identity-key.json")
+    KEYS.save(data / "keys" / "verify-keys.json")
+    PublicRing.load(folder / "public.json").save(data / "keys" / "public-ring.json")
+    return data
 
 
 def _write_scripts(api: Api) -> None:

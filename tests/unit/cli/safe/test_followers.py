@@ -52,7 +52,7 @@ def test_a_position_is_carried_as_far_as_the_restored_log_has_it(
     old, new = directory(tmp_path / "old", "abcd"), directory(tmp_path / "new", restored)
     position(old.path, Mark(accepted, "abcd"[accepted - 1].encode().hex()) if accepted else Mark())
 
-    names = carry_over(old, new)
+    names = carry_over(old, old.database, new)
 
     assert ((f"audit-sink-{_DIGEST}",) if expected.seq else ()) == names
     assert expected == position(new.path)
@@ -64,7 +64,7 @@ def test_a_damaged_old_database_starts_a_sink_over(tmp_path: Path) -> None:
     position(old.path, Mark(4, b"d".hex()))
     old.database.write_bytes(b"no database" * 1000)
 
-    assert () == carry_over(old, new)
+    assert () == carry_over(old, old.database, new)
     assert Mark() == position(new.path)
 
 
@@ -77,7 +77,7 @@ def test_the_marks_are_carried_as_they_are(tmp_path: Path) -> None:
     old.marks.with_name("delivery-marks.json.lock").write_bytes(b"")
     (old.path / "audit-sink-notes").write_bytes(b"")
 
-    assert (f"delivery/{scripts}", "delivery/delivery-marks.json") == carry_over(old, new)
+    assert (f"delivery/{scripts}", "delivery/delivery-marks.json") == carry_over(old, old.database, new)
     for path, content in ((new.marks, b"marks"), (new.marks.with_name(scripts), b"scripts")):
         assert (content, 0o100600) == (path.read_bytes(), path.stat().st_mode)
     assert 2 == len(list(new.marks.parent.iterdir()))

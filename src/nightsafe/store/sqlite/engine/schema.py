@@ -10,6 +10,9 @@ from typing import Final
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite.writes.log_rows import start_log
 
+UNFINISHED_COPY: Final = "unfinished_copy"
+"""The table that a database has until it is a whole copy of another one. No program serves such a database."""
+
 _MAX_NAME_LENGTH: Final = 64
 _WAY_OUT: Final = (
     "something other than Nightsafe has changed the database; restore a backup from before that change, or examine it"
@@ -41,15 +44,21 @@ def migrate(db: sqlite3.Connection) -> None:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for number in range(_version(db, len(steps)), len(steps)):
-            for statement in _statements(steps[number]):
-                db.execute(statement)
+        create_tables(db)
         start_log(db)
-        db.execute(f"PRAGMA user_version = {len(steps)}")
         db.execute("COMMIT")
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
+
+
+def create_tables(db: sqlite3.Connection) -> None:
+    """Take the steps from the database's version to the newest one, in a transaction of the caller."""
+    steps = migrations()
+    for step in steps[_version(db, len(steps)) :]:
+        for statement in _statements(step):
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {len(steps)}")
 
 
 def check_own(db: sqlite3.Connection) -> None:
@@ -83,6 +92,11 @@ def _refuse_foreign(db: sqlite3.Connection, steps: list[str]) -> None:
     actual, expected = _schema_objects(db), _expected_objects("".join(steps))
     if actual == expected:
         return
+    if ("table", UNFINISHED_COPY) in actual:
+        raise NightsafeError(
+            Code.STORE,
+            "the database is an unfinished copy of another one: run the command that makes it again",
+        )
     for (kind, name), text in sorted(actual.items()):
         if expected.get((kind, name)) != text:
             what = "has been altered" if (kind, name) in expected else "is not Nightsafe's"
