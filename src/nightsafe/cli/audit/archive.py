@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,10 @@ from nightsafe.audit.sinks.position import read_marks
 from nightsafe.audit.verification.difference import DifferenceError
 from nightsafe.audit.verification.log_check import read_entries, read_head
 from nightsafe.cli.audit.archive_files import ArchiveDirectory, open_archives, open_directory
-from nightsafe.cli.audit.database_source import LogDatabase, open_log
+from nightsafe.cli.audit.database_source import LogDatabase, read_log
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.settings.options import data_option, json_option, option
+from nightsafe.cli.store.snapshot import rows_file
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.errors import NightsafeError
@@ -27,10 +29,12 @@ from nightsafe.services.audit.archiving import archive_change
 from nightsafe.services.caller import now
 from nightsafe.store.changes import ArchivedEntries
 from nightsafe.store.interface import Store
+from nightsafe.store.sqlite.engine.connection import connect
 
 _AGE: Final = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _MICROSECONDS: Final = 1_000_000
+_WAIT_SECONDS: Final = 10.0
 
 
 class _AgeType(click.ParamType[int]):
@@ -98,15 +102,21 @@ def command(*, data: Path, audit_keep: int | None, audit_archive: Path | None, a
         )
     with open_directory(audit_archive) as folder:
         keys = VerifyKeys.load(directory.verify_keys)
-        result = directory.run(lambda store: _archive(store, data, folder, keys, audit_keep))
+        with rows_file(directory) as rows:
+            result = directory.run(lambda store: _archive(store, data, rows, folder, keys, audit_keep))
     _report(result, folder.path, as_json=as_json)
 
 
-async def _archive(store: Store, data: Path, folder: ArchiveDirectory, keys: VerifyKeys, keep: int) -> _Result:
-    """Archive all entries that are old enough, a file and a transaction at a time."""
+async def _archive(  # noqa: PLR0913, PLR0917 - what archiving needs
+    store: Store, data: Path, rows: Path, folder: ArchiveDirectory, keys: VerifyKeys, keep: int
+) -> _Result:
+    """Archive all entries that are old enough, a file and a transaction at a time.
+
+    `rows` is the store's own file, or a snapshot.
+    """
     before, result = now() - keep, None
     while True:
-        with open_log(data, None, "archiving") as database:
+        with read_log(rows, "archiving") as database:
             old = old_entries(database.db, before, now(), database.watch(lambda _: None))
             entries, held = shipped_entries(database.db, old, read_marks(data))
             result = result or _Result(entries.first, entries.first, [])
@@ -122,8 +132,15 @@ async def _archive(store: Store, data: Path, folder: ArchiveDirectory, keys: Ver
             _compare(database, path, keys, entries)
         folder.sync(entries)
         await store.commit(archive_change(entries, now()))
+        _note_archived(rows, entries.end)
         result.end = entries.end
         result.files.append(path)
+
+
+def _note_archived(rows: Path, end: int) -> None:
+    """Note in a snapshot that entries are archived now. The store's own file says so already."""
+    with closing(connect(rows, _WAIT_SECONDS)) as db:
+        db.execute("UPDATE log_head SET archived = ? WHERE archived < ?", (end, end))
 
 
 def _compare(database: LogDatabase, path: Path, keys: VerifyKeys, entries: ArchivedEntries) -> None:

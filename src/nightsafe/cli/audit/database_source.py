@@ -18,7 +18,7 @@ from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import DATABASE, STREAM, Manifest, read_archive
 from nightsafe.cli.safe.database_copy import open_read_only, refuse_large_log
 from nightsafe.cli.settings.options import FILE
-from nightsafe.cli.store.snapshot import snapshot
+from nightsafe.cli.store.snapshot import rows_file
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.errors import Code, NightsafeError
@@ -63,11 +63,7 @@ def open_log(data: Path, backup: Path | None, work: str) -> Iterator[LogDatabase
     if backup is None:
         directory = DataDirectory(data)
         directory.check()
-        if directory.address is not None:
-            with recover_and_share(data), snapshot(directory.address) as path, read_log(path, work) as database:
-                yield database
-            return
-        with recover_and_share(data), read_log(directory.database, work) as database:
+        with recover_and_share(data), rows_file(directory) as path, read_log(path, work) as database:
             yield database
         return
     click.get_current_context().with_resource(exit_on_signals())

@@ -49,7 +49,10 @@ def _durability(found: "Condition") -> Iterator[Finding]:
         yield Finding(State.FAILED, "durability", words, "set synchronous_commit=on for the role and the database")
     if not found.standbys:
         words, advice = (
-            ("it waits for a synchronous standby and has none", "start a standby: until then, no write is answered")
+            (
+                "it waits for a synchronous standby, and there is none",
+                "start one: until then, no write is answered",
+            )
             if found.wants_standbys
             else ("no synchronous standby", "with one, the loss of a machine loses no commit: see docs/operations.md")
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import DATABASE
 from nightsafe.cli.terminal.progress import byte_bar
@@ -36,6 +37,20 @@ def snapshot(address: "Address") -> Iterator[Path]:
         yield path
 
 
+@contextmanager
+def rows_file(directory: DataDirectory) -> Iterator[Path]:
+    """Give the SQLite file of a data directory, or a snapshot of its PostgreSQL database.
+
+    Raises:
+        NightsafeError: as for `take_snapshot`.
+    """
+    if directory.address is None:
+        yield directory.database
+        return
+    with snapshot(directory.address) as path:
+        yield path
+
+
 def take_snapshot(address: "Address", path: Path) -> None:
     """Write all rows of a PostgreSQL database, as they are now, into a new SQLite file of mode 0600.
 
@@ -46,16 +61,17 @@ def take_snapshot(address: "Address", path: Path) -> None:
     Raises:
         NightsafeError: INVALID, if there is no safe; STORE, if the database or the file cannot be used.
     """
+    asyncio.run(write_snapshot(address, path))
+
+
+async def write_snapshot(address: "Address", path: Path) -> None:
+    """Take a snapshot like `take_snapshot`, on the running event loop."""
     from nightsafe.store.postgres.copying import PostgresSource  # users of SQLite do not need its driver
 
-    async def copy() -> None:
-        """Copy the rows."""
-        async with PostgresSource.open(address) as source:
-            with (
-                SqliteTarget.open(path, await source.origin(), durable=False) as target,
-                byte_bar(await count_rows(source), "Reading") as report,
-            ):
-                await copy_rows(source, target, report)
-                await target.finish()
-
-    asyncio.run(copy())
+    async with PostgresSource.open(address) as source:
+        with (
+            SqliteTarget.open(path, await source.origin(), durable=False) as target,
+            byte_bar(await count_rows(source), "Reading") as report,
+        ):
+            await copy_rows(source, target, report)
+            await target.finish()

@@ -13,6 +13,7 @@ from nightsafe.cli.data_directory.identity_key import is_lost
 from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.safe.database_copy import open_read_only
 from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.store.snapshot import rows_file
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json, show_table
@@ -45,7 +46,7 @@ def command(data: Path, *, accept: bool, delete: bool, yes: bool, as_json: bool)
     directory = DataDirectory(data)
     with recover_and_share(directory.path):
         directory.check()
-        lost = is_lost(directory.identity_key, directory.database)
+        lost = directory.address is None and is_lost(directory.identity_key, directory.database)
         advice = f"{directory.identity_key} is missing, so no row counts; restore it from a backup, or give --accept"
         if lost and delete:
             raise CommandError(advice)
@@ -84,7 +85,7 @@ def _refused(directory: DataDirectory, key: IdentityKey | None) -> tuple[list[Re
     """Return the rows that do not count under a key, and how many scripts it refuses; everything without a key."""
     if key is not None:
         directory.run_unlocked(_do_nothing)  # opening the store migrates its schema
-    with open_read_only(directory.database) as db:
+    with rows_file(directory) as path, open_read_only(path) as db:
         if key is None:
             return refused_rows(db, key), db.execute("SELECT count(*) FROM scripts").fetchone()[0]
         return refused_rows(db, key), sum(1 for _ in scripts_without_mac(db, key))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PART_BYTES: Final = 32 << 20
 _PART_ROWS: Final = 5000
-_NO_LIMIT: Final = "SET idle_in_transaction_session_timeout = 0"
+NO_LIMIT: Final = "SET idle_in_transaction_session_timeout = 0"
 """A snapshot waits while its rows are written elsewhere."""
 
 _TABLES: Final = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema()"
@@ -53,7 +53,7 @@ class PostgresSource:
                 or has another schema.
         """
         async with connected(address) as db:
-            await db.execute(_NO_LIMIT)
+            await db.execute(NO_LIMIT)
             async with db.transaction(isolation="repeatable_read", readonly=True):
                 await schema.check_version(db)
                 yield cls(db)

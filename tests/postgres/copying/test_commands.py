@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.copying.tools.commands import call, move, new_database, point_to, query, rows_of_database, rows_of_file
+from tests.postgres.copying.tools.commands import (
+    call,
+    move,
+    new_database,
+    point_to,
+    query,
+    rows_of_database,
+    rows_of_file,
+)
 from tests.postgres.databases import Databases
 
 FOLDERS = "nightsafe-*"
@@ -135,6 +143,41 @@ def test_a_retired_key_stays_retired_after_a_restore(data: Path, moved: Path, da
 
     with closing(sqlite3.connect(data / "nightsafe.db")) as db:
         assert ("retired",) in db.execute("SELECT id FROM retired_keys").fetchall()
+
+
+def test_a_changed_identity_is_shown_and_can_be_deleted(data: Path, moved: Path, database: str) -> None:
+    """`token refused-rows` lists the rows without their MACs, and `--delete` removes them."""
+    assert moved.exists()
+    (token, *_) = query(
+        database, "UPDATE tokens SET policies = '[]' WHERE id = (SELECT min(id) FROM tokens) RETURNING id"
+    )
+    shown = json.loads(call("token", "refused-rows", "--data", data, "--json"))
+    call("token", "refused-rows", "--data", data, "--delete", "--yes")
+
+    assert [token[0]] == [row["id"] for row in shown["rows"]]
+    assert [] == query(database, f"SELECT id FROM tokens WHERE id = '{token[0]}'")  # noqa: S608 - an id of ours
+    assert "Every row counts" in call("token", "refused-rows", "--data", data)
+
+
+def test_the_macs_of_scripts_are_renewed(data: Path, moved: Path, database: str) -> None:
+    """`token refused-rows --accept` gives scripts without a right MAC one, after a comparison with the log."""
+    before = rows_of_file(moved)["scripts"]
+    query(database, "UPDATE scripts SET mac = '\\x00'")
+    said = call("token", "refused-rows", "--data", data, "--accept", "--yes")
+
+    assert f"Renewed the MACs of {len(before)} scripts" in said
+    assert before == rows_of_database(database)["scripts"]
+
+
+def test_old_entries_are_archived(data: Path, moved: Path, database: str, tmp_path: Path) -> None:
+    """`audit archive` moves entries from the database into files, with which the log still verifies."""
+    assert moved.exists()
+    arguments = ("--data", data, "--audit-keep", "1s", "--audit-archive", tmp_path / "archive")
+    archived = json.loads(call("audit", "archive", *arguments, "--json"))["archived"]
+
+    assert archived > 0
+    assert archived == query(database, "SELECT count(*) FROM audit WHERE entry = ''::bytea")[0][0]
+    assert "all as the log says" in call("audit", "verify", "--data", data, "--archive", tmp_path / "archive")
 
 
 def examined(data: Path, code: int) -> dict[str, dict[str, str]]:

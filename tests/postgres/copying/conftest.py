@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.copying.tools.commands import new_database
+from tests.postgres.copying.tools.commands import new_database
 from tests.postgres.databases import Databases
 from tests.postgres.server import PostgresServer
 from tests.unit.audit.tools.filled_safe import fill_directory

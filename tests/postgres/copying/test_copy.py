@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.copying.tools.commands import call, new_database, point_to, query, rows_of_database, rows_of_file
+from tests.postgres.copying.tools.commands import call, new_database, point_to, query, rows_of_database, rows_of_file
 from tests.postgres.databases import Databases
 from tests.stores import open_store
 from tests.unit.api.tools.driver import ACCOUNT
