@@ -39,6 +39,7 @@ def _read_option(context: click.Context, parameter: click.Parameter, value: str 
 store_option = click.option(
     FLAG,
     metavar="URL|FILE",
+    default=None,
     envvar="NIGHTSAFE_STORE",
     show_envvar=True,
     callback=_read_option,

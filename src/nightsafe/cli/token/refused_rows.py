@@ -21,6 +21,7 @@ from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.services.identity.operator import accept_rows, delete_rows
 from nightsafe.store.identities import Account, Identity, Membership, RefusedRow, Token, User
 from nightsafe.store.interface import Store
+from nightsafe.store.postgres.refused_rows import recognisable_rows
 from nightsafe.store.sqlite.identity_macs import refused_rows
 from nightsafe.store.sqlite.script_macs import scripts_without_mac
 
@@ -88,7 +89,10 @@ def _refused(directory: DataDirectory, key: IdentityKey | None) -> tuple[list[Re
     with rows_file(directory) as path, open_read_only(path) as db:
         if key is None:
             return refused_rows(db, key), db.execute("SELECT count(*) FROM scripts").fetchone()[0]
-        return refused_rows(db, key), sum(1 for _ in scripts_without_mac(db, key))
+        rows = refused_rows(db, key)
+        if directory.address is not None:
+            rows = recognisable_rows(db, rows)
+        return rows, sum(1 for _ in scripts_without_mac(db, key))
 
 
 async def _do_nothing(_: Store) -> None:
