@@ -209,4 +209,3 @@ def test_the_doctor_names_a_server_that_is_gone(data: Path, moved: Path, databas
     found = examined(data, code=1)
 
     assert "failed" == found["postgresql"]["state"]
-    assert "disk" not in found or found["disk"]["state"]

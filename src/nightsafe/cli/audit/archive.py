@@ -100,25 +100,23 @@ def command(*, data: Path, audit_keep: int | None, audit_archive: Path | None, a
             "this safe has rows from before its log, and to state them all entries are needed: first run nightsafe"
             " migrate"
         )
-    with open_directory(audit_archive) as folder:
-        keys = VerifyKeys.load(directory.verify_keys)
-        with rows_file(directory) as rows:
-            result = directory.run(lambda store: _archive(store, data, rows, folder, keys, audit_keep))
+    with open_directory(audit_archive) as folder, rows_file(directory) as rows:
+        result = directory.run(lambda store: _archive(store, directory, rows, folder, audit_keep))
     _report(result, folder.path, as_json=as_json)
 
 
-async def _archive(  # noqa: PLR0913, PLR0917 - what archiving needs
-    store: Store, data: Path, rows: Path, folder: ArchiveDirectory, keys: VerifyKeys, keep: int
+async def _archive(
+    store: Store, directory: DataDirectory, rows: Path, folder: ArchiveDirectory, keep: int
 ) -> _Result:
     """Archive all entries that are old enough, a file and a transaction at a time.
 
-    `rows` is the store's own file, or a snapshot.
+    `rows` is the store's own file, or a snapshot of its database.
     """
-    before, result = now() - keep, None
+    keys, before, result = VerifyKeys.load(directory.verify_keys), now() - keep, None
     while True:
         with read_log(rows, "archiving") as database:
             old = old_entries(database.db, before, now(), database.watch(lambda _: None))
-            entries, held = shipped_entries(database.db, old, read_marks(data))
+            entries, held = shipped_entries(database.db, old, read_marks(directory.path))
             result = result or _Result(entries.first, entries.first, [])
             result.held = held
             if entries.end == entries.first:
@@ -132,15 +130,16 @@ async def _archive(  # noqa: PLR0913, PLR0917 - what archiving needs
             _compare(database, path, keys, entries)
         folder.sync(entries)
         await store.commit(archive_change(entries, now()))
-        _note_archived(rows, entries.end)
+        if directory.address is not None:
+            _note_archived(rows, entries.end)
         result.end = entries.end
         result.files.append(path)
 
 
 def _note_archived(rows: Path, end: int) -> None:
-    """Note in a snapshot that entries are archived now. The store's own file says so already."""
+    """Note in a snapshot that entries are archived now."""
     with closing(connect(rows, _WAIT_SECONDS)) as db:
-        db.execute("UPDATE log_head SET archived = ? WHERE archived < ?", (end, end))
+        db.execute("UPDATE log_head SET archived = ?", (end,))
 
 
 def _compare(database: LogDatabase, path: Path, keys: VerifyKeys, entries: ArchivedEntries) -> None:

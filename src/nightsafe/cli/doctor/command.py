@@ -3,16 +3,16 @@
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.doctor.audit_log import audit_log, older_values
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
-from nightsafe.cli.doctor.postgres import postgres
+from nightsafe.cli.doctor.postgres import postgresql
 from nightsafe.cli.doctor.scripts import bindings, code
 from nightsafe.cli.doctor.store import database, directory, identities, tokens, unfinished
 from nightsafe.cli.doctor.tls import tls
@@ -25,7 +25,7 @@ from nightsafe.errors import NightsafeError
 _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
     directory,
     unfinished,
-    postgres,
+    postgresql,
     database,
     code,
     bindings,
@@ -66,17 +66,19 @@ def command(  # noqa: PLR0913 - one for each option
 
     The command changes nothing and may run beside the server. It exits with 1 if a check failed.
     """
-    tls_files = (tls_cert, tls_key, tls_client_ca)
-    address, findings = DataDirectory(data).address, []
+    safe = Examination(data, thorough=not quick, tls=(tls_cert, tls_key, tls_client_ca))
     with ExitStack() as stack:
-        rows = None
-        if address is not None:
-            try:
-                rows = stack.enter_context(snapshot(address))
-            except NightsafeError as error:
-                findings.append(Finding(State.FAILED, "postgresql", error.problems[0].detail, "see its log"))
-        safe = Examination(data, not quick, tls_files, address, rows)
-        findings += [finding for check in _CHECKS for finding in _findings(check, safe)]
+
+        def rows(_: Examination) -> Iterable[Finding]:
+            """Take a snapshot of the rows of a PostgreSQL database for the other checks."""
+            nonlocal safe
+            address = safe.directory.address
+            if address is not None:
+                safe = replace(safe, address=address)
+                safe = replace(safe, snapshot=stack.enter_context(snapshot(address)))
+            return ()
+
+        findings = [finding for check in (rows, *_CHECKS) for finding in _findings(check, safe)]
     failed = any(finding.state is State.FAILED for finding in findings)
     if as_json:
         show_json({"data": str(data), "healthy": not failed, "findings": [finding.as_json() for finding in findings]})

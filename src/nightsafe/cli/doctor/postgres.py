@@ -15,7 +15,7 @@ _MOST_SKEW: Final = 1.0
 _GRANTS: Final = "serve with a role of its own, which has the rights that nightsafe store grants prints"
 
 
-def postgres(safe: Examination) -> Iterator[Finding]:
+def postgresql(safe: Examination) -> Iterator[Finding]:
     """Check the server's version, whether its commits are durable, the rights of our role, and its clock."""
     if safe.address is None:
         return
