@@ -29,7 +29,6 @@ NO_LIMIT: Final = "SET idle_in_transaction_session_timeout = 0"
 
 _TABLES: Final = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema()"
 _CREATE_MARK: Final = f"CREATE TABLE {UNFINISHED_COPY} (origin TEXT PRIMARY KEY, run TEXT NOT NULL)"
-_NUL: Final = "\0"
 
 
 class PostgresSource:
@@ -118,10 +117,7 @@ class PostgresTarget:
             await self._refuse_other_run()
             condition = table.range(after, last, "${}")
             await self._db.execute(f"DELETE FROM {table.name} WHERE {condition}", *after, *last)  # noqa: S608 - our own names
-            try:
-                await self._db.copy_records_to_table(table.name, records=rows, columns=table.columns)
-            except (asyncpg.CharacterNotInRepertoireError, asyncpg.DataError):
-                raise _unstorable(table, rows) from None
+            await self._db.copy_records_to_table(table.name, records=rows, columns=table.columns)
 
     async def finish(self) -> None:
         """See `Target.finish`."""
@@ -171,18 +167,6 @@ async def _select(db: "Connection", table: Table, after: Key, last: Key, most: i
     columns, key, condition = ", ".join(table.columns), ", ".join(table.key), table.range(after, last, "${}")
     sql = f"SELECT {columns} FROM {table.name} WHERE {condition} ORDER BY {key} LIMIT {most}"  # noqa: S608 - our own names
     return [tuple(row) for row in await db.fetch(sql, *after, *last)]
-
-
-def _unstorable(table: Table, rows: list[Row]) -> NightsafeError:
-    """Return the refusal of a row with a character that PostgreSQL does not store."""
-    for row in rows:
-        for name, value in zip(table.columns, row, strict=True):
-            if isinstance(value, str) and _NUL in value:
-                where = f"{table.words(table.key_of(row))} has the character U+0000 in the column {name}"
-                return NightsafeError(
-                    Code.INVALID, f"{where}, which PostgreSQL cannot store: change it on the source, then copy again"
-                )
-    return NightsafeError(Code.STORE, f"a row of the table {table.name} has a value that its column cannot have")
 
 
 @asynccontextmanager
