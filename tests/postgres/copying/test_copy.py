@@ -16,8 +16,9 @@ from tests.stores import open_store
 from tests.unit.api.tools.driver import ACCOUNT
 from tests.unit.audit.tools.filled_safe import change, fill_directory
 
+from nightsafe.cli.safe.database_copy import open_read_only
 from nightsafe.cli.store import copy as copy_command
-from nightsafe.cli.store.snapshot import take_snapshot
+from nightsafe.cli.store.snapshot import take_snapshot, write_snapshot
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.identity.administration import issue_token
 from nightsafe.store.copying.copy import compare_rows, copy_rows
@@ -25,7 +26,7 @@ from nightsafe.store.copying.tables import tables
 from nightsafe.store.postgres.copying import PostgresSource, PostgresTarget
 from nightsafe.store.postgres.engine.address import parse
 from nightsafe.store.sqlite import copying as sqlite_copying
-from nightsafe.store.sqlite.copying import SqliteTarget
+from nightsafe.store.sqlite.copying import SqliteSource, SqliteTarget
 from nightsafe.store.sqlite.engine.schema import check_own
 
 KILLED = Path(__file__).parent / "tools" / "killed_copy.py"
@@ -261,6 +262,26 @@ def test_unusable_locations_are_named(data: Path, database: str, tmp_path: Path)
     assert "has no safe" in call("store", "copy", "--from", database, "--to", tmp_path / "t", "--data", data, code=1)
     gone = database.replace("/safe_", "/gone_")
     assert "has no database" in call("store", "copy", "--from", data, "--to", gone, code=1)
+
+
+def test_a_text_with_u_0000_is_copied(data: Path, database: str, tmp_path: Path) -> None:
+    """Texts with U+0000 and U+0001, which PostgreSQL stores in another form, are the same after the way back."""
+    with closing(sqlite3.connect(data / "nightsafe.db", isolation_level=None)) as db:
+        db.execute("UPDATE tokens SET name = 'a' || char(0, 1) || id")
+        db.execute("INSERT INTO removals VALUES ('a', char(1)), ('a', char(0)), ('a', char(0, 2)), ('a', '')")
+
+    async def there_and_back() -> None:
+        """Copy the rows."""
+        with open_read_only(data / "nightsafe.db") as db:
+            source = SqliteSource(db)
+            async with PostgresTarget.open(parse(database), await source.origin(), "store copy") as target:
+                await copy_rows(source, target, lambda _: None)
+                await compare_rows(source, target, lambda _: None)
+                await target.finish()
+        await write_snapshot(parse(database), tmp_path / "back.db")
+
+    asyncio.run(there_and_back())
+    assert rows_of_file(data / "nightsafe.db") == rows_of_file(tmp_path / "back.db")
 
 
 def test_two_runs_at_once_do_not_mix(database: str) -> None:

@@ -45,8 +45,7 @@ class Target(Protocol):
         """Put rows in the place of those after a key and up to another one, in one transaction.
 
         Raises:
-            NightsafeError: INVALID, when the engine cannot store a row; UNAVAILABLE, when another process has begun
-                to copy to this database.
+            NightsafeError: UNAVAILABLE, when another process has begun to copy to this database.
         """
         ...
 

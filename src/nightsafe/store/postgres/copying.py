@@ -117,12 +117,7 @@ class PostgresTarget:
             await self._refuse_other_run()
             condition = table.range(after, last, "${}")
             await self._db.execute(f"DELETE FROM {table.name} WHERE {condition}", *after, *last)  # noqa: S608 - our own names
-            try:
-                await self._db.copy_records_to_table(table.name, records=rows, columns=table.columns)
-            except (asyncpg.CharacterNotInRepertoireError, asyncpg.DataError):
-                raise NightsafeError(
-                    Code.STORE, f"a row of the table {table.name} has a value that its column cannot have"
-                ) from None
+            await self._db.copy_records_to_table(table.name, records=rows, columns=table.columns)
 
     async def finish(self) -> None:
         """See `Target.finish`."""

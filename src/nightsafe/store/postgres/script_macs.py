@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from nightsafe.store.postgres.copying import NO_LIMIT, connected
 from nightsafe.store.postgres.engine.address import Address
+from nightsafe.store.postgres.engine.texts import columns
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -30,7 +31,7 @@ class ScriptMacs:
 
     async def replace(self, macs: Sequence[tuple[str, str, str, bytes]]) -> None:
         """Give scripts, by account, namespace and name, these MACs."""
-        await self._db.execute(_REPLACE, *map(list, zip(*macs, strict=True)))
+        await self._db.execute(_REPLACE, *columns(macs))
 
 
 @asynccontextmanager
