@@ -9,6 +9,7 @@ import pytest
 from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
 from tests.postgres.cutting_proxy import Cut, CuttingProxy
 from tests.postgres.databases import Databases
+from tests.postgres.server import PostgresServer
 from tests.stores import IDENTITY_KEY, SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
@@ -18,8 +19,7 @@ from nightsafe.store.postgres.engine.address import parse
 from nightsafe.store.postgres.store import PostgresStore
 
 PATIENCE: Final = 4.0
-COMMIT: Final = b"UPDATE log_head"
-"""A part of the first statement that commits a group, before the server knows it by a name."""
+WAITING: Final = "FROM pg_stat_activity WHERE application_name = 'nightsafe' AND wait_event = 'SyncRep'"
 
 
 @pytest.fixture
@@ -57,6 +57,12 @@ async def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await db.fetch(sql)]
     finally:
         await db.close()
+
+
+async def until_found(url: str, sql: str) -> None:
+    """Repeat a query until it has a row."""
+    while not await rows(url, sql):  # noqa: ASYNC110 - the server has no event for it
+        await asyncio.sleep(0.01)
 
 
 async def counts(url: str) -> dict[str, int]:
@@ -149,6 +155,30 @@ async def test_each_of_a_group_gets_its_own_true_answer(store: PostgresStore, pr
 
     assert [*range(before["versions"] + 1, before["versions"] + 41)] == sorted(one.version for one in outcomes)
     assert before["versions"] + 40 == (await counts(url))["versions"]
+
+
+async def test_a_commit_whose_wait_for_a_standby_was_cancelled_is_not_believed() -> None:
+    """An answered commit that no standby may have is answered to the client only when the standbys have it.
+
+    The server answers a commit whose wait for its standbys is cancelled, with a warning.
+    """
+    with PostgresServer() as server:
+        url = await Databases(server).create()
+        store = await PostgresStore.open(parse(url), IDENTITY_KEY, signer=SIGNING_KEY, patience=60)
+        await store.commit(upload())
+        await rows(server.url(), "ALTER SYSTEM SET synchronous_standby_names = 'absent'")
+        await rows(server.url(), "SELECT pg_reload_conf()")
+
+        writing = asyncio.ensure_future(store.commit(setting(secret("B"))))
+        await until_found(server.url(), f"SELECT pg_cancel_backend(pid) {WAITING}")
+        await until_found(server.url(), f"SELECT pid {WAITING} AND query LIKE 'COMMIT%'")  # the look into the log
+        assert not writing.done()
+        await rows(server.url(), "ALTER SYSTEM SET synchronous_standby_names = ''")
+        await rows(server.url(), "SELECT pg_reload_conf()")
+
+        assert 2 == (await writing).version
+        assert {"versions": 2, "entries": 2, "bindings": 1} == await counts(url)
+        await store.close()
 
 
 async def test_three_nodes_write_a_thousand_secrets_of_one_script(url: str) -> None:

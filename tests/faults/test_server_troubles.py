@@ -12,7 +12,7 @@ from tests.live.tools.running import until
 from tests.server import Safe, Server
 
 ROOT = Path(__file__).parents[2]
-FULL, GONE, UNKNOWN = (503, [10701]), (503, [10702]), (500, [10705])
+FULL, GONE, UNKNOWN = (503, [10701]), (503, [10702]), (503, [10705])
 
 
 @pytest.fixture(scope="module")

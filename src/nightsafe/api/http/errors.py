@@ -249,7 +249,7 @@ TABLE: dict[Code, Row] = {
     Code.FILE_GONE: Row(503, 10702, "{detail}.", _TROUBLES),
     Code.LOG_FULL: Row(503, 10703, "{detail}.", _TROUBLES),
     Code.NOT_DURABLE: Row(503, 10704, "{detail}.", _TROUBLES),
-    Code.OUTCOME_UNKNOWN: Row(500, 10705, "{detail}.", _TROUBLES),
+    Code.OUTCOME_UNKNOWN: Row(503, 10705, "{detail}.", _TROUBLES),
     Code.ENTRIES_ARCHIVED: Row(410, 10707, "{detail}.", _TROUBLES),
     Code.NO_PRIMARY: Row(503, 10708, "{detail}.", _TROUBLES),
     Code.HELD: Row(503, 1102, "{detail}.", _ERRORS),

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 _SIZE: Final = "SELECT k.n, h.size FROM unnest($1::bigint[], $2::bigint[]) AS k(n, id) JOIN log_head h ON h.id = k.id"
+_BEHIND: Final = (
+    "the server that has answered lacks commits that this node has seen, so it is not the primary any more: send the"
+    " request again"
+)
 _NOTIFIES: Final = "SELECT count(*) > 0 FROM pg_proc WHERE proname = 'pg_notify'"
 
 
@@ -150,6 +154,9 @@ class PostgresStore(
     async def fresh_generation(self) -> object:
         """See `Store.fresh_generation`."""
         size = int((await self._sizes.find(1))[0])
+        if size < self._feed.size:
+            self._reader.drop()
+            raise NightsafeError(Code.NO_PRIMARY, _BEHIND)
         self._feed.seen(size)
         return size
 

@@ -22,12 +22,11 @@ from nightsafe.store.postgres.writes.asking import NotRead
 from nightsafe.store.postgres.writes.loading import read_head, read_scripts, wanted
 from nightsafe.store.postgres.writes.removal import remove_script
 from nightsafe.store.postgres.writes.rows import PostgresRows
-from nightsafe.store.postgres.writes.script_model import ScriptModel
+from nightsafe.store.postgres.writes.script_model import ScriptModels
 from nightsafe.store.postgres.writes.statement import Rows, statement
 from nightsafe.store.rules.changes import apply
 from nightsafe.store.rules.group_log import GroupLog
 from nightsafe.store.rules.rows import LogHead
-from nightsafe.store.rules.script_head import Key
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -58,7 +57,7 @@ class Known(NamedTuple):
 
     head: LogHead
     retired: frozenset[str]
-    models: dict[Key, ScriptModel]
+    models: ScriptModels
 
 
 class GroupCommit:
@@ -107,7 +106,7 @@ class GroupCommit:
     async def _run_without_lock(self, db: "Connection", batch: WriteBatch, changes: Sequence[Change]) -> bool:
         """Commit with one statement; return False, with nothing written, if that is not possible now."""
         if self._known is None:
-            self._known = Known(*await read_head(db), {})
+            self._known = Known(*await read_head(db), ScriptModels())
         known = self._known
         rows, log = self._begin(known)
         await _read_wanted(db, rows, changes)
@@ -125,7 +124,7 @@ class GroupCommit:
         """Commit in a transaction that holds the head of the log."""
         await db.execute(_LOCK)
         head, retired = await read_head(db)
-        models = self._known.models if self._known is not None and self._known.head == head else {}
+        models = self._known.models if self._known is not None and self._known.head == head else ScriptModels()
         self._known = Known(head, retired, models)
         rows, log = self._begin(self._known)
         await _read_wanted(db, rows, batch.changes)
@@ -144,10 +143,7 @@ class GroupCommit:
 
     def _begin(self, known: Known) -> tuple[PostgresRows, GroupLog]:
         """Begin a group."""
-        rows = PostgresRows(known.retired)
-        for model in known.models.values():
-            rows.add_model(model)
-        return rows, GroupLog(known.head, self._signer, self._key)
+        return PostgresRows(known.models, known.retired), GroupLog(known.head, self._signer, self._key)
 
     async def _write(
         self, db: "Connection", batch: WriteBatch, known: Known, rows: PostgresRows, log: GroupLog
@@ -170,8 +166,9 @@ class GroupCommit:
 
     def _keep(self, known: Known, rows: PostgresRows) -> bool:
         """Remember the state of the database after the group."""
-        models = rows.models if len(rows.models) <= _MAX_KNOWN else {}
-        self._known = Known(known.head, rows.retired, models)
+        if len(rows.models.by_key) > _MAX_KNOWN:
+            rows.models.clear()
+        self._known = Known(known.head, rows.retired, rows.models)
         return True
 
 
@@ -193,11 +190,11 @@ async def _read_wanted(db: "Connection", rows: PostgresRows, changes: Iterable[C
     scripts = {
         key: names
         for key, names in wanted(changes).items()
-        if key not in rows.models or not rows.models[key].has_read(names)
+        if key not in rows.models.by_key or not rows.models.by_key[key].has_read(names)
     }
     if scripts:
-        for model in await read_scripts(db, scripts, rows.models):
-            rows.add_model(model)
+        for model in await read_scripts(db, scripts, rows.models.by_key):
+            rows.models.add(model)
 
 
 def _apply(rows: PostgresRows, log: GroupLog, change: Change) -> Answer:
@@ -306,8 +303,8 @@ async def _read(db: "Connection", rows: PostgresRows, missing: NotRead) -> None:
     """Read what a change needs."""
     if missing.script is not None:
         key, names = missing.script
-        for model in await read_scripts(db, {key: names}, rows.models):
-            rows.add_model(model)
+        for model in await read_scripts(db, {key: names}, rows.models.by_key):
+            rows.models.add(model)
     if missing.query is not None:
         sql, parameters = missing.query
         rows.answers[missing.query] = await db.fetch(sql, *parameters)

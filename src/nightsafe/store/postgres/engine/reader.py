@@ -104,12 +104,19 @@ class Reader:
                     if db is None or db.is_closed():
                         db = await self._connect()
                     result = await work(db)
-            except BaseException:
+            except BaseException as error:
                 if db is not None:
                     db.terminate()
+                if will_pass(error):
+                    self.drop()
                 raise
             self._idle.append(db)
             return result
+
+    def drop(self) -> None:
+        """Give the connections up that no read uses, because their server may not be the primary any more."""
+        while self._idle:
+            self._idle.pop().terminate()
 
     async def close(self) -> None:
         """Refuse every later read, and close the connections."""

@@ -43,6 +43,11 @@ class WriteBatch:
         return [change for change, _ in self.batch]
 
     @property
+    def size(self) -> int:
+        """The size of the group's files, in bytes."""
+        return sum(map(size_of, self.changes))
+
+    @property
     def removes(self) -> bool:
         """Whether the group deletes scripts, which may leave rows to purge."""
         return any(change is not None and change.edit is not None and change.edit.remove for change in self.changes)
@@ -71,3 +76,10 @@ class WriteBatch:
         for _, future in self.batch:
             if not future.done():
                 future.set_exception(NightsafeError.of(error.problems))
+
+
+def size_of(change: Change | None) -> int:
+    """Return the size of the files that a change uploads, in bytes."""
+    if change is None or change.edit is None or change.edit.upload is None:
+        return 0
+    return sum(len(module.body) for module in change.edit.upload.modules)

@@ -11,7 +11,7 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -27,7 +27,7 @@ from nightsafe.store.postgres.engine.failures import (
     will_pass,
 )
 from nightsafe.store.postgres.engine.group_commit import GroupCommit
-from nightsafe.store.postgres.engine.write_batch import PendingChange, SentCommit, WriteBatch
+from nightsafe.store.postgres.engine.write_batch import PendingChange, SentCommit, WriteBatch, size_of
 from nightsafe.store.postgres.writes.removal import is_purge_pending, purge_part
 
 if TYPE_CHECKING:
@@ -38,8 +38,17 @@ _log = structlog.get_logger()
 MAX_CHANGES: Final = 512
 """The maximum number of changes in one group."""
 
+_MAX_BYTES: Final = 8 << 20
+"""The maximum size of the files in one group, in bytes; a single change may have more."""
+
 _STALL_SECONDS: Final = 3.0
 """A group that takes longer is given up, because its server may be stopped; what became of it is found out."""
+
+_BYTES_A_SECOND: Final = 2 << 20
+"""The least speed, in bytes a second, at which a group's files are expected to be stored."""
+
+_DOUBT: Final = "synchronous replication"
+"""A part of the server's warning that a commit which it answers may not be on a standby: syncrep.c of PostgreSQL."""
 
 _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds between attempts; the last one repeats."""
@@ -47,6 +56,10 @@ _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 _LOCK: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM log_head WHERE id = 1 FOR UPDATE"
 _LEAF: Final = "SELECT leaf FROM audit WHERE seq = $1"
 _PROBE: Final = "UPDATE probe SET count = count + 1"
+
+
+class DoubtfulCommitError(ConnectionError):
+    """The server has answered a commit that its standbys may not have."""
 
 
 class Counters:
@@ -86,6 +99,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._db: Connection | None = None
         self._purge_pending = True
+        self._doubts = False
         self.counters: Final = Counters()
 
     def submit(self, change: Change | None) -> "Future[Outcome]":
@@ -121,7 +135,7 @@ class Writer:
     async def _run(self) -> None:
         """Commit one group after another while changes wait, then purge what deletions have left."""
         while self._waiting:
-            batch = WriteBatch([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_CHANGES))])
+            batch = self._next_batch()
             try:
                 await self._commit(batch)
             except NightsafeError as error:
@@ -134,6 +148,16 @@ class Writer:
             self._purge_pending = self._purge_pending or batch.removes
         while self._purge_pending and not self._waiting:
             await self._purge_part()
+
+    def _next_batch(self) -> WriteBatch:
+        """Take the changes that wait, up to a number and a size."""
+        pending, size = [self._waiting.popleft()], 0
+        while self._waiting and len(pending) < MAX_CHANGES:
+            size += size_of(pending[-1][0])
+            if size + size_of(self._waiting[0][0]) > _MAX_BYTES:
+                break
+            pending.append(self._waiting.popleft())
+        return WriteBatch(pending)
 
     def _refuse(self, batch: WriteBatch, error: NightsafeError) -> None:
         """Answer a group that was not committed, or may not have been."""
@@ -179,15 +203,27 @@ class Writer:
         """
         left = max(deadline - self._loop.time(), 0.1)
         try:
-            async with asyncio.timeout(min(_STALL_SECONDS, left)):
+            async with asyncio.timeout(min(_STALL_SECONDS + batch.size / _BYTES_A_SECOND, left)):
                 if self._db is None or self._db.is_closed():
                     self._db = await self._connect()
+                    self._db.add_log_listener(self._warned)
                 if batch.sent is not None and await _is_in_log(self._db, batch.sent):
                     return
-                await self._group.run(self._db, batch)
+                await self._run_group(self._db, batch)
         except BaseException:
             self._drop()
             raise
+
+    async def _run_group(self, db: "Connection", batch: WriteBatch) -> None:
+        """Commit a group; raise an error if its standbys may not have it although the server has answered."""
+        self._doubts = False
+        await self._group.run(db, batch)
+        if self._doubts:
+            raise DoubtfulCommitError
+
+    def _warned(self, _: "Connection", message: Any) -> None:
+        """Note the warning that a commit may not be on a standby, because its wait was cancelled."""
+        self._doubts = self._doubts or _DOUBT in str(getattr(message, "message", ""))
 
     async def _commit_one_by_one(self, batch: WriteBatch, error: Exception) -> None:
         """Commit each change by itself, because the database refuses the content of one of them."""
@@ -209,6 +245,7 @@ class Writer:
             async with asyncio.timeout(_STALL_SECONDS):
                 if self._db is None or self._db.is_closed():
                     self._db = await self._connect()
+                    self._db.add_log_listener(self._warned)
                 if not await is_purge_pending(self._db):
                     self._purge_pending = False
                     return

@@ -4,6 +4,7 @@ from nightsafe.store.postgres.writes.collection_rows import CollectionRows
 from nightsafe.store.postgres.writes.history_rows import HistoryRows
 from nightsafe.store.postgres.writes.log_rows import LogRows
 from nightsafe.store.postgres.writes.safe_rows import SafeRows
+from nightsafe.store.postgres.writes.script_model import ScriptModels
 from nightsafe.store.postgres.writes.script_rows import ScriptRows
 
 
@@ -14,9 +15,9 @@ class PostgresRows(ScriptRows, HistoryRows, CollectionRows, SafeRows, LogRows):
     written by one statement. What other changes write is in `statements`, for the writer to execute.
     """
 
-    def __init__(self, retired: frozenset[str]) -> None:
-        """Begin a group; `retired` has the ids of the retired keys."""
-        ScriptRows.__init__(self)
+    def __init__(self, models: ScriptModels, retired: frozenset[str]) -> None:
+        """Begin a group with the scripts that are known; `retired` has the ids of the retired keys."""
+        ScriptRows.__init__(self, models)
         LogRows.__init__(self)
         self.retired = retired
 
@@ -37,4 +38,3 @@ class PostgresRows(ScriptRows, HistoryRows, CollectionRows, SafeRows, LogRows):
         self.answers.clear()
         self.altered.clear()
         self.models.clear()
-        self._keys.clear()

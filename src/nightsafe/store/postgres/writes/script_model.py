@@ -64,7 +64,6 @@ class ScriptModel:
         stored_names: the names that the database has a row for, as far as they were read.
         is_complete: whether all bindings were read.
         newest: the newest version with its settings, if the group has written it.
-        is_written: whether the group has written the script's row.
     """
 
     def __init__(self, key: Key) -> None:
@@ -82,7 +81,6 @@ class ScriptModel:
         self.stored_names: set[str] = set()
         self.is_complete = False
         self.newest: Version | None = None
-        self.is_written = False
 
     def copy(self) -> "ScriptModel":
         """Return an independent copy."""
@@ -188,4 +186,30 @@ class ScriptModel:
             elif not model.is_stored:
                 self.stored_names.add(name)
                 self.bindings[name] = model._replace(is_stored=True, sealed=None, place=None)
-        self.is_written = False
+
+
+class ScriptModels:
+    """Scripts by their places, and by their tags.
+
+    Attributes:
+        by_key: the scripts.
+    """
+
+    def __init__(self) -> None:
+        self.by_key: dict[Key, ScriptModel] = {}
+        self._keys: dict[tuple[str, str], Key] = {}
+
+    def add(self, model: ScriptModel) -> None:
+        """Add a script in its present state."""
+        self.by_key[model.key] = model
+        if model.head.id:
+            self._keys[model.key[0], model.head.id] = model.key
+
+    def with_id(self, account_id: str, script_id: str) -> ScriptModel:
+        """Return the script with a tag."""
+        return self.by_key[self._keys[account_id, script_id]]
+
+    def clear(self) -> None:
+        """Forget all scripts."""
+        self.by_key.clear()
+        self._keys.clear()

@@ -7,7 +7,7 @@ from nightsafe.store.built_rows import version_of
 from nightsafe.store.postgres.reads.rows import VERSION
 from nightsafe.store.postgres.writes import tables
 from nightsafe.store.postgres.writes.asking import Asking, NotRead
-from nightsafe.store.postgres.writes.script_model import BindingModel, ScriptModel, UploadRow
+from nightsafe.store.postgres.writes.script_model import BindingModel, ScriptModel, ScriptModels, UploadRow
 from nightsafe.store.postgres.writes.statement import MOVES, REMOVALS, Rows
 from nightsafe.store.rules.rows import LiveBinding, Place, Texts
 from nightsafe.store.rules.script_head import Head, Key, StoredState
@@ -25,20 +25,14 @@ class ScriptRows(Asking):
         removed: scripts to delete with everything that belongs to them: the account, and the script's id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, models: ScriptModels) -> None:
         super().__init__()
-        self.models: dict[Key, ScriptModel] = {}
+        self.models = models
         self.removed: list[tuple[str, str]] = []
-        self._keys: dict[tuple[str, str], Key] = {}
         self._rows: Rows = {}
+        self._written_keys: dict[Key, None] = {}
         self._saved: dict[Key, ScriptModel] = {}
         self._counts: dict[str, int] = {}
-
-    def add_model(self, model: ScriptModel) -> None:
-        """Take a script as it was read."""
-        self.models[model.key] = model
-        if model.head.version:
-            self._keys[model.key[0], model.head.id] = model.key
 
     def begin_scripts(self) -> None:
         """Begin another change, which `undo_scripts` may undo."""
@@ -48,25 +42,24 @@ class ScriptRows(Asking):
 
     def undo_scripts(self) -> None:
         """Forget what the change has written."""
-        self.models.update(self._saved)
+        for model in self._saved.values():
+            self.models.add(model)
         for name, rows in self._rows.items():
             del rows[self._counts.get(name, 0) :]
 
     def written_rows(self) -> Rows:
         """Return all rows that the group has written so far."""
         rows = {name: [*written] for name, written in self._rows.items()}
-        for model in self.models.values():
-            if model.is_written:
-                self._add_script(rows, model)
+        for key in self._written_keys:
+            self._add_script(rows, self.models.by_key[key])
         return rows
 
     def take_rows(self) -> Rows:
         """Return all rows that the group has written so far, and take them as stored."""
         rows = self.written_rows()
-        self._rows = {}
-        for model in self.models.values():
-            if model.is_written:
-                model.settle()
+        for key in self._written_keys:
+            self.models.by_key[key].settle()
+        self._rows, self._written_keys = {}, {}
         return rows
 
     def head(self, key: Key) -> tuple[Head, StoredState] | None:
@@ -92,7 +85,7 @@ class ScriptRows(Asking):
 
     def content(self, account_id: str, script_id: str, version: int) -> tuple[str, bytes]:
         """See `Rows.content`."""
-        upload = self.models[self._keys[account_id, script_id]].upload
+        upload = self.models.with_id(account_id, script_id).upload
         if upload.version == version:
             return upload.etag, upload.settings
         etag, settings = self._all(_CONTENT_OF, account_id, script_id, version)[0]
@@ -100,11 +93,11 @@ class ScriptRows(Asking):
 
     def script(self, key: Key) -> Script:
         """See `Rows.script`."""
-        return self.models[key].script()
+        return self.models.by_key[key].script()
 
     def version(self, account_id: str, script_id: str, number: int) -> Version:
         """See `Rows.version`."""
-        newest = self.models[self._keys[account_id, script_id]].newest
+        newest = self.models.with_id(account_id, script_id).newest
         if newest is not None and newest.number == number:
             return newest
         return version_of(self._all(VERSION, account_id, script_id, number)[0])
@@ -117,7 +110,7 @@ class ScriptRows(Asking):
         """See `Rows.create_script`."""
         model = self._written(key)
         model.head, model.created_on, model.modified_on, model.triggers_place = Head(script_id), at, at, triggers
-        self._keys[key[0], script_id] = key
+        self.models.add(model)
 
     def update_script(self, key: Key, head: Head, mac: bytes, at: int) -> None:
         """See `Rows.update_script`."""
@@ -169,7 +162,7 @@ class ScriptRows(Asking):
         numbers = (account_id, head.id, head.version, stamp.version_id, stamp.deployment_id, at, head.upload_version)
         author = (stamp.source, stamp.triggered_by, stamp.author_id, stamp.author_email, stamp.annotations)
         self._add(tables.VERSIONS, (*numbers, *author, digest, *place))
-        self._written(self._keys[account_id, head.id]).add_version(head, stamp, at)
+        self._written(self.models.with_id(account_id, head.id).key).add_version(head, stamp, at)
 
     def add_upload(self, account_id: str, head: Head, main_module: str, etag: str, settings: bytes) -> None:
         """See `Rows.add_upload`."""
@@ -178,7 +171,7 @@ class ScriptRows(Asking):
 
     def copy_upload(self, account_id: str, head: Head, settings: bytes) -> None:
         """See `Rows.copy_upload`."""
-        current = self.models[self._keys[account_id, head.id]].upload
+        current = self.models.with_id(account_id, head.id).upload
         self._add_upload(account_id, head, current._replace(version=head.version + 1, settings=settings))
 
     def add_modules(self, account_id: str, head: Head, modules: Sequence[Module]) -> None:
@@ -194,17 +187,17 @@ class ScriptRows(Asking):
 
     def _model(self, key: Key, names: Collection[str] | None) -> ScriptModel:
         """Return a script with the bindings of some names (None: all)."""
-        model = self.models.get(key)
+        model = self.models.by_key.get(key)
         if model is None or not model.has_read(names):
             raise NotRead(script=(key, None if names is None else frozenset(names)))
         return model
 
     def _written(self, key: Key) -> ScriptModel:
         """Return a script for writing."""
-        model = self.models[key]
+        model = self.models.by_key[key]
         if key not in self._saved:
             self._saved[key] = model.copy()
-        model.is_written = True
+        self._written_keys[key] = None
         return model
 
     def _add(self, table: tables.Table, row: tuple[object, ...]) -> None:
@@ -214,7 +207,7 @@ class ScriptRows(Asking):
     def _add_upload(self, account_id: str, head: Head, upload: UploadRow) -> None:
         """Write the code and the settings of the next version."""
         self._add(tables.UPLOADS, (account_id, head.id, *upload))
-        self._written(self._keys[account_id, head.id]).upload = upload
+        self._written(self.models.with_id(account_id, head.id).key).upload = upload
 
     def _add_script(self, rows: Rows, model: ScriptModel) -> None:
         """Add the rows of a written script: its own and those of its bindings."""
