@@ -29,6 +29,7 @@ class Store(Generations, Protocol):
         DISK_FULL, when the disk has no room;
         FILE_GONE, when the store's files are no longer where they were opened; reads continue from the open files;
         LOG_FULL, when the log must keep data that another process is reading, and has become too long;
+        NO_PRIMARY, when no primary of the database has answered in time;
         NOT_DURABLE, when the disk did not make a change durable, and the change was undone;
         STORE, for every other failure (file damaged, connection lost).
     OUTCOME_UNKNOWN is the only exception: the change may or may not be kept.

@@ -158,7 +158,7 @@ class GroupCommit:
         sql, parameters = statement({**rows.take_rows(), **rows.log}, size, rows.advance, self._channel)
         batch.sending(SentCommit(size + 1, entries[0][3]))
         if await db.fetchrow(sql, *parameters) is None:
-            batch.sending(None)
+            batch.was_not_committed()
             return False
         new_size, frontier, _ = rows.advance
         head = known.head._replace(size=new_size, frontier=frontier, newest=new_size)

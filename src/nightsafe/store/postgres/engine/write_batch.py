@@ -28,7 +28,8 @@ class WriteBatch:
     Attributes:
         answers: the answer to each change, as the last attempt came to it.
         sent: what the last attempt may have committed; None if it has not come to that.
-        was_sent: whether any attempt may have committed something.
+        was_sent: whether an earlier attempt was sent. The server may still get it, if it was not yet in the log when
+            the writer looked.
     """
 
     def __init__(self, batch: Sequence[PendingChange]) -> None:
@@ -53,13 +54,17 @@ class WriteBatch:
         return any(change is not None and change.edit is not None and change.edit.remove for change in self.changes)
 
     def begin_attempt(self) -> None:
-        """Forget the last attempt, which has changed nothing."""
+        """Forget the last attempt, which is not in the log."""
+        self.was_sent = self.was_sent or self.sent is not None
         self.answers, self.sent = [], None
 
-    def sending(self, sent: SentCommit | None) -> None:
+    def sending(self, sent: SentCommit) -> None:
         """Note that the next statement may commit the group."""
         self.sent = sent
-        self.was_sent = self.was_sent or sent is not None
+
+    def was_not_committed(self) -> None:
+        """Note that the statement has committed nothing."""
+        self.sent = None
 
     def answer_all(self) -> None:
         """Answer every future that still waits."""

@@ -280,7 +280,7 @@ async def _is_in_log(db: "Connection", sent: SentCommit) -> bool:
 
 def _unknown(batch: WriteBatch, error: BaseException) -> NightsafeError | None:
     """Return the answer to a group that may have been committed; None if it surely was not."""
-    if not batch.was_sent:
+    if batch.sent is None and not batch.was_sent:
         return None
     return NightsafeError(
         Code.OUTCOME_UNKNOWN,
