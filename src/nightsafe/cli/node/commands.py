@@ -159,7 +159,7 @@ def _refuse_own_database(directory: DataDirectory) -> None:
     Raises:
         NightsafeError: INVALID.
     """
-    if directory.database.exists() and not directory.store_url.exists():
+    if directory.address is None and directory.database.exists():
         raise NightsafeError(
             Code.INVALID,
             f"the database of this safe is the file {directory.database}, so no other machine can serve it. On this"

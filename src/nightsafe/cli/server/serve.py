@@ -333,10 +333,13 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     from nightsafe.api.app import App
     from nightsafe.api.http.entrance import with_rate_limits
     from nightsafe.services.audit.older_values import OlderValues
+    from nightsafe.services.delivery.other_nodes import OtherNodes
     from nightsafe.services.delivery.siblings import Siblings
+    from nightsafe.store.announcements import Announcements
 
     store = await directory.open_store()
-    siblings = Siblings(inherited.links if inherited else None)
+    nodes = OtherNodes(store) if isinstance(store, Announcements) else None
+    siblings = Siblings(inherited.links if inherited else None, nodes)
     try:
         limits = limits.share(siblings.count)
         safe, shippers = await directory.safe_for(store), helpers.shippers(store)

@@ -6,8 +6,10 @@ needs them, so nothing is out of date. Messages end a wait early; some of them c
 
 import asyncio
 import os
+import secrets
 from collections.abc import Callable, Iterable
-from typing import Final
+from itertools import chain
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -93,8 +95,9 @@ class CosignedNote(Struct, frozen=True):
 
 
 class State(Struct, kw_only=True):
-    """The state that one API process publishes."""
+    """The state that one API process publishes; `node` is a random id of the process and its successors."""
 
+    node: str = ""
     followers: tuple[Follower, ...] = ()
     reports: tuple[Report, ...] = ()
     checks: tuple[AccountChecks, ...] = ()
@@ -137,15 +140,39 @@ _MESSAGE: Final = msgspec.msgpack.Decoder(Message)
 _STATE: Final = msgspec.msgpack.Decoder(State)
 
 
+class Nodes(Protocol):
+    """The other API nodes of the same database, which tell each other about their delivery processes.
+
+    Attributes:
+        version: a number that changes when another node has told something.
+    """
+
+    version: int
+
+    def start(self, own: State, changed: Callable[[], None]) -> None:
+        """Tell the other nodes about a state from now on, and have a function called when `version` changes."""
+        ...
+
+    def publish(self) -> None:
+        """Let the other nodes know what has changed in the state. They may miss it."""
+        ...
+
+    def states(self) -> Iterable[State]:
+        """Return what the others have told, with times by this machine's clock."""
+        ...
+
+
 class Siblings:
-    """The other API processes of this server; none if it is the only one.
+    """The other API processes of this server, if there are any, and what other nodes tell.
 
     Args:
         links: the memory and the sockets that the processes share; None for a single process.
+        nodes: the other nodes of the database; None if there can be none.
     """
 
-    def __init__(self, links: SiblingLinks | None = None) -> None:
+    def __init__(self, links: SiblingLinks | None = None, nodes: Nodes | None = None) -> None:
         self._links: Final = links
+        self._nodes: Final = nodes
         self._handlers: Final[list[Handler]] = []
         self._states: Final[dict[int, State]] = {}
         self._version = 0
@@ -153,15 +180,18 @@ class Siblings:
         self.own: Final = _STATE.decode(own) if own else State()
         """The state of this process; call `publish` after a change. A restarted process has the state from before."""
         self.own.checks = ()
+        self.own.node = self.own.node or secrets.token_hex(8)
         if links is not None:
             while (left := links.receive()) is not None:  # what came for the process before this one
                 _close(left[1])
             self.publish()
+        if nodes is not None:
+            nodes.start(self.own, lambda: self._handle(StateChanged(), None))
 
     @property
     def exist(self) -> bool:
-        """Whether there are other processes."""
-        return self._links is not None
+        """Whether there are other processes, here or at other nodes."""
+        return self._links is not None or self._nodes is not None
 
     @property
     def count(self) -> int:
@@ -174,15 +204,21 @@ class Siblings:
             for index, state in self._links.memory.read_changed():
                 self._states[index] = _STATE.decode(state)
                 self._version += 1
-        return self._version
+        return self._version + (0 if self._nodes is None else self._nodes.version)
 
     @property
     def states(self) -> Iterable[State]:
-        """The states of the other processes as of the last `refresh`."""
-        return self._states.values()
+        """The states of the other processes as of the last `refresh`. Those of other nodes have no checks."""
+        if self._nodes is None:
+            return self._states.values()
+        siblings = {state.node for state in self._states.values()}
+        others = (state for state in self._nodes.states() if state.node not in siblings)
+        return chain(self._states.values(), others)
 
     def publish(self) -> None:
         """Let the others see this process's state."""
+        if self._nodes is not None:
+            self._nodes.publish()
         if self._links is None:
             return
         state = msgspec.msgpack.encode(self.own)
@@ -241,11 +277,14 @@ class Siblings:
             return
         encoded, descriptor = received
         try:
-            message = _MESSAGE.decode(encoded)
-            for handler in self._handlers:
-                handler(message, descriptor)
+            self._handle(_MESSAGE.decode(encoded), descriptor)
         finally:
             _close(descriptor)
+
+    def _handle(self, message: Message, descriptor: int | None) -> None:
+        """Pass a message to the handlers."""
+        for handler in self._handlers:
+            handler(message, descriptor)
 
 
 def _close(descriptor: int | None) -> None:

@@ -1,6 +1,7 @@
 """The PostgreSQL engine's `Store`: opens the store, commits changes, and closes it."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
@@ -164,6 +165,14 @@ class PostgresStore(
         """See `Store.changed`."""
         if self._closing is None and isinstance(generation, int):
             await self._feed.wait(generation, seconds)
+
+    async def announce(self, texts: Sequence[str]) -> None:
+        """See `Announcements.announce`."""
+        await self._feed.announce(texts)
+
+    def on_announcement(self, take: Callable[[str], None], resumed: Callable[[], None]) -> None:
+        """See `Announcements.on_announcement`. A database that cannot notify carries no announcements."""
+        self._feed.on_announcement(take, resumed)
 
     async def retired_keys(self) -> list[str]:
         """See `Store.retired_keys`."""
