@@ -57,7 +57,7 @@ def admin(safe: Safe) -> Path:
 
 def test_a_node_gets_what_it_needs_and_no_private_ring(admin: Path) -> None:
     """A new directory has a key of its own and copies of the shared files, with tight modes; both lists name it."""
-    write(admin / "store-url", b"postgresql://h/db", private=True, replace=False)
+    write(admin / "store-url", b"postgresql://role@h/db", private=True, replace=False)
     assert has_private_ring(admin)
 
     made = done(admin, "add", "second", "--output", str(admin.parent / "second"))
@@ -67,7 +67,7 @@ def test_a_node_gets_what_it_needs_and_no_private_ring(admin: Path) -> None:
     assert made["id"] == key.id != SigningKey.load(admin / "keys" / "signing-key.json").id
     assert not has_private_ring(folder)
     assert all((folder / "keys" / name).read_bytes() == (admin / "keys" / name).read_bytes() for name in SHARED)
-    assert b"postgresql://h/db" == (folder / "store-url").read_bytes()
+    assert b"postgresql://role@h/db" == (folder / "store-url").read_bytes()
     assert {"keys", "store-url"} == {path.name for path in folder.iterdir()}
     modes = {path.relative_to(folder).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
     assert 0o700 == stat.S_IMODE(folder.stat().st_mode) == modes["keys"]
