@@ -43,7 +43,7 @@ class End:
     def __init__(self, channel: Channel) -> None:
         self.is_cut = False
         self._channel = channel
-        self._take: Callable[[str], None] = lambda _: None
+        self.take: Callable[[str], None] = lambda _: None
         self.resumed: Callable[[], None] = lambda: None
 
     async def announce(self, texts: Sequence[str]) -> None:
@@ -56,13 +56,13 @@ class End:
 
     def on_announcement(self, take: Callable[[str], None], resumed: Callable[[], None]) -> None:
         """See `Announcements.on_announcement`."""
-        self._take, self.resumed = take, resumed
+        self.take, self.resumed = take, resumed
         resumed()
 
     def hear(self, text: str) -> None:
         """Take a text that has arrived, unless this end is cut off."""
         if not self.is_cut:
-            asyncio.get_running_loop().call_soon(self._take, text)
+            asyncio.get_running_loop().call_soon(self.take, text)
 
     def resume(self) -> None:
         """End the interruption."""
@@ -180,6 +180,27 @@ async def test_a_write_waits_only_once_for_a_node_that_is_gone(pair: tuple[Node,
     assert after.done()
 
 
+async def test_a_request_that_is_told_again_is_no_new_one(pair: tuple[Node, Node]) -> None:
+    """A late delivery process of another node stays late until its next request, whatever its node tells."""
+    first, second = pair
+    cursor = (await first.ask(None)).cursor
+    await second.write()
+    await second.start_write_wait()
+    first.clock.now, second.clock.now = first.clock.now + 3.0, second.clock.now + 3.1
+    second.end.resumed()
+    await settle()
+    late = second.start_write_wait()
+    await settle()
+    assert late.done()
+    await first.ask(cursor)
+    await settle()
+    held = second.start_write_wait()
+    await settle()
+
+    assert not held.done()
+    await held
+
+
 async def test_what_was_lost_in_an_interruption_is_told_after_it(pair: tuple[Node, Node]) -> None:
     """A node learns after an interruption who follows the others, and how far each has acted, and tells its own."""
     first, second = pair
@@ -262,7 +283,10 @@ async def test_only_credentials_are_told_beside_how_far_a_process_has_acted(
 async def test_processes_of_one_server_hear_of_each_other_only_by_their_memory(
     channel: Channel, tmp_path: Path
 ) -> None:
-    """An announcement of an API process of the same server, whose shared memory tells more, counts for nothing."""
+    """An announcement of an API process of the same server, whose shared memory tells more, counts for nothing.
+
+    The successor of a process goes on under the same id, so the other nodes do not take it for a further node.
+    """
     every_link = SiblingLinks.create(2)
     path = tmp_path / "safe" / "store.db"
     first, second = (Node(channel, path, 10.0, links) for links in every_link)
@@ -272,6 +296,7 @@ async def test_processes_of_one_server_hear_of_each_other_only_by_their_memory(
 
     assert [ME] == second.followers()
     assert [first.siblings.own.followers] == [state.followers for state in second.siblings.states]
+    assert first.siblings.own.node == Siblings(every_link[0]).own.node
     for node in (first, second):
         await node.store.close()
     for links in every_link:
@@ -283,8 +308,7 @@ async def test_processes_of_one_server_hear_of_each_other_only_by_their_memory(
 )
 async def test_a_text_of_another_form_is_ignored(pair: tuple[Node, Node], text: str) -> None:
     """Whatever another program sends on the channel is ignored."""
-    pair[0].end.hear(text)
-    await settle()
+    pair[0].end.take(text)
 
     assert [] == pair[0].followers()
 
