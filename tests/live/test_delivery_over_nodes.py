@@ -1,8 +1,10 @@
 """Delivery that follows one API node hears of the writes of the others, before they are answered."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,8 +14,6 @@ from tests.postgres.databases import Databases
 from tests.server import ACCOUNT, Safe, Server, make_safe, run
 
 PROCESSES = f"/client/v4/accounts/{ACCOUNT}/nightsafe/processes"
-LISTENERS = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND {}"
-THE_LAST_SAID = "query ILIKE '%log_head' OR query LIKE '%pg_notify%'"
 
 
 @pytest.fixture
@@ -44,16 +44,77 @@ def delivering(safe: Safe, node: Server, folder: Path) -> Iterator[Deliver]:
         yield delivery
 
 
+def listed(node: Server) -> Any:
+    """Return the delivery processes that a node lists."""
+    with Wire.to(node) as wire:
+        return wire.ask("GET", PROCESSES).result
+
+
+def acted_on(node: Server) -> list[int]:
+    """Return how far each delivery process has acted, as a node knows it."""
+    return [process["acted_on"] for process in listed(node)]
+
+
 def test_a_write_at_either_node_is_served_when_it_is_answered(nodes: tuple[Server, Server], tmp_path: Path) -> None:
     """After a write at the node that delivery does not follow, too, the script has the new value at once.
 
-    Both nodes list the delivery process, and that it may reseal values.
+    Both nodes list the delivery process.
     """
-    with delivering(nodes[0].safe, nodes[1], tmp_path / "delivery") as delivery:
-        with Wire.to(nodes[0]) as first, Wire.to(nodes[1]) as second:
+    first, second = nodes
+    with delivering(first.safe, second, tmp_path / "delivery") as delivery:
+        with Wire.to(first) as wire, Wire.to(second) as other:
             for number in range(36):
-                put(second if number % 6 == 5 else first, "worker", "TOKEN", str(number))
+                put(other if number % 6 == 5 else wire, "worker", "TOKEN", str(number))
                 assert str(number) == delivery.workers.text("worker")
-            listed = [wire.ask("GET", PROCESSES).result for wire in (first, second)]
-        for (process,) in listed:
-            assert (listed[0][0]["name"], listed[0][0]["acted_on"]) == (process["name"], process["acted_on"])
+        assert [process["name"] for process in listed(first)] == [process["name"] for process in listed(second)]
+        assert acted_on(first) == acted_on(second)
+
+
+def test_writes_do_not_wait_for_a_delivery_process_that_was_killed(
+    nodes: tuple[Server, Server], tmp_path: Path
+) -> None:
+    """After its kill, no node lists a delivery process, and writes go on; its successor is waited for again.
+
+    The same holds when the node that it follows is killed together with it.
+    """
+    first, second = nodes
+    with delivering(first.safe, second, tmp_path / "delivery") as delivery, Wire.to(first) as wire:
+        delivery.kill()
+        until(lambda: [] == listed(first))
+        put(wire, "worker", "TOKEN", "between")
+        delivery.start()
+        until(lambda: delivery.workers.get("worker").text == "between")
+        for number in range(6):
+            put(wire, "worker", "TOKEN", str(number))
+            assert str(number) == delivery.workers.text("worker")
+        port = second.port
+        second.kill()
+        delivery.kill()
+        for number in range(6):
+            put(wire, "worker", "TOKEN", f"alone-{number}")
+        second.start_at(port)
+        delivery.start()
+        until(lambda: delivery.workers.get("worker").text == "alone-5")
+        put(wire, "worker", "TOKEN", "last")
+        assert "last" == delivery.workers.text("worker")
+
+
+async def test_delivery_goes_on_after_lost_connections(
+    nodes: tuple[Server, Server], tmp_path: Path, databases: Databases, url: str
+) -> None:
+    """When the server ends the connections that listen, writes are answered and served, and soon waited for again."""
+    first, second = nodes
+
+    def write(wire: Wire, delivery: Deliver, turn: int) -> None:
+        """Write while the connections are lost, and again when the node has heard of that write's delivery."""
+        put(wire, "worker", "TOKEN", f"lost-{turn}")
+        until(lambda: delivery.workers.text("worker") == f"lost-{turn}")
+        until(lambda: acted_on(first) == acted_on(second))
+        for number in range(3):
+            put(wire, "worker", "TOKEN", f"{turn}-{number}")
+            assert f"{turn}-{number}" == delivery.workers.text("worker")
+
+    with delivering(first.safe, second, tmp_path / "delivery") as delivery, Wire.to(first) as wire:
+        for turn in range(6):
+            assert 2 == await databases.end_listeners(url)
+            await asyncio.to_thread(write, wire, delivery, turn)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from tests.postgres.server import PostgresServer
@@ -13,6 +13,13 @@ from nightsafe.store.postgres.engine.schema import migrate
 _TEMPLATE: Final = "empty_safe"
 _SERVING: Final = "serving"
 """The role of the stores, with the rights to serve only; the superuser owns the tables."""
+
+_END_LISTENERS: Final = """
+SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+AND (query = 'SELECT size FROM log_head' OR query LIKE '%pg_notify($1%')
+"""
+"""The second query is of nodes' announcements, and both are executed only by connections that listen."""
 
 
 class Databases:
@@ -51,18 +58,26 @@ class Databases:
 
     async def drop(self, url: str) -> None:
         """Drop a database, with the connections to it."""
-        name = url.rsplit("/", 1)[-1].split("?", maxsplit=1)[0]
-        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await self._execute(f"DROP DATABASE {_name(url)} WITH (FORCE)")
+
+    async def end_listeners(self, url: str) -> int:
+        """End the connections to a database with which nodes listen; return how many have ended."""
+        return int(await _in(self.server.url(_name(url)), lambda db: db.fetchval(_END_LISTENERS)))
 
     async def _execute(self, sql: str) -> None:
         """Execute a statement outside every database of a safe."""
         await _in(self.server.url(), lambda db: db.execute(sql))
 
 
-async def _in(url: str, work: Callable[[asyncpg.Connection], Awaitable[object]]) -> None:
-    """Work in a connection of its own."""
+def _name(url: str) -> str:
+    """Return the name of the database in an address."""
+    return url.rsplit("/", 1)[-1].split("?", maxsplit=1)[0]
+
+
+async def _in(url: str, work: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
+    """Return the result of work in a connection of its own."""
     db = await asyncpg.connect(url.split("?", maxsplit=1)[0], ssl="disable")
     try:
-        await work(db)
+        return await work(db)
     finally:
         await db.close()

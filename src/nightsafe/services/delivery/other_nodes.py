@@ -18,7 +18,7 @@ from nightsafe.services.delivery.siblings import Follower, ProcessId, Report, St
 from nightsafe.store.announcements import LONGEST_ANNOUNCEMENT, Announcements
 
 _KEPT_SECONDS: Final = 60.0
-_MOST_ITEMS: Final = 10_000
+_MOST_ITEMS: Final = 2000
 """The most followers and reports of other nodes that a node remembers."""
 
 _PART: Final = 12
@@ -80,6 +80,7 @@ class OtherNodes:
         self._task: asyncio.Task[None] | None = None
         self._items: dict[str, dict[_Key, _Item]] = {}
         self._cleaned_at = 0.0
+        self._has_heard = False
         self.version = 0
 
     def start(self, own: State, changed: Callable[[], None]) -> None:
@@ -155,6 +156,13 @@ class OtherNodes:
         for report in announcement.reports:
             self._keep(announcement, report, report.at, now)
         self.version += 1
+        if not self._has_heard:
+            self._has_heard = True
+            asyncio.get_running_loop().call_soon(self._pass_on)
+
+    def _pass_on(self) -> None:
+        """Have what has arrived together taken in together."""
+        self._has_heard = False
         self._changed()
 
     def _keep(self, announcement: Announcement, told: Follower | Report, said_at: float, now: float) -> None:
