@@ -5,10 +5,11 @@ the name of the command that is making the safe, until the safe is whole. So nod
 database while they are upgraded: the database is migrated first, and then each node gets the new program.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -28,6 +29,11 @@ _WAY_OUT: Final = (
 )
 _OLDEST: Final = (1,)
 """For each migration, the oldest schema version whose programs work on the result."""
+
+_TRIES: Final = 20
+_LOCK_SECONDS: Final = 1
+_BETWEEN_TRIES: Final = 1.0
+"""How often a migration tries to get the tables, and the seconds that it waits for one, and before the next try."""
 
 _VERSION_TABLE: Final = """
 CREATE TABLE schema_version (
@@ -127,15 +133,31 @@ async def undo(db: "Connection", command: str) -> None:
 async def migrate(db: "Connection") -> None:
     """Make the migrations that are missing, in one transaction. The connection's role must own the tables.
 
-    An empty schema gets all tables.
+    An empty schema gets all tables. A step that waits for a table makes everything else wait that needs the table. So
+    each try waits for a short time only, and requests go on between two tries.
 
     Raises:
-        NightsafeError: STORE, when the database is newer than this program, has an object that is not Nightsafe's, or
-            the role may not do this.
+        NightsafeError: STORE, when the database is newer than this program, has an object that is not Nightsafe's,
+            something else holds a table during all tries, or the role may not do this.
         asyncpg.PostgresError: when a step fails; nothing is changed.
     """
+    for _ in range(_TRIES):
+        with suppress(asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            await _migrate(db)
+            return
+        await asyncio.sleep(_BETWEEN_TRIES)
+    raise NightsafeError(
+        Code.STORE,
+        "other transactions have held the tables all the time, such as that of a backup or of a copy: wait for their"
+        " end (pg_stat_activity lists them), then run nightsafe migrate again; nothing was changed",
+    )
+
+
+async def _migrate(db: "Connection") -> None:
+    """Make the migrations that are missing, unless something else holds a table."""
     with _explained():
         async with db.transaction():
+            await db.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
             state = await state_of(db)
             _refuse_newer(state)
             await _refuse_foreign(db, state.version)
