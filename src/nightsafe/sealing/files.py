@@ -33,12 +33,22 @@ def read(path: Path, *, private: bool) -> bytes:
     try:
         with os.fdopen(os.open(path, _READ), "rb") as file:
             status = os.fstat(file.fileno())
-            _refuse_unsafe(path, status, _OTHERS if private else 0o022)
+            _refuse_unsafe(path, status, rights_of_others(path) if private else 0o022)
             if status.st_size > _LARGEST:
                 raise _problem(path, f"is over {_LARGEST} bytes, too large for a key file")
             return file.read()
     except OSError as error:
         raise _problem(path, f"cannot be read: {error.strerror}") from None
+
+
+def rights_of_others(path: Path) -> int:
+    """Return the bits of a mode that a private file must not have.
+
+    A file that systemd hands to a service (LoadCredential=) can show the group's right to read. That stands for an
+    access list that admits only the service's user: acl(5), systemd.exec(5).
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return _OTHERS & ~stat.S_IRGRP if folder and path.parent == Path(folder) else _OTHERS
 
 
 def check_private(path: Path) -> None:
@@ -48,7 +58,7 @@ def check_private(path: Path) -> None:
         NightsafeError: INVALID, when the file cannot be reached or gives other users access.
     """
     try:
-        _refuse_unsafe(path, path.stat(), _OTHERS)
+        _refuse_unsafe(path, path.stat(), rights_of_others(path))
     except OSError as error:
         raise _problem(path, f"cannot be read: {error.strerror}") from None
 

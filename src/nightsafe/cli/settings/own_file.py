@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.sealing.files import rights_of_others
 
 
 def read_own_file(path: Path, description: str, most_bytes: int) -> str:
@@ -22,6 +23,6 @@ def read_own_file(path: Path, description: str, most_bytes: int) -> str:
             mode, content = os.fstat(file.fileno()).st_mode, file.read(most_bytes)
     except OSError as error:
         raise CommandError(f"{description} cannot be read: {error.strerror}") from None
-    if mode & 0o077:
+    if mode & rights_of_others(path):
         raise CommandError(f"{path} can be read by others; run: chmod 600 {path}")
     return content.decode("latin-1").strip()
