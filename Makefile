@@ -96,7 +96,7 @@ drawing: $(NODE) ## render docs/architecture.dot, for light pages and for dark p
 
 lock: $(DEV) ## resolve the dependencies again and lock them
 	@$(BIN)/python -m pip install --quiet uv
-	@for part in run:example dev:dev bench:bench fuzz:fuzz; do \
+	@for part in run:example dev:dev bench:bench fuzz:fuzz postgres:postgres; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
 	    --extra $${part#*:} $$(test $${part%%:*} = run || echo --constraint requirements/run.txt) \
