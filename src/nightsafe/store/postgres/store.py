@@ -154,8 +154,9 @@ class PostgresStore(
 
     async def fresh_generation(self) -> object:
         """See `Store.fresh_generation`."""
+        known = self._feed.size  # the server may be asked before commits that become known while it answers
         size = int((await self._sizes.find(1))[0])
-        if size < self._feed.size:
+        if size < known:
             self._reader.drop()
             raise NightsafeError(Code.NO_PRIMARY, _BEHIND)
         self._feed.seen(size)
