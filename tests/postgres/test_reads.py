@@ -120,3 +120,21 @@ async def test_reads_of_one_moment_end_although_the_server_has_stopped(
             os.kill(process, signal.SIGCONT)
 
     assert other not in stopped
+
+
+async def test_a_commit_during_a_look_makes_no_server_seem_behind(
+    nodes: list[PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that commits while the server answers how long the log is does not take the server for one behind."""
+    store = nodes[0]
+    await store.commit(upload())
+    find = store._sizes.find
+
+    async def find_before_a_commit(key: int) -> object:
+        """Return what the server answers, after a further commit."""
+        found = await find(key)
+        await store.commit(setting(secret("A")))
+        return found
+
+    monkeypatch.setattr(store._sizes, "find", find_before_a_commit)
+    await store.fresh_generation()
