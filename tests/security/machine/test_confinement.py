@@ -69,8 +69,8 @@ def not_refused(found: dict[str, str], names: set[str]) -> dict[str, str]:
 
 
 def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> None:
-    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing,
-    unless it has audit sinks.
+    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing
+    but a database in PostgreSQL, unless it has audit sinks.
     """
     found = outcomes("run", confined, tmp_path)
     needed = set(attack_attempts.needed(tmp_path, ()))
@@ -86,8 +86,8 @@ def alone(confined: Safe, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 def test_the_api_alone(alone: dict[str, str], tmp_path: Path) -> None:
-    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing, unless
-    it has audit sinks.
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing
+    but a database in PostgreSQL, unless it has audit sinks.
     """
     needed = set(attack_attempts.needed(tmp_path, ()))
 
@@ -185,8 +185,8 @@ def running(confined: Safe) -> Iterator[Run]:
 
 
 def test_running_processes_are_confined(running: Run) -> None:
-    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing,
-    unless it has audit sinks.
+    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing
+    but a database in PostgreSQL, unless it has audit sinks.
 
     The API process and workerd, which handle untrusted input, have the system call filter, cannot gain privileges and
     have at most one capability.
@@ -275,8 +275,8 @@ def test_a_ring_elsewhere(tmp_path: Path) -> None:
 def test_the_log_says_what_an_older_system_lacks(
     version: int, expected: list[str], confined: Safe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing, unless
-    it has audit sinks.
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing
+    but a database in PostgreSQL, unless it has audit sinks.
 
     On an older system, the log says which of these limits are missing, and the server still serves.
     """
@@ -299,8 +299,8 @@ def test_the_log_says_what_an_older_system_lacks(
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_an_older_landlock(version: int, tmp_path: Path) -> None:
-    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing, unless
-    it has audit sinks.
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing
+    but a database in PostgreSQL, unless it has audit sinks.
 
     Nightsafe asks an older Landlock only for rules that it knows, and it enforces them.
     """

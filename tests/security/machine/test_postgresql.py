@@ -1,21 +1,26 @@
 """What a database in PostgreSQL, its roles and its connections give away."""
 
+import asyncio
 import secrets
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 from tests.clients.wire.talk import Wire, token_header
 from tests.live.tools.running import HELLO, secret, upload
 from tests.postgres.configured_server import ConfiguredServer, running_server
-from tests.server import Safe, Server, make_safe, run
+from tests.server import ACCOUNT, Safe, Server, make_safe, run
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.credentials import digest, new_token
+from nightsafe.services.delivery.other_nodes import Announcement, OtherNodes
+from nightsafe.services.delivery.siblings import Follower, State
 from nightsafe.store.postgres.engine.address import parse
 from nightsafe.store.postgres.engine.connection import connect
+from nightsafe.store.postgres.store import PostgresStore
 
 _PASSWORD = "Qx7canary"
 _FAST = "allow_fsync_off=yes"
@@ -159,3 +164,24 @@ def _listing(node: Server, token: str) -> int:
     path = f"/client/v4/accounts/{node.safe.account_id}/workers/scripts/worker/secrets"
     with Wire(node.port) as wire:
         return wire.ask("GET", path, b"", token_header(token)).status
+
+
+async def test_any_role_can_announce(serving: Safe, database: ConfiguredServer) -> None:
+    """The nodes of a database in PostgreSQL announce to each other, without a signature, how far delivery is. So any
+    role that may connect to the database can delay the answers to writes by half a second, or have writes answered
+    before they are delivered.
+    """
+    database.execute("CREATE ROLE stranger LOGIN")
+    store = await PostgresStore.open(parse((serving.path / "store-url").read_text()))
+    nodes, told = OtherNodes(store), asyncio.Event()
+    nodes.start(State(node="own"), told.set)
+    follower = Follower(account_id=ACCOUNT, process_id=("a", "b"), asked_at=0, last_request_at=0, acted_on=9**9)
+    forged = msgspec.json.encode(Announcement(node="stranger", at=0, followers=(follower,))).decode()
+    db = await connect(parse(database.url("stranger", _name(serving), allow_fsync_off="yes")))
+    while not told.is_set():
+        await db.execute("SELECT pg_notify('nightsafe_nodes', $1)", forged)
+        await asyncio.wait([asyncio.ensure_future(told.wait())], timeout=0.05)
+    await db.close()
+    await store.close()
+
+    assert [9**9] == [one.acted_on for state in nodes.states() for one in state.followers]

@@ -102,7 +102,7 @@ def test_files_that_others_can_read_are_refused(tmp_path: Path, name: str, mode:
 
 
 async def test_deleted_rows_are_overwritten(tmp_path: Path) -> None:
-    """Deleted rows are overwritten in the database (`secure_delete`).
+    """Deleted rows are overwritten in a database in SQLite (`secure_delete`).
 
     This happens when the log is merged into the database, for example on closing.
     """

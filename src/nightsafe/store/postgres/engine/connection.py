@@ -36,7 +36,14 @@ SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only', tru
   current_setting('synchronous_commit', true), coalesce(current_setting('synchronous_standby_names', true), ''),
   current_setting('fsync', true)
 """
-_PASSING: Final = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+_PASSING: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,  # the server has ended the connection while it logged in
+    asyncpg.InternalClientError,
+)
 _ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _PASSING_STATES: Final = ("08", "53", "57")
 """Classes of errors that end by themselves: the connection, the server's resources, an operator's intervention."""
@@ -246,13 +253,11 @@ def _access_problem(error: Exception, address: Address, host: Host) -> str:
             asyncpg.InvalidCatalogNameError,
             "{host} has no database {database}: create it with: createdb --template=template0 {database}",
         ),
-        (
-            (asyncpg.InternalClientError, asyncpg.InterfaceError),
-            "{host} wants a password or a method that the address does not give: add a password or a passfile",
-        ),
     ):
         if isinstance(error, kind):
             return problem.format(host=host, user=address.user, database=address.database)
+    if isinstance(error, asyncpg.InterfaceError) and "authentication" in str(error):
+        return f"{host} wants a method of authentication that the address does not give: add a password or a passfile"
     return ""
 
 

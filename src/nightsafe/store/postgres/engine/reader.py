@@ -28,10 +28,19 @@ _STALL_SECONDS: Final = 3.0
 _LONG_SECONDS: Final = 60.0
 """The same for reads that may take long by themselves."""
 
+_LEAST_SECONDS: Final = 1.0
+"""What a read may take at least, however short the patience is."""
+
 _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds between attempts; the last one repeats."""
 
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class _Tried:
+    """Why the attempts of a read have failed so far."""
+
+    reason = "no connection was free, or the server is silent"
 
 
 class Reader:
@@ -75,21 +84,38 @@ class Reader:
 
         return await self.run(in_transaction, _LONG_SECONDS)
 
+    async def within_patience(self, answer: Awaitable[T]) -> T:
+        """Wait for an answer that another task gets, for as long as for a primary."""
+        try:
+            async with asyncio.timeout(max(self._patience, _LEAST_SECONDS)):
+                return await answer
+        except TimeoutError as error:
+            raise no_primary(self._patience, _Tried.reason) from error
+
     async def run(self, work: "Callable[[Connection], Awaitable[T]]", seconds: float) -> T:
         """Return the result of work, and repeat it in another connection after a failure that will pass.
 
         Raises:
             NightsafeError: as `Store` specifies for every read; NO_PRIMARY, when no primary has answered in time.
         """
-        deadline, attempt = self._loop.time() + self._patience, 0
+        within = max(self._patience, _LEAST_SECONDS, seconds if seconds > _STALL_SECONDS else 0)
+        tried = _Tried()
+        try:
+            async with asyncio.timeout(within):
+                return await self._repeat(work, seconds, tried)
+        except TimeoutError as error:
+            raise no_primary(self._patience, tried.reason) from error
+
+    async def _repeat(self, work: "Callable[[Connection], Awaitable[T]]", seconds: float, tried: "_Tried") -> T:
+        """Return the result of work, and repeat it in another connection after a failure that will pass."""
+        attempt = 0
         while True:
             try:
                 return await self._try(work, seconds)
             except FAILURES as error:
                 if not will_pass(error):
                     raise store_error(error) from error
-                if self._loop.time() >= deadline:
-                    raise no_primary(self._patience, reason_of(error)) from error
+                tried.reason = reason_of(error)
             await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
             attempt += 1
 
@@ -158,7 +184,7 @@ class LookUps:
             future = self._waiting[key] = self._loop.create_future()
         if self._task is None:
             self._task = self._loop.create_task(self._run())
-        return await asyncio.shield(future)
+        return await self._reader.within_patience(asyncio.shield(future))
 
     async def _run(self) -> None:
         """Execute statements while look-ups wait."""

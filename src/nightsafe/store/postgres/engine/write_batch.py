@@ -8,8 +8,20 @@ from nightsafe.errors import NightsafeError
 from nightsafe.store.changes import Change, Outcome
 
 Answer = Outcome | Exception
-PendingChange = tuple[Change | None, "Future[Outcome]"]
-"""A change and the future that waits for it; None is a probe, which proves that writes work."""
+
+
+class PendingChange(NamedTuple):
+    """A change that waits; None is a probe, which proves that writes work.
+
+    Attributes:
+        change: the change.
+        future: gets its answer.
+        since: when it came, by the loop's clock.
+    """
+
+    change: Change | None
+    future: "Future[Outcome]"
+    since: float
 
 
 class SentCommit(NamedTuple):
@@ -41,7 +53,12 @@ class WriteBatch:
     @property
     def changes(self) -> list[Change | None]:
         """The changes."""
-        return [change for change, _ in self.batch]
+        return [pending.change for pending in self.batch]
+
+    @property
+    def since(self) -> float:
+        """When the first of the changes came."""
+        return min(pending.since for pending in self.batch)
 
     @property
     def size(self) -> int:
@@ -68,7 +85,7 @@ class WriteBatch:
 
     def answer_all(self) -> None:
         """Answer every future that still waits."""
-        for (_, future), answer in zip(self.batch, self.answers, strict=True):
+        for (_, future, _), answer in zip(self.batch, self.answers, strict=True):
             if future.done():
                 continue
             if isinstance(answer, Exception):
@@ -78,7 +95,7 @@ class WriteBatch:
 
     def refuse(self, error: NightsafeError) -> None:
         """Answer every future with an exception object of its own."""
-        for _, future in self.batch:
+        for _, future, _ in self.batch:
             if not future.done():
                 future.set_exception(NightsafeError.of(error.problems))
 

@@ -47,6 +47,9 @@ _STALL_SECONDS: Final = 3.0
 _BYTES_A_SECOND: Final = 2 << 20
 """The least speed, in bytes a second, at which a group's files are expected to be stored."""
 
+_LEAST_SECONDS: Final = 1.0
+"""What a group may take at least, after its changes have waited for the group before it."""
+
 _DOUBT: Final = "synchronous replication"
 """A part of the server's warning that a commit which it answers may not be on a standby: syncrep.c of PostgreSQL."""
 
@@ -105,7 +108,7 @@ class Writer:
     def submit(self, change: Change | None) -> "Future[Outcome]":
         """Queue a change, and return the future of its answer."""
         future: Future[Outcome] = self._loop.create_future()
-        self._waiting.append((change, future))
+        self._waiting.append(PendingChange(change, future, self._loop.time()))
         if self._task is None:
             self._begin_task()
         return future
@@ -153,8 +156,8 @@ class Writer:
         """Take the changes that wait, up to a number and a size."""
         pending, size = [self._waiting.popleft()], 0
         while self._waiting and len(pending) < MAX_CHANGES:
-            size += size_of(pending[-1][0])
-            if size + size_of(self._waiting[0][0]) > _MAX_BYTES:
+            size += size_of(pending[-1].change)
+            if size + size_of(self._waiting[0].change) > _MAX_BYTES:
                 break
             pending.append(self._waiting.popleft())
         return WriteBatch(pending)
@@ -173,7 +176,7 @@ class Writer:
         Raises:
             NightsafeError: when it is not committed, or it cannot be found out whether it is.
         """
-        deadline, attempt = self._loop.time() + self._patience, 0
+        deadline, attempt = max(batch.since + self._patience, self._loop.time() + _LEAST_SECONDS), 0
         while True:
             try:
                 await self._attempt(batch, deadline)
@@ -184,6 +187,7 @@ class Writer:
                 if not will_pass(error):
                     if not is_of_server(error):
                         raise
+                    batch.was_not_committed()  # the server has refused the statement
                     raise _unknown(batch, error) or store_error(error) from error
                 if self._loop.time() >= deadline:
                     raise _unknown(batch, error) or no_primary(self._patience, reason_of(error)) from error
