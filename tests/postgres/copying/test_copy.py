@@ -284,6 +284,16 @@ def test_a_text_with_u_0000_is_copied(data: Path, database: str, tmp_path: Path)
     assert rows_of_file(data / "nightsafe.db") == rows_of_file(tmp_path / "back.db")
 
 
+def test_a_finished_copy_is_not_copied_again(data: Path, database: str) -> None:
+    """A second copy to a finished copy of the same safe is refused, which may lack what was written after it."""
+    call("store", "copy", "--from", data, "--to", database)
+
+    said = call("store", "copy", "--from", data, "--to", database, code=1)
+
+    assert "is this safe already, with the first" in said
+    assert "create another one" in said
+
+
 def test_two_runs_at_once_do_not_mix(database: str) -> None:
     """When a second run begins to copy to the same database, the first one ends."""
 

@@ -6,7 +6,7 @@ YugabyteDB take, too.
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import asyncpg
@@ -144,6 +144,7 @@ async def _begin(db: "Connection", origin: str, run: str, command: str) -> None:
         await db.execute(f"INSERT INTO {UNFINISHED_COPY} VALUES ($1, $2)", origin, run)  # noqa: S608 - our own name
         return
     if UNFINISHED_COPY not in names:
+        await _refuse_finished(db, origin)
         raise NightsafeError(
             Code.INVALID, "the database has tables already, which are not overwritten: name an empty database"
         )
@@ -153,6 +154,18 @@ async def _begin(db: "Connection", origin: str, run: str, command: str) -> None:
             "the database is an unfinished copy of another safe: name an empty database, or drop this one",
         )
     await db.execute(f"UPDATE {UNFINISHED_COPY} SET run = $1", run)  # noqa: S608 - our own name
+
+
+async def _refuse_finished(db: "Connection", origin: str) -> None:
+    """Refuse a database that is the same safe already: its copy may lack what was written after it."""
+    with suppress(asyncpg.PostgresError):
+        size = await db.fetchval("SELECT size FROM log_head WHERE origin = $1", origin)
+        if size is not None:
+            raise NightsafeError(
+                Code.INVALID,
+                f"the database is this safe already, with the first {size} entries of its log, and lacks what was written"
+                " after them: to copy the safe again, drop the database and create another one",
+            )
 
 
 async def _rows_of_part(db: "Connection", table: Table) -> int:
