@@ -106,7 +106,7 @@ def test_a_restore_into_a_used_database_changes_nothing(
     call("backup", tmp_path / "backup.tar", "--data", data)
     said = call("restore", tmp_path / "backup.tar", "--data", tmp_path / "new", "--store", database, code=1)
 
-    assert "has tables already" in said
+    assert "is this safe already" in said
     assert not (tmp_path / "new").exists()
     assert rows_of_file(moved) == rows_of_database(database)
 

@@ -235,7 +235,7 @@ def test_what_is_not_a_new_database_stays(data: Path, database: str, postgres: D
         db.execute("UPDATE log_head SET origin = 'another log'")
     in_parts(3, data, begun, data)
 
-    assert "has tables already" in call("store", "copy", "--from", data, "--to", database, code=1)
+    assert "is this safe already" in call("store", "copy", "--from", data, "--to", database, code=1)
     assert "has tables already" in call("store", "copy", "--from", data, "--to", foreign, code=1)
     assert "of another safe" in call("store", "copy", "--from", other, "--to", begun, code=1)
     assert "has a database already" in call("store", "copy", "--from", database, "--to", other, code=1)

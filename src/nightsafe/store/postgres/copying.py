@@ -163,8 +163,8 @@ async def _refuse_finished(db: "Connection", origin: str) -> None:
         if size is not None:
             raise NightsafeError(
                 Code.INVALID,
-                f"the database is this safe already, with the first {size} entries of its log, and lacks what was written"
-                " after them: to copy the safe again, drop the database and create another one",
+                f"the database is this safe already, with the first {size} entries of its log, and lacks what was"
+                " written after them: to copy the safe again, drop the database and create another one",
             )
 
 
