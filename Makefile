@@ -22,7 +22,7 @@ test test-fast: export NIGHTSAFE_TEST_EFFORT = $(EFFORT)
 unexport PYTHONDONTWRITEBYTECODE  # the tests start Python thousands of times: let it keep what it compiles
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-workers bench-bystander bench-latency fuzz fuzz-api lock drawing clean
+.PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-workers bench-bystander bench-latency bench-postgres fuzz fuzz-api lock drawing clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench-bystander: $(DEV) ## measure how long one client's requests delay another'
 
 bench-latency: $(DEV) $(BENCH) ## measure latency at a fixed rate, beside OpenBao
 	@$(BIN)/python benchmarks/latency.py
+
+bench-postgres: $(DEV) $(BENCH) ## measure nodes on PostgreSQL, beside OpenBao on the same server
+	@$(BIN)/python benchmarks/postgres.py
 
 fuzz: $(FUZZ) ## look for inputs that break a parser; options: SECONDS=30 (for each target), TARGET=name
 	@$(BIN)/python tools/fuzz.py --seconds $(SECONDS) $(addprefix --target ,$(TARGET))

@@ -19,10 +19,8 @@ from benchmarks.servers import NotMeasuredError, Running, free_port, wait_for
 from benchmarks.settings import SERVER_CORE
 
 _CONFIGURATION = """
-storage "raft" {{
-  path = "{data}"
-  node_id = "bench"
-}}
+{storage}
+disable_cache = {disable_cache}
 listener "tcp" {{
   address = "127.0.0.1:{port}"
   cluster_address = "127.0.0.1:{cluster}"
@@ -32,6 +30,18 @@ api_addr = "http://127.0.0.1:{port}"
 cluster_addr = "http://127.0.0.1:{cluster}"
 disable_mlock = true
 ui = false
+"""
+_RAFT = """
+storage "raft" {{
+  path = "{data}"
+  node_id = "bench"
+}}
+"""
+_POSTGRESQL = """
+storage "postgresql" {{
+  connection_url = "{url}"
+  ha_enabled = "true"
+}}
 """
 _POLICY = 'path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }'
 _ACTIVE_SECONDS = 60
@@ -45,13 +55,27 @@ class Tokens(NamedTuple):
 
 
 @contextlib.contextmanager
-def openbao(place: Path, log: IO[bytes], core: int | None = SERVER_CORE) -> Iterator[tuple[Running, Tokens]]:
-    """Start an OpenBao server with an empty KV v2 store at `secret/`, and tokens for it."""
+def openbao(
+    place: Path, log: IO[bytes], core: int | None = SERVER_CORE, *, url: str = "", caches: bool = True
+) -> Iterator[tuple[Running, Tokens]]:
+    """Start an OpenBao server with an empty KV v2 store at `secret/`, and tokens for it.
+
+    Args:
+        place: a directory for its files.
+        log: takes its output.
+        core: the core to run on; None for all.
+        url: an empty PostgreSQL database for its storage, in place of raft. It makes its tables itself.
+        caches: whether it keeps what it has read or written in memory, as it does by default.
+    """
     binary, port = _binary(), free_port()
     data = place / "openbao"
-    data.mkdir()
+    data.mkdir(parents=True)
+    storage = _POSTGRESQL.format(url=url) if url else _RAFT.format(data=data)
+    text = _CONFIGURATION.format(
+        storage=storage, disable_cache=str(not caches).lower(), port=port, cluster=free_port()
+    )
     configuration = place / "openbao.hcl"
-    configuration.write_text(_CONFIGURATION.format(data=data, port=port, cluster=free_port()))
+    configuration.write_text(text)
     process = start([str(binary), "server", f"-config={configuration}"], core, log, stdout=log)
     try:
         running = wait_for(Running(process, port))

@@ -68,7 +68,7 @@ async def _build(place: Path, scripts: int) -> None:
     (place / "token").write_text(credentials.api_token)
     store = await directory.open_store()
     try:
-        await _fill(store.commit, _pool(directory.safe()), scripts)
+        await fill(store.commit, directory.safe(), scripts)
     finally:
         await store.close()
 
@@ -84,8 +84,9 @@ def _pool(safe: Safe) -> list[Binding]:
     return [safe.seal(ref, SecretText(NAMES[SECRET] % 0, SecretValue(VALUE.encode()))) for _ in range(_POOL)]
 
 
-async def _fill(commit: Callable[[Change], Awaitable[object]], pool: list[Binding], scripts: int) -> None:
+async def fill(commit: Callable[[Change], Awaitable[object]], safe: Safe, scripts: int) -> None:
     """Upload each script with its secrets, hundreds in a transaction."""
+    pool = _pool(safe)
     draw = random.Random(scripts)  # noqa: S311 - no secret is drawn
     for first in range(0, scripts, _BATCH):
         numbers = range(first, min(first + _BATCH, scripts))
@@ -99,7 +100,7 @@ def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
     bindings = tuple(_bindings(pool, draw))
     edit = ScriptEdit(
         ref=ref,
-        stamp=_stamp(),
+        stamp=new_stamp(),
         set=bindings,
         upload=upload,
         bindings_update=BindingsUpdate(),
@@ -118,7 +119,7 @@ def _bindings(pool: list[Binding], draw: random.Random) -> list[Binding]:
     ]
 
 
-def _stamp() -> Stamp:
+def new_stamp() -> Stamp:
     """Return the stamp of a version and its deployment."""
     return Stamp(
         version_id=uuid.uuid4().bytes,
