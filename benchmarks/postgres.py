@@ -37,7 +37,7 @@ _ONE, _THREE = "one node", "three nodes"
 _BAO, _BAO_READS = "OpenBao", "OpenBao without its cache"
 _NODES = 3
 _SETTINGS = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB")
-_LOAD_SECONDS = 120.0
+_LOAD_SECONDS = 90.0
 """The copying of secrets ends after this time, with as many as there are then."""
 
 _MAKE_GET = (traffic.nightsafe_get, traffic.openbao_get)
@@ -71,7 +71,7 @@ def main() -> None:
 def _against_openbao(report: Report, safe: PostgresSafe, place: Path, log: IO[bytes]) -> None:
     """Measure reads and writes while all servers are running."""
     settings, server = report.settings, safe.server
-    alone = {"GET": _bare_reads(safe, settings), "PUT": _bare_writes(server, place, settings)}
+    alone = {"GET": _bare_reads(safe, settings), "PUT": _bare_writes(report, server, place)}
     for database in ("openbao", "openbao_uncached"):
         create_database(server, database)
     url = plain_url(server, "{}") + "?sslmode=disable"
@@ -108,11 +108,19 @@ def _bare_reads(safe: PostgresSafe, settings: Settings) -> list[float]:
     return postgres_bare.reads(safe, settings.scripts, settings.connections, settings.seconds)
 
 
-def _bare_writes(server: PostgresServer, place: Path, settings: Settings) -> list[float]:
-    """Return the changes a second that the statement of a group of PUTs reaches alone, on a safe of its own."""
+def _bare_writes(report: Report, server: PostgresServer, place: Path) -> list[float]:
+    """Return the changes a second that the statement of a group of PUTs reaches alone, on a safe of its own.
+
+    Report what the PUTs add to the safe.
+    """
+    scripts, size = report.settings.scripts, report.settings.connections
     safe = PostgresSafe.create(server, "recorded", place / "recorded")
-    safe.fill(settings.scripts)
-    return postgres_bare.writes(safe, settings.scripts, settings.connections)
+    safe.fill(scripts)
+    before = sum(safe.sizes().values())
+    rates = postgres_bare.writes(safe, scripts, size)
+    added = sum(safe.sizes().values()) - before
+    report.add(Line("  all tables: bytes of a PUT", "", [added / (postgres_bare.GROUPS * size)]))
+    return rates
 
 
 def _compare(

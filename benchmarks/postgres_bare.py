@@ -30,7 +30,8 @@ from nightsafe.store.script_edit import ScriptEdit
 from nightsafe.store.scripts import ScriptRef
 
 _COPY = "before_the_writes"
-_GROUPS = 60
+GROUPS = 60
+"""How many groups are committed."""
 
 
 def writes(safe: PostgresSafe, scripts: int, size: int) -> list[float]:
@@ -84,7 +85,7 @@ async def _record(safe: PostgresSafe, scripts: int, size: int) -> list[tuple[str
     sealing, draw = await directory.safe_for(store), random.Random(2)  # noqa: S311 - draws names of keys, no secrets
     try:
         with patch.object(group_commit, "statement", record):
-            for _ in range(_GROUPS):
+            for _ in range(GROUPS):
                 changes = [_change(sealing, draw.randrange(scripts), draw.randrange(PER_SCRIPT)) for _ in range(size)]
                 await asyncio.gather(*map(store.commit, changes))
     finally:
