@@ -8,6 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
+FAILOVER := $(VENV)/.failover
 FUZZ := $(VENV)/.fuzz
 SECONDS ?= 30
 TARGET ?=
@@ -17,12 +18,12 @@ NODE := tests/clients/node/node_modules/.installed
 WORKERD := .workerd/.installed
 EFFORT := quick
 CASES = $(if $(filter thorough random,$(EFFORT)),, and not thorough)
-test test-fast: export NIGHTSAFE_TEST_EFFORT = $(EFFORT)
+test test-fast test-failover: export NIGHTSAFE_TEST_EFFORT = $(EFFORT)
 
 unexport PYTHONDONTWRITEBYTECODE  # the tests start Python thousands of times: let it keep what it compiles
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-workers bench-bystander bench-latency bench-postgres fuzz fuzz-api lock drawing clean
+.PHONY: help run worker test test-fast test-failover node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-workers bench-bystander bench-latency bench-postgres fuzz fuzz-api lock drawing clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,12 +37,18 @@ worker: $(RUN) $(WORKERD) ## set up and run a Worker with secrets through the of
 test: $(DEV) $(NODE) $(WORKERD) ## run the tests; EFFORT=thorough runs every case, EFFORT=random also new inputs
 	@mkdir -p .cache
 	@$(PYTEST) -m 'slow$(CASES)' >.cache/slow-tests.txt 2>&1 & slow=$$!; \
-	  $(PYTEST) -m 'not slow$(CASES)' --numprocesses=auto --dist=worksteal; others=$$?; \
+	  $(PYTEST) -m 'not slow and not failover$(CASES)' --numprocesses=auto --dist=worksteal; others=$$?; \
 	  wait $$slow || others=1; cat .cache/slow-tests.txt; exit $$others
 
 test-fast: EFFORT := fast
 test-fast: $(DEV) ## run only the tests that start no server, Node or workerd, with few random inputs
 	@$(PYTEST) tests/unit tests/engines -m 'not slow and not heavy$(CASES)' --numprocesses=auto --dist=worksteal -q
+
+test-failover: $(FAILOVER) ## break a cluster of PostgreSQL under load, as root; EFFORT=thorough breaks it more often
+	@test $$(id -u) = 0 || { echo 'The failover tests make network namespaces: run them as root.' >&2; exit 1; }
+	@mkdir -p .cache
+	@unshare --net --mount --pid --fork --kill-child --mount-proc sh -c \
+	  'mount -t tmpfs none /run && $(PYTEST) tests/failover -m failover; exit $$?'
 
 node: $(NODE) ## install the official Node clients for the tests
 
@@ -99,10 +106,11 @@ drawing: $(NODE) ## render docs/architecture.dot, for light pages and for dark p
 
 lock: $(DEV) ## resolve the dependencies again and lock them
 	@$(BIN)/python -m pip install --quiet uv
-	@for part in run:example dev:dev bench:bench fuzz:fuzz postgres:postgres; do \
+	@for part in run:example dev:dev bench:bench fuzz:fuzz postgres:postgres failover:failover; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
 	    --extra $${part#*:} $$(test $${part%%:*} = run || echo --constraint requirements/run.txt) \
+	    $$(test $${part%%:*} != failover || echo --constraint requirements/bench.txt) \
 	    --output-file requirements/$${part%%:*}.txt || exit 1; \
 	done
 
@@ -127,6 +135,10 @@ $(DEV): requirements/dev.txt | $(RUN)
 
 $(BENCH): requirements/bench.txt | $(DEV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(FAILOVER): requirements/failover.txt | $(DEV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/failover.txt
 	@touch $@
 
 $(FUZZ): requirements/fuzz.txt | $(DEV)
