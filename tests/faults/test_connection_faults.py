@@ -100,7 +100,7 @@ async def test_a_stopped_server_is_given_up_and_the_write_goes_on(
     store: PostgresStore, proxy: CuttingProxy, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write whose server takes the statement and is silent is made again in another connection, once."""
-    monkeypatch.setattr(writer, "_STALL_SECONDS", 0.3)
+    monkeypatch.setattr(writer, "STALL_SECONDS", 0.3)
     before = await counts(url)
     proxy.arm(Cut.STALL)
 

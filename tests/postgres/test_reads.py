@@ -101,7 +101,7 @@ async def test_reads_of_one_moment_end_although_the_server_has_stopped(
     nodes: list[PostgresStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reads in a transaction are given up after their time, and made again in another connection."""
-    monkeypatch.setattr(reader, "_LONG_SECONDS", 0.5)
+    monkeypatch.setattr(reader, "_SNAPSHOT_SECONDS", 0.5)
     stopped: list[int] = []
 
     async def work(db: asyncpg.Connection) -> int:

@@ -11,6 +11,7 @@ import asyncpg
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import files
 from nightsafe.store.postgres.engine.address import VERIFY_FULL, Address, Host
+from nightsafe.store.postgres.engine.patience import pause_after
 from nightsafe.store.postgres.engine.texts import store_every_text
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ PATIENCE: Final = 10.0
 _CONNECT_SECONDS: Final = 3.0
 _NEXT_HOST_SECONDS: Final = 0.25
 """The time after which the next host is tried, too: the servers before it may be stopped and never answer."""
-
-_PAUSES: Final = (0.05, 0.1, 0.2, 0.4)
-"""Seconds between attempts to find a primary; the last one repeats."""
 
 _SETTINGS: Final = {"idle_in_transaction_session_timeout": "10000", "lock_timeout": "10000"}
 """A node that stops in the middle of a transaction must not keep the others waiting."""
@@ -106,11 +104,11 @@ async def find_primary(attempt: Callable[[], Awaitable[T]], seconds: float) -> T
         try:
             return await attempt()
         except NoPrimaryError as error:
-            pause = _PAUSES[min(number, len(_PAUSES) - 1)]
+            number += 1
+            pause = pause_after(number)
             if loop.time() + pause >= deadline:
                 raise no_primary(seconds, str(error)) from None
             await asyncio.sleep(pause)
-            number += 1
 
 
 def no_primary(seconds: float, reason: str) -> NightsafeError:

@@ -19,7 +19,7 @@ from nightsafe.store.postgres.engine.failures import is_of_one_change, refusal_o
 from nightsafe.store.postgres.engine.write_batch import Answer, SentCommit, WriteBatch
 from nightsafe.store.postgres.writes import tables
 from nightsafe.store.postgres.writes.asking import NotRead
-from nightsafe.store.postgres.writes.loading import read_head, read_scripts, wanted
+from nightsafe.store.postgres.writes.loading import LOCK_HEAD, PROBE, read_head, read_scripts, wanted
 from nightsafe.store.postgres.writes.removal import remove_script
 from nightsafe.store.postgres.writes.rows import PostgresRows
 from nightsafe.store.postgres.writes.script_model import ScriptModels
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 CHANNEL: Final = "nightsafe"
 """The channel that a commit notifies with the log's new size."""
 
-_LOCK: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM log_head WHERE id = 1 FOR UPDATE"
-_PROBE: Final = "UPDATE probe SET count = count + 1"
 _SLICE: Final = 8
 """The number of changes to apply before other tasks of the loop run."""
 
@@ -122,7 +120,7 @@ class GroupCommit:
 
     async def _run_with_lock(self, db: "Connection", batch: WriteBatch) -> None:
         """Commit in a transaction that holds the head of the log."""
-        await db.execute(_LOCK)
+        await db.execute(LOCK_HEAD)
         head, retired = await read_head(db)
         models = self._known.models if self._known is not None and self._known.head == head else ScriptModels()
         self._known = Known(head, retired, models)
@@ -260,7 +258,7 @@ async def _apply_alone(
 ) -> Answer:
     """Apply a change, and execute its statements at once, within the group's transaction."""
     if change is None:
-        await db.execute(_PROBE)
+        await db.execute(PROBE)
         return Outcome()
     for value in (*change.reseal, *change.older):
         sql, parameters = rows.value_query(change.audit.account_id, value.mark, value.before)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.postgres.engine.connection import no_primary
 from nightsafe.store.postgres.engine.failures import FAILURES, reason_of, store_error, will_pass
+from nightsafe.store.postgres.engine.patience import LEAST_SECONDS, STALL_SECONDS, pause_after
 from nightsafe.store.postgres.engine.texts import columns
 
 if TYPE_CHECKING:
@@ -22,24 +23,19 @@ T = TypeVar("T")
 CONNECTIONS: Final = 4
 """How many connections a node reads with at most."""
 
-_STALL_SECONDS: Final = 3.0
-"""A read that takes longer is given up, because its server may be stopped."""
+_SNAPSHOT_SECONDS: Final = 10.0
+"""The same for several reads as of one moment."""
 
 _LONG_SECONDS: Final = 60.0
-"""The same for reads that may take long by themselves."""
-
-_LEAST_SECONDS: Final = 1.0
-"""What a read may take at least, however short the patience is."""
-
-_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Seconds between attempts; the last one repeats."""
+"""The same for a search that may take long by itself."""
 
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class _Tried:
-    """Why the attempts of a read have failed so far."""
+    """How often the attempts of a read have failed so far, and why."""
 
+    times = 0
     reason = "no connection was free, or the server is silent"
 
 
@@ -66,7 +62,7 @@ class Reader:
 
     async def all(self, sql: str, *parameters: object) -> list[Any]:
         """Return every row."""
-        return await self.run(lambda db: db.fetch(sql, *parameters), _STALL_SECONDS)
+        return await self.run(lambda db: db.fetch(sql, *parameters), STALL_SECONDS)
 
     async def long(self, sql: str, *parameters: object) -> list[Any]:
         """Return every row of a search that may take long."""
@@ -82,12 +78,12 @@ class Reader:
             await db.execute("COMMIT")
             return result
 
-        return await self.run(in_transaction, _LONG_SECONDS)
+        return await self.run(in_transaction, _SNAPSHOT_SECONDS)
 
     async def within_patience(self, answer: Awaitable[T]) -> T:
         """Wait for an answer that another task gets, for as long as for a primary."""
         try:
-            async with asyncio.timeout(max(self._patience, _LEAST_SECONDS)):
+            async with asyncio.timeout(max(self._patience, LEAST_SECONDS)):
                 return await answer
         except TimeoutError as error:
             raise no_primary(self._patience, _Tried.reason) from error
@@ -98,17 +94,18 @@ class Reader:
         Raises:
             NightsafeError: as `Store` specifies for every read; NO_PRIMARY, when no primary has answered in time.
         """
-        within = max(self._patience, _LEAST_SECONDS, seconds if seconds > _STALL_SECONDS else 0)
-        tried = _Tried()
+        patience = max(self._patience, LEAST_SECONDS)
+        deadline, tried = self._loop.time() + patience, _Tried()
         try:
-            async with asyncio.timeout(within):
-                return await self._repeat(work, seconds, tried)
+            async with asyncio.timeout(patience if seconds <= STALL_SECONDS else patience + seconds):
+                return await self._repeat(work, seconds, deadline, tried)
         except TimeoutError as error:
             raise no_primary(self._patience, tried.reason) from error
 
-    async def _repeat(self, work: "Callable[[Connection], Awaitable[T]]", seconds: float, tried: "_Tried") -> T:
-        """Return the result of work, and repeat it in another connection after a failure that will pass."""
-        attempt = 0
+    async def _repeat(
+        self, work: "Callable[[Connection], Awaitable[T]]", seconds: float, deadline: float, tried: "_Tried"
+    ) -> T:
+        """Return the result of work; repeat it in another connection after failures that will pass."""
         while True:
             try:
                 return await self._try(work, seconds)
@@ -116,8 +113,10 @@ class Reader:
                 if not will_pass(error):
                     raise store_error(error) from error
                 tried.reason = reason_of(error)
-            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
-            attempt += 1
+                if self._loop.time() >= deadline:
+                    raise TimeoutError from error
+            tried.times += 1
+            await asyncio.sleep(pause_after(tried.times))
 
     async def _try(self, work: "Callable[[Connection], Awaitable[T]]", seconds: float) -> T:
         """Do the work once."""
@@ -193,7 +192,7 @@ class LookUps:
                 with suppress(NightsafeError):
                     await self._answer()
         finally:
-            self._task = None
+            self._task = self._loop.create_task(self._run()) if self._waiting else None
 
     async def _answer(self) -> None:
         """Answer all look-ups that wait now."""

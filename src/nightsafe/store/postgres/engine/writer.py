@@ -27,7 +27,9 @@ from nightsafe.store.postgres.engine.failures import (
     will_pass,
 )
 from nightsafe.store.postgres.engine.group_commit import GroupCommit
+from nightsafe.store.postgres.engine.patience import LEAST_SECONDS, STALL_SECONDS, pause_after
 from nightsafe.store.postgres.engine.write_batch import PendingChange, SentCommit, WriteBatch, size_of
+from nightsafe.store.postgres.writes.loading import LOCK_HEAD, PROBE
 from nightsafe.store.postgres.writes.removal import is_purge_pending, purge_part
 
 if TYPE_CHECKING:
@@ -41,24 +43,13 @@ MAX_CHANGES: Final = 512
 _MAX_BYTES: Final = 8 << 20
 """The maximum size of the files in one group, in bytes; a single change may have more."""
 
-_STALL_SECONDS: Final = 3.0
-"""A group that takes longer is given up, because its server may be stopped; what became of it is found out."""
-
 _BYTES_A_SECOND: Final = 2 << 20
 """The least speed, in bytes a second, at which a group's files are expected to be stored."""
-
-_LEAST_SECONDS: Final = 1.0
-"""What a group may take at least, after its changes have waited for the group before it."""
 
 _DOUBT: Final = "synchronous replication"
 """A part of the server's warning that a commit which it answers may not be on a standby: syncrep.c of PostgreSQL."""
 
-_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Seconds between attempts; the last one repeats."""
-
-_LOCK: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM log_head WHERE id = 1 FOR UPDATE"
 _LEAF: Final = "SELECT leaf FROM audit WHERE seq = $1"
-_PROBE: Final = "UPDATE probe SET count = count + 1"
 
 
 class DoubtfulCommitError(ConnectionError):
@@ -119,7 +110,7 @@ class Writer:
             await asyncio.wait([self._task])
         if self._db is not None:
             with suppress(Exception):
-                await asyncio.wait_for(self._db.close(), _STALL_SECONDS)
+                await asyncio.wait_for(self._db.close(), STALL_SECONDS)
         self._drop()
 
     def _begin_task(self) -> None:
@@ -176,7 +167,7 @@ class Writer:
         Raises:
             NightsafeError: when it is not committed, or it cannot be found out whether it is.
         """
-        deadline, attempt = max(batch.since + self._patience, self._loop.time() + _LEAST_SECONDS), 0
+        deadline, failures = max(batch.since + self._patience, self._loop.time() + LEAST_SECONDS), 0
         while True:
             try:
                 await self._attempt(batch, deadline)
@@ -191,8 +182,8 @@ class Writer:
                     raise _unknown(batch, error) or store_error(error) from error
                 if self._loop.time() >= deadline:
                     raise _unknown(batch, error) or no_primary(self._patience, reason_of(error)) from error
-                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
-                attempt += 1
+                failures += 1
+                await asyncio.sleep(pause_after(failures))
             else:
                 break
         self.counters.commits += 1
@@ -207,7 +198,7 @@ class Writer:
         """
         left = max(deadline - self._loop.time(), 0.1)
         try:
-            async with asyncio.timeout(min(_STALL_SECONDS + batch.size / _BYTES_A_SECOND, left)):
+            async with asyncio.timeout(min(STALL_SECONDS + batch.size / _BYTES_A_SECOND, left)):
                 if self._db is None or self._db.is_closed():
                     self._db = await self._connect()
                     self._db.add_log_listener(self._warned)
@@ -246,14 +237,14 @@ class Writer:
     async def _purge_part(self) -> None:
         """Purge a part of the rows that deletions have left; a failed purge waits for the next change."""
         try:
-            async with asyncio.timeout(_STALL_SECONDS):
+            async with asyncio.timeout(STALL_SECONDS):
                 if self._db is None or self._db.is_closed():
                     self._db = await self._connect()
                     self._db.add_log_listener(self._warned)
                 if not await is_purge_pending(self._db):
                     self._purge_pending = False
                     return
-                await self._db.execute(_LOCK)
+                await self._db.execute(LOCK_HEAD)
                 self._purge_pending = await purge_part(self._db)
                 await self._db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the writer continues after every error
@@ -275,9 +266,9 @@ class Writer:
 
 async def _is_in_log(db: "Connection", sent: SentCommit) -> bool:
     """Return whether a group was committed. It waits for the connection that may still be committing it."""
-    await db.execute(_LOCK)
+    await db.execute(LOCK_HEAD)
     leaf = await db.fetchval(_LEAF, sent.number)
-    await db.execute(_PROBE)
+    await db.execute(PROBE)
     await db.execute("COMMIT")
     return bool(leaf == sent.leaf)
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Names = frozenset[str] | None
 """The names of the bindings to read; None for all of them."""
 
+LOCK_HEAD: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM log_head WHERE id = 1 FOR UPDATE"
+"""Begins a transaction that holds the head of the log, so that no other node writes until it ends."""
+
+PROBE: Final = "UPDATE probe SET count = count + 1"
 _HEAD: Final = """
 SELECT origin, size, frontier, (SELECT coalesce(max(seq), 0) FROM audit), (SELECT array_agg(id) FROM retired_keys)
 FROM log_head
