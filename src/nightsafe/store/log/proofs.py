@@ -5,6 +5,9 @@ from typing import Any
 
 from nightsafe.merkle.statements import SignedStatements
 from nightsafe.sealing.proven_record import ProvenRecord
+from nightsafe.store.bundles import ServedBinding
+from nightsafe.store.collections import Kind
+from nightsafe.store.sealed_values import StoredValue
 
 
 class Proofs:
@@ -43,3 +46,38 @@ class Proofs:
         return SignedStatements(
             origin=self._origin, size=size, root=root, digests=digests, signer_id=signer_id, signature=signature
         )
+
+
+def served_binding(  # noqa: PLR0913, PLR0917 - the columns of a row
+    proofs: Proofs,
+    name: str,
+    kind: str,
+    shown: bytes,
+    since: int,
+    sealed: bytes | None,
+    stated_in: int | None,
+    position: int | None,
+) -> ServedBinding:
+    """Build a binding of a served version from its row."""
+    record = None if sealed is None else proofs.record(sealed, since, stated_in, position)
+    return ServedBinding(name, kind, shown, since, record)
+
+
+def stored_value(proofs: Proofs, mark: str, account_id: str, row: Sequence[Any]) -> StoredValue:
+    """Build a value from its row: what `StoredValue` has, in order, and when and where it was stated."""
+    collection, namespace, owner, environment, name, kind, shown, sealed, key_id, place, *stated = row
+    return StoredValue(
+        mark=mark,
+        account_id=account_id,
+        collection=None if collection is None else Kind(collection),
+        namespace=namespace,
+        owner=owner,
+        environment=environment,
+        name=name,
+        kind=kind,
+        shown=shown,
+        sealed=sealed,
+        record=proofs.record(sealed, *stated),
+        key_id=key_id,
+        place=place,
+    )

@@ -10,11 +10,10 @@ from nightsafe.store.bundles import (
     AuditHead,
     ModuleName,
     Served,
-    ServedBinding,
     ServedDeployment,
     ServedVersion,
 )
-from nightsafe.store.log.proofs import Proofs
+from nightsafe.store.log.proofs import Proofs, served_binding
 from nightsafe.store.postgres.engine.reader import Reader
 from nightsafe.store.postgres.reads.rows import (
     HEAD,
@@ -109,7 +108,7 @@ class _VersionRows(NamedTuple):
             version=self.version,
             percentage=percentage,
             modules=self.modules,
-            bindings=tuple(_binding(proofs, *binding) for binding in self.bindings),
+            bindings=tuple(served_binding(proofs, *binding) for binding in self.bindings),
             proof=proofs.proof(*self.place),
         )
 
@@ -172,18 +171,3 @@ async def _version(db: Connection, ref: ScriptRef, script_id: str, version_id: b
     bindings = await db.fetch(_SERVED_BINDINGS, *at_version(ref, script_id, version.number))
     stated_in, position = await db.fetchrow(_VERSION_PLACE, *key)
     return _VersionRows(version, tuple(ModuleName(*module) for module in modules), bindings, (stated_in, position))
-
-
-def _binding(  # noqa: PLR0913, PLR0917 - the columns of a row
-    proofs: Proofs,
-    name: str,
-    kind: str,
-    shown: bytes,
-    since: int,
-    sealed: bytes | None,
-    stated_in: int | None,
-    position: int | None,
-) -> ServedBinding:
-    """Build a binding from a row of _SERVED_BINDINGS."""
-    record = None if sealed is None else proofs.record(sealed, since, stated_in, position)
-    return ServedBinding(name, kind, shown, since, record)

@@ -12,8 +12,7 @@ from typing import Any, Final, NamedTuple
 from asyncpg import Connection
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.collections import Kind
-from nightsafe.store.log.proofs import Proofs
+from nightsafe.store.log.proofs import Proofs, stored_value
 from nightsafe.store.postgres.engine.reader import Reader
 from nightsafe.store.postgres.reads.stated import read_proofs
 from nightsafe.store.sealed_values import StoredValue
@@ -271,19 +270,4 @@ def _least(table: ValueTable) -> ValueKey:
 def _value(proofs: Proofs, letter: str, account_id: str, row: Sequence[Any]) -> StoredValue:
     """Build a value from its row."""
     size = len(VALUE_TABLES[letter].keys)
-    collection, namespace, owner, environment, name, kind, shown, sealed, key_id, place, *stated = row[size:]
-    return StoredValue(
-        mark=mark_of(letter, account_id, row[:size]),
-        account_id=account_id,
-        collection=None if collection is None else Kind(collection),
-        namespace=namespace,
-        owner=owner,
-        environment=environment,
-        name=name,
-        kind=kind,
-        shown=shown,
-        sealed=sealed,
-        record=proofs.record(sealed, *stated),
-        key_id=key_id,
-        place=place,
-    )
+    return stored_value(proofs, mark_of(letter, account_id, row[:size]), account_id, row[size:])

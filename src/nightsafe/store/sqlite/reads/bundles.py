@@ -8,10 +8,10 @@ from nightsafe.store.bundles import (
     AuditHead,
     ModuleName,
     Served,
-    ServedBinding,
     ServedDeployment,
     ServedVersion,
 )
+from nightsafe.store.log.proofs import served_binding
 from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
@@ -139,21 +139,6 @@ def _version(  # noqa: PLR0913, PLR0917 - what a version is read with
         version=version,
         percentage=percentage,
         modules=tuple(ModuleName(*module) for module in modules),
-        bindings=tuple(_binding(proofs, *binding) for binding in bindings),
+        bindings=tuple(served_binding(proofs, *binding) for binding in bindings),
         proof=proofs.proof(*place),
     )
-
-
-def _binding(  # noqa: PLR0913, PLR0917 - the columns of a row
-    proofs: Proofs,
-    name: str,
-    kind: str,
-    shown: bytes,
-    since: int,
-    sealed: bytes | None,
-    stated_in: int | None,
-    position: int | None,
-) -> ServedBinding:
-    """Build a binding from a row of _SERVED_BINDINGS."""
-    record = None if sealed is None else proofs.record(sealed, since, stated_in, position)
-    return ServedBinding(name, kind, shown, since, record)

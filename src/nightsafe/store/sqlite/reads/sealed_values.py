@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.collections import Kind
+from nightsafe.store.log.proofs import stored_value
 from nightsafe.store.sealed_values import StoredValue
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.stated import Proofs
@@ -204,19 +204,4 @@ def table_of(letter: str) -> str:
 
 def _value(proofs: Proofs, letter: str, account_id: str, row: tuple[Any, ...]) -> StoredValue:
     """Build a value from a row of a page, or from a row found by its mark."""
-    number, collection, namespace, owner, environment, name, kind, shown, sealed, key_id, place, *stated = row
-    return StoredValue(
-        mark=f"{letter}{number}",
-        account_id=account_id,
-        collection=None if collection is None else Kind(collection),
-        namespace=namespace,
-        owner=owner,
-        environment=environment,
-        name=name,
-        kind=kind,
-        shown=shown,
-        sealed=sealed,
-        record=proofs.record(sealed, *stated),
-        key_id=key_id,
-        place=place,
-    )
+    return stored_value(proofs, f"{letter}{row[0]}", account_id, row[1:])
