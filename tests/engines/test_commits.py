@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
+from tests.engines.test_identities import TOKEN
 from tests.engines.tools.changes import (
     ACCOUNT,
     REF,
@@ -195,24 +196,33 @@ async def test_the_generation_changes_with_each_commit(store: Store) -> None:
     assert len({repr(generation) for generation in seen}) == 4
 
 
-async def test_the_fresh_generation_changes_with_each_commit(engine: Engine, store: Store) -> None:
-    """The fresh generation differs after each commit, here or through another store; nothing else changes it."""
+async def test_the_identity_generation_changes_with_each_identity(engine: Engine, store: Store) -> None:
+    """It differs after each commit that writes or removes an identity, here or through another store.
+
+    Nothing but a commit changes it, and a secret is read together with it.
+    """
     other = await engine.open()
     try:
-        await store.commit(upload())
-        first = await store.fresh_generation()
+        await store.commit(upload(secret("S")))
+        first = await store.identity_generation()
         await state(store, REF)
         await refusal(store, dropping("X"))
-        unchanged = await store.fresh_generation()
+        unchanged = await store.identity_generation()
         seen = [first]
         for writer in (store, other, other, store):
-            await writer.commit(setting(secret("S")))
-            seen.append(await store.fresh_generation())
+            await writer.commit(change(None, replace(TOKEN, name=f"name {len(seen)}")))
+            seen.append(await store.identity_generation())
+        await other.commit(replace(change(), drop_tokens=(TOKEN.id,)))
+        shown, generation = await store.secret_and_identity_generation(REF, "S")
+        seen.append(generation)
+        absent = await store.secret_and_identity_generation(REF, "X")
     finally:
         await other.close()
 
     assert first == unchanged
-    assert len({repr(generation) for generation in seen}) == 5
+    assert len({repr(generation) for generation in seen}) == 6
+    assert shown == await store.secret(REF, "S") is not None
+    assert (None, seen[-1]) == absent
 
 
 async def test_a_healthy_store_passes_its_check(store: Store) -> None:

@@ -16,8 +16,10 @@ from tests.postgres.databases import Databases
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import service
 from nightsafe.identity.credentials import digest
+from nightsafe.store.changes import Change
 from nightsafe.store.identities import Account
 from nightsafe.store.postgres.engine import reader
+from nightsafe.store.postgres.reads import identity_generation
 from nightsafe.store.postgres.store import PostgresStore
 from nightsafe.store.scripts import ScriptRef
 
@@ -33,6 +35,11 @@ async def nodes(databases: Databases) -> AsyncIterator[list[PostgresStore]]:
     for store in stores:
         await store.close()
     await engine.drop()
+
+
+def _tokens() -> Change:
+    """Return a change that puts an account and the token `t`."""
+    return change(None, Account(ACCOUNT, "Home", 1), replace(TOKEN, digest=digest(b"t"), expires_on=None))
 
 
 @pytest.mark.parametrize("name", ["\0", "\udcff"])
@@ -64,9 +71,7 @@ async def test_each_read_sees_the_commits_answered_before_it(nodes: list[Postgre
 async def test_a_token_that_another_node_revokes_is_refused_at_once(nodes: list[PostgresStore]) -> None:
     """The next request with a token that another node has deleted is refused, although the token was cached."""
     first, second = nodes
-    await first.commit(
-        change(None, Account(ACCOUNT, "Home", 1), replace(TOKEN, digest=digest(b"t"), expires_on=None))
-    )
+    await first.commit(_tokens())
     authenticator = service.Authenticator(second)
     principal = await authenticator.by_token(b"t")
     assert principal is await authenticator.by_token(b"t")
@@ -76,6 +81,80 @@ async def test_a_token_that_another_node_revokes_is_refused_at_once(nodes: list[
         await authenticator.by_token(b"t")
 
     assert refused.value.code == Code.UNKNOWN_TOKEN
+
+
+async def test_tokens_stay_cached_while_another_node_writes_secrets(nodes: list[PostgresStore]) -> None:
+    """The commits of another node that write no identity leave the cached tokens in force."""
+    first, second = nodes
+    await first.commit(_tokens())
+    await first.commit(upload())
+    authenticator = service.Authenticator(second)
+    principal = await authenticator.by_token(b"t")
+
+    await asyncio.gather(*(first.commit(setting(secret(f"S{number}"))) for number in range(20)))
+
+    assert await second.secret(REF, "S19") is not None
+    assert principal is await authenticator.by_token(b"t")
+
+
+async def test_entries_that_are_not_read_count_as_identities(
+    nodes: list[PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token is looked up again after more commits than one look reads."""
+    first, second = nodes
+    monkeypatch.setattr(identity_generation, "_LOOK", identity_generation._LOOK.replace("LIMIT 512", "LIMIT 2"))
+    second._identities = identity_generation.IdentityGeneration(second._reader)
+    await first.commit(upload())
+    before = await second.identity_generation()
+
+    await first.commit(setting(secret("A")))
+    unchanged = await second.identity_generation()
+    for name in ("B", "C", "D"):
+        await first.commit(setting(secret(name)))
+
+    assert before == unchanged != await second.identity_generation()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_look_up_waits_no_longer_than_the_patience(
+    nodes: list[PostgresStore], monkeypatch: pytest.MonkeyPatch, *, ahead: bool
+) -> None:
+    """While no server answers, each look-up is refused after the patience, also one that waits behind another."""
+    monkeypatch.setattr(nodes[0]._reader, "_patience", 1.2)
+    gone, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def connect() -> asyncpg.Connection:
+        """Never return."""
+        await gone.wait()
+        raise AssertionError
+
+    monkeypatch.setattr(nodes[0]._reader, "_connect", connect)
+    nodes[0]._reader.drop()
+    first = asyncio.ensure_future(nodes[0].secret(REF, "A"))
+    await asyncio.sleep(0.6 if ahead else 0)
+    began = loop.time()
+
+    with pytest.raises(NightsafeError) as refused:
+        await nodes[0].secret(REF, "B")
+
+    waited = loop.time() - began
+    assert refused.value.code == Code.NO_PRIMARY
+    assert 1 <= waited < 2
+    assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], NightsafeError)
+
+
+async def test_a_cancelled_look_up_leaves_the_others(nodes: list[PostgresStore]) -> None:
+    """A caller that is cancelled takes nothing from the other callers of the same key."""
+    store = nodes[0]
+    await store.commit(upload(secret("A")))
+    callers = [asyncio.ensure_future(store.secret(REF, "A")) for _ in range(3)]
+    await asyncio.sleep(0)
+    callers[0].cancel()
+
+    found = await asyncio.gather(*callers, return_exceptions=True)
+
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert found[1] == found[2] == await store.secret(REF, "A")
 
 
 async def test_bindings_of_a_deleted_script_are_not_those_of_the_next(
@@ -128,7 +207,7 @@ async def test_a_commit_during_a_look_makes_no_server_seem_behind(
     """A node that commits while the server answers how long the log is does not take the server for one behind."""
     store = nodes[0]
     await store.commit(upload())
-    find = store._sizes.find
+    find = store._identities._look_ups.find
 
     async def find_before_a_commit(key: int) -> object:
         """Return what the server answers, after a further commit."""
@@ -136,5 +215,5 @@ async def test_a_commit_during_a_look_makes_no_server_seem_behind(
         await store.commit(setting(secret("A")))
         return found
 
-    monkeypatch.setattr(store._sizes, "find", find_before_a_commit)
-    await store.fresh_generation()
+    monkeypatch.setattr(store._identities._look_ups, "find", find_before_a_commit)
+    await store.identity_generation()

@@ -1,6 +1,5 @@
 """The ASGI application: a fast path for the most frequent read, and the router for all other requests."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -179,17 +178,18 @@ class App:
         if not principal.grants.allow(Action.READ_SECRETS, Resource(account, script)):
             return None
         ref = ScriptRef(account, script)
-        secret_json = await self._secret_for(principal, token, ref, secret)
+        secret_json = await self._secret_for(ref, secret)
         if secret_json is not None and self._recorder.reads:
             await self._recorder.viewed(_reader(principal, scope, ref), ref, secret)
         return secret_json
 
-    async def _secret_for(self, principal: Principal, token: bytes, ref: ScriptRef, name: str) -> bytes | None:
-        """Return a secret's public view; None if something was committed since the token was looked up."""
+    async def _secret_for(self, ref: ScriptRef, name: str) -> bytes | None:
+        """Return a secret's public view; None if an identity was written since the token was looked up."""
         if self._store.knows_every_commit:
             return await self._store.secret(ref, name)
-        secret_json, _ = await asyncio.gather(self._store.secret(ref, name), self._authenticator.refresh())
-        return secret_json if self._authenticator.cached_principal(token) is principal else None
+        cached = self._authenticator.generation
+        secret_json, generation = await self._store.secret_and_identity_generation(ref, name)
+        return secret_json if generation == cached else None
 
 
 def _reader(principal: Principal, scope: dict[str, Any], ref: ScriptRef) -> Caller:

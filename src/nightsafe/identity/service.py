@@ -86,13 +86,18 @@ class Authenticator:
         self._compiled = CompiledTokens()
 
     async def refresh(self) -> None:
-        """Empty the caches if there was a commit, by any process, that the store does not know by itself.
+        """Empty the caches if a commit, by any process, wrote an identity, and the store does not know it by itself.
 
         Raises:
             NightsafeError: when the store fails.
         """
         if not self._store.knows_every_commit:
-            self._clear_unless(await self._store.fresh_generation())
+            self._clear_unless(await self._store.identity_generation())
+
+    @property
+    def generation(self) -> object:
+        """The store's identity generation to which the caches belong."""
+        return self._generation
 
     def cached_principal(self, token: bytes) -> Principal | None:
         """Return the principal of a token that was looked up since the last commit, or None.

@@ -2,12 +2,14 @@
 
 from typing import Protocol
 
+from nightsafe.store.scripts import ScriptRef
+
 
 class Generations(Protocol):
     """Tells of the commits by all processes that share a store.
 
     Attributes:
-        knows_every_commit: whether `generation`, which asks no server, is as exact as `fresh_generation`.
+        knows_every_commit: whether `generation`, which asks no server, tells every commit at once.
     """
 
     knows_every_commit: bool
@@ -19,12 +21,17 @@ class Generations(Protocol):
         """
         ...
 
-    async def fresh_generation(self) -> object:
-        """Return a value that differs, by ==, after a commit, by any process, that was answered before this call.
+    async def identity_generation(self) -> object:
+        """Return a value that differs, by ==, after a commit that wrote an identity.
 
-        Caches of reads use it. It equals the value of an earlier call only if there was no commit in between. Its
-        values are not those of `generation`, unless the store has `knows_every_commit`.
+        Caches of accounts, users, memberships and tokens use it. It equals the value of an earlier call only if no
+        such commit, by any process, was answered between the beginnings of both calls. Its values are not those of
+        `generation`, unless the store has `knows_every_commit`.
         """
+        ...
+
+    async def secret_and_identity_generation(self, ref: ScriptRef, name: str) -> tuple[bytes | None, object]:
+        """Return what `Store.secret` returns, and `identity_generation` as of the same moment or a later one."""
         ...
 
     async def changed(self, generation: object, seconds: float) -> None:

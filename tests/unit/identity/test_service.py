@@ -66,7 +66,7 @@ class FakeStore:
         """Return the number of commits, as far as the store knows it."""
         return self.number if self.knows_every_commit else 0
 
-    async def fresh_generation(self) -> object:
+    async def identity_generation(self) -> object:
         """Return the number of commits."""
         self.questions += 1
         return self.number

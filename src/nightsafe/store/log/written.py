@@ -20,7 +20,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from nightsafe.store.collections import Collection, Item
@@ -30,6 +30,7 @@ ARCHIVED = "archived/entries"
 """The place of the number of archived entries."""
 
 _TABLES = {Account: "account", User: "user", Membership: "membership", Token: "token"}
+_OF_IDENTITIES = tuple(f"{table}/" for table in _TABLES.values())
 
 
 class Subject(StrEnum):
@@ -71,6 +72,15 @@ class Written(Struct, omit_defaults=True):
         return f"{table}/{self.owner}/{place}"
 
 
+class _Entry(Struct):
+    """The part of an entry that names what its change wrote."""
+
+    written: Written = field(default_factory=Written)
+
+
+_entries = msgspec.json.Decoder(_Entry)
+
+
 def value_place(since: int | str, name: str) -> str:
     """Return the place of a sealed value after its owner.
 
@@ -90,6 +100,15 @@ def identity_place(identity: Identity) -> str:
     """Return the place of an account, a user, a membership or a token."""
     key = f"{identity.account_id}/{identity.user_id}" if isinstance(identity, Membership) else identity.id
     return f"{_TABLES[type(identity)]}/{key}"
+
+
+def names_identities(entry: bytes) -> bool:
+    """Return whether the change of an entry wrote or removed an identity. An entry without its text might have."""
+    try:
+        written = _entries.decode(entry).written
+    except msgspec.DecodeError:
+        return True
+    return any(place.startswith(_OF_IDENTITIES) for place in (*written.gone, *(place for place, _ in written.rows)))
 
 
 def identity_digest(identity: Identity) -> bytes:

@@ -27,14 +27,15 @@ from nightsafe.store.postgres.reads.bundles import BundleReads
 from nightsafe.store.postgres.reads.collections import CollectionReads
 from nightsafe.store.postgres.reads.content import ContentReads
 from nightsafe.store.postgres.reads.identities import ACCOUNTS, TOKENS, USERS, IdentityReads
+from nightsafe.store.postgres.reads.identity_generation import IdentityGeneration
 from nightsafe.store.postgres.reads.references import ReferenceReads
 from nightsafe.store.postgres.reads.scripts import SHOWN, ScriptReads
 from nightsafe.store.postgres.reads.sealed_values import ValueReads
+from nightsafe.store.scripts import ScriptRef
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-_SIZE: Final = "SELECT k.n, h.size FROM unnest($1::bigint[], $2::bigint[]) AS k(n, id) JOIN log_head h ON h.id = k.id"
 _BEHIND: Final = (
     "the server that has answered lacks commits that this node has seen, so it is not the primary any more: send the"
     " request again"
@@ -75,7 +76,7 @@ class PostgresStore(
         self._tokens = LookUps(self._reader, TOKENS)
         self._users = LookUps(self._reader, USERS)
         self._accounts = LookUps(self._reader, ACCOUNTS)
-        self._sizes = LookUps(self._reader, _SIZE)
+        self._identities = IdentityGeneration(self._reader)
         self._feed = CommitFeed(open_connection, notifies=notifies)
         group = GroupCommit(signer, identity_key, notifies=notifies)
         self._writer = Writer(open_connection, group, self._feed.seen, patience)
@@ -152,15 +153,32 @@ class PostgresStore(
             raise _closed_error()
         return self._feed.size
 
-    async def fresh_generation(self) -> object:
-        """See `Store.fresh_generation`."""
+    async def identity_generation(self) -> object:
+        """See `Store.identity_generation`."""
         known = self._feed.size  # the server may be asked before commits that become known while it answers
-        size = int((await self._sizes.find(1))[0])
+        self._see(await self._identities.look(), known)
+        return self._identities.number
+
+    async def secret_and_identity_generation(self, ref: ScriptRef, name: str) -> tuple[bytes | None, object]:
+        """See `Store.secret_and_identity_generation`. One statement, unless the log has grown."""
+        known = self._feed.size
+        row = await self._secret_look_ups.find(ref.account_id, ref.namespace, ref.name, name)
+        if row is None:  # the name cannot be stored
+            return None, await self.identity_generation()
+        shown, size = row
+        self._see(size, known)
+        return shown, self._identities.number if size <= self._identities.size else await self.identity_generation()
+
+    def _see(self, size: int, known: int) -> None:
+        """Take the size of the log from a server; `known` is the size that was known when the server was asked.
+
+        Raises:
+            NightsafeError: NO_PRIMARY, when the server lacks known commits.
+        """
         if size < known:
             self._reader.drop()
             raise NightsafeError(Code.NO_PRIMARY, _BEHIND)
         self._feed.seen(size)
-        return size
 
     async def changed(self, generation: object, seconds: float) -> None:
         """See `Store.changed`."""

@@ -153,13 +153,18 @@ def test_the_fast_path_refuses_a_token_that_another_node_has_revoked(
     bearer = give(own_api)["all"]
     store, known, exact = own_api.store, own_api.store.generation(), own_api.store.generation
 
-    async def fresh_generation() -> object:
+    async def identity_generation() -> object:
         """Return the generation as the database has it."""
         return exact()
 
+    async def secret_and_generation(ref: ScriptRef, name: str) -> tuple[bytes | None, object]:
+        """Return a secret and the generation as the database has it."""
+        return await store.secret(ref, name), exact()
+
     monkeypatch.setattr(store, "knows_every_commit", False)
+    monkeypatch.setattr(store, "secret_and_identity_generation", secret_and_generation)
     monkeypatch.setattr(store, "generation", lambda: known)
-    monkeypatch.setattr(store, "fresh_generation", fresh_generation)
+    monkeypatch.setattr(store, "identity_generation", identity_generation)
     headers = [(b"authorization", b"Bearer " + bearer)]
     assert agree(own_api, "GET", secret_at("worker", "A"), headers) == 200
     token = own_api.run(store.token(digest(bearer)))

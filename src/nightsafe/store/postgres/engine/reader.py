@@ -5,9 +5,10 @@ waits for one, and fails after a while.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.postgres.engine.connection import no_primary
@@ -80,13 +81,14 @@ class Reader:
 
         return await self.run(in_transaction, _SNAPSHOT_SECONDS)
 
-    async def within_patience(self, answer: Awaitable[T]) -> T:
-        """Wait for an answer that another task gets, for as long as for a primary."""
-        try:
-            async with asyncio.timeout(max(self._patience, LEAST_SECONDS)):
-                return await answer
-        except TimeoutError as error:
-            raise no_primary(self._patience, _Tried.reason) from error
+    @property
+    def patience(self) -> float:
+        """The seconds for which a read waits for a primary."""
+        return max(self._patience, LEAST_SECONDS)
+
+    def no_primary(self, reason: str = _Tried.reason) -> NightsafeError:
+        """Return the refusal of a read that no primary has answered in time."""
+        return no_primary(self._patience, reason)
 
     async def run(self, work: "Callable[[Connection], Awaitable[T]]", seconds: float) -> T:
         """Return the result of work, and repeat it in another connection after a failure that will pass.
@@ -94,13 +96,13 @@ class Reader:
         Raises:
             NightsafeError: as `Store` specifies for every read; NO_PRIMARY, when no primary has answered in time.
         """
-        patience = max(self._patience, LEAST_SECONDS)
-        deadline, tried = self._loop.time() + patience, _Tried()
+        patience, tried = self.patience, _Tried()
+        deadline = self._loop.time() + patience
         try:
             async with asyncio.timeout(patience if seconds <= STALL_SECONDS else patience + seconds):
                 return await self._repeat(work, seconds, deadline, tried)
         except TimeoutError as error:
-            raise no_primary(self._patience, tried.reason) from error
+            raise self.no_primary(tried.reason) from error
 
     async def _repeat(
         self, work: "Callable[[Connection], Awaitable[T]]", seconds: float, deadline: float, tried: "_Tried"
@@ -155,8 +157,18 @@ class Reader:
                 db.terminate()
 
 
+class _LookUp(NamedTuple):
+    """A caller that waits for the row of a key: the future of the row, and when the caller came."""
+
+    future: "asyncio.Future[Any]"
+    since: float
+
+
 class LookUps:
     """Look-ups by key that share a statement: those that wait while one is executed go together in the next.
+
+    One timer ends the waits that last longer than the reader's patience, because a timer for each would cost as much
+    as the rest of a look-up.
 
     Args:
         reader: executes the statements.
@@ -168,8 +180,10 @@ class LookUps:
         self._reader = reader
         self._sql = sql
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[tuple[Any, ...], asyncio.Future[Any]] = {}
+        self._waiting: dict[tuple[Any, ...], list[_LookUp]] = {}
+        self._asked: dict[tuple[Any, ...], list[_LookUp]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def find(self, *key: object) -> Any:
         """Return the row of a key without its number, or None.
@@ -178,12 +192,13 @@ class LookUps:
         """
         if any(isinstance(part, str) and not _is_storable(part) for part in key):
             return None
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = self._loop.create_future()
+        look_up = _LookUp(self._loop.create_future(), self._loop.time())
+        self._waiting.setdefault(key, []).append(look_up)
         if self._task is None:
             self._task = self._loop.create_task(self._run())
-        return await self._reader.within_patience(asyncio.shield(future))
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._reader.patience, self._end_long_waits)
+        return await look_up.future
 
     async def _run(self) -> None:
         """Execute statements while look-ups wait."""
@@ -196,20 +211,37 @@ class LookUps:
 
     async def _answer(self) -> None:
         """Answer all look-ups that wait now."""
-        waiting, self._waiting = self._waiting, {}
+        asked, self._asked, self._waiting = self._waiting, self._waiting, {}
         try:
-            rows = await self._reader.all(self._sql, range(len(waiting)), *columns(waiting))
+            rows = await self._reader.all(self._sql, range(len(asked)), *columns(asked))
         except BaseException as error:
-            _fail(waiting.values(), error)
+            for look_up in chain(*asked.values()):
+                _fail(look_up.future, error)
             raise
+        finally:
+            self._asked = {}
         found = {row[0]: row[1:] for row in rows}
-        for number, future in enumerate(waiting.values()):
-            if not future.done():
-                future.set_result(found.get(number))
+        for number, look_ups in enumerate(asked.values()):
+            row = found.get(number)
+            for look_up in look_ups:
+                if not look_up.future.done():
+                    look_up.future.set_result(row)
+
+    def _end_long_waits(self) -> None:
+        """Refuse the look-ups that have waited for the patience, and come again for the others."""
+        end, still = self._loop.time() - self._reader.patience, list[float]()
+        for look_up in chain(*self._asked.values(), *self._waiting.values()):
+            if look_up.since > end:
+                still.append(look_up.since)
+            else:
+                _fail(look_up.future, self._reader.no_primary())
+        self._timer = self._loop.call_later(min(still) - end, self._end_long_waits) if still else None
 
 
 def _is_storable(text: str) -> bool:
     """Return whether a text can be stored."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -217,12 +249,8 @@ def _is_storable(text: str) -> bool:
     return True
 
 
-def _fail(futures: "Sequence[asyncio.Future[Any]] | Any", error: BaseException) -> None:
-    """Answer look-ups with an error, each with an object of its own."""
-    for future in futures:
-        if not future.done():
-            if isinstance(error, NightsafeError):
-                future.set_exception(NightsafeError.of(error.problems))
-            else:
-                future.set_exception(error)
-            future.exception()  # a caller that was cancelled does not take it
+def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
+    """Answer a look-up with an error, as an object of its own."""
+    if not future.done():
+        future.set_exception(NightsafeError.of(error.problems) if isinstance(error, NightsafeError) else error)
+        future.exception()  # a caller that was cancelled does not take it

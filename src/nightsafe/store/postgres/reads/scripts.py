@@ -19,12 +19,14 @@ from nightsafe.store.scripts import ALWAYS, Binding, Deployment, Period, Script,
 from nightsafe.store.turns import PART, turn
 
 SHOWN: Final = """
-SELECT k.n, b.shown
+SELECT k.n, b.shown, h.size
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS k(n, account_id, namespace, script, name)
-JOIN bindings b ON b.account_id = k.account_id AND b.namespace = k.namespace AND b.script = k.script
-  AND b.name = k.name
-WHERE b.sealed IS NOT NULL
+CROSS JOIN log_head h
+LEFT JOIN bindings b ON b.account_id = k.account_id AND b.namespace = k.namespace AND b.script = k.script
+  AND b.name = k.name AND b.sealed IS NOT NULL
 """
+"""Looks secrets up, and the size of the log as of the same moment."""
+
 _SECRETS: Final = """
 SELECT shown FROM bindings
 WHERE account_id = $1 AND namespace = $2 AND script = $3 AND sealed IS NOT NULL ORDER BY name

@@ -169,6 +169,10 @@ class Reads(HistoryReads, CollectionReads):
         """See `Store.generation`."""
         return self._reader.generation()
 
-    async def fresh_generation(self) -> object:
-        """See `Store.fresh_generation`."""
+    async def identity_generation(self) -> object:
+        """See `Store.identity_generation`. Every commit counts as one that wrote an identity."""
         return self.generation()
+
+    async def secret_and_identity_generation(self, ref: ScriptRef, name: str) -> tuple[bytes | None, object]:
+        """See `Store.secret_and_identity_generation`."""
+        return await self.secret(ref, name), self.generation()
