@@ -61,8 +61,22 @@ async def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
 
 async def until_found(url: str, sql: str) -> None:
     """Repeat a query until it has a row."""
-    while not await rows(url, sql):  # noqa: ASYNC110 - the server has no event for it
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while not await rows(url, sql):  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def until_commits_wait(url: str) -> None:
+    """Commit until the server makes a commit wait for a standby, because it reloads its configuration later."""
+    db = await asyncpg.connect(url.split("?", maxsplit=1)[0], ssl="disable")
+    committing = asyncio.ensure_future(asyncio.sleep(0))
+    async with asyncio.timeout(30):
+        while not await rows(url, "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"):
+            if committing.done():
+                committing = asyncio.ensure_future(db.execute("CREATE TEMPORARY TABLE waits(); DROP TABLE waits"))
+            await asyncio.wait([committing], timeout=0.1)
+    db.terminate()
+    await asyncio.gather(committing, return_exceptions=True)
 
 
 async def counts(url: str) -> dict[str, int]:
@@ -168,6 +182,7 @@ async def test_a_commit_whose_wait_for_a_standby_was_cancelled_is_not_believed()
         await store.commit(upload())
         await rows(server.url(), "ALTER SYSTEM SET synchronous_standby_names = 'absent'")
         await rows(server.url(), "SELECT pg_reload_conf()")
+        await until_commits_wait(server.url())
 
         writing = asyncio.ensure_future(store.commit(setting(secret("B"))))
         await until_found(server.url(), f"SELECT pg_cancel_backend(pid) {WAITING}")
