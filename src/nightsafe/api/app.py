@@ -16,6 +16,7 @@ from nightsafe.api.pages import projects
 from nightsafe.api.scripts import content, references, scripts, service_environments, settings, triggers
 from nightsafe.api.secrets import secret_versions, secrets
 from nightsafe.api.secrets_store import stores
+from nightsafe.api.unsettled_writes import UnsettledWrites
 from nightsafe.api.unsupported import routes
 from nightsafe.api.versions import deployments, deployments_by_script, versions
 from nightsafe.api.workers import previews, workers
@@ -112,6 +113,7 @@ class App:
         """The log, whose checkpoints witnesses cosign."""
         self._change_feed = services.change_feed
         self._code_checks = services.code_checks
+        self._unsettled_writes = None if store.knows_every_commit else UnsettledWrites()
         self._router = router(
             resources,
             self._authenticator,
@@ -119,6 +121,7 @@ class App:
             services.change_feed.acted_on,
             services.processes.notices,
             self._recorder,
+            self._unsettled_writes,
         )
         self._health = health.Health(store, shippers)
 
@@ -144,9 +147,11 @@ class App:
         await self._router(scope, receive, send)
 
     def end_waiting(self) -> None:
-        """End every request that waits for changes or checks, because the server is about to stop."""
+        """End every request that waits for changes, checks or an outcome, because the server is about to stop."""
         self._change_feed.end()
         self._code_checks.end()
+        if self._unsettled_writes is not None:
+            self._unsettled_writes.end()
 
     async def close(self) -> None:
         """Write the audit entries that wait in memory, after the last answer and before the store closes."""

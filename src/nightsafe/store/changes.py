@@ -3,8 +3,13 @@
 `store/scripts.py` defines the forms of times and ids.
 """
 
+from asyncio import Future
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+
 from msgspec import Struct
 
+from nightsafe.errors import NightsafeError
 from nightsafe.merkle.tree import leaf_hash
 from nightsafe.store.bundles import StoredApproval
 from nightsafe.store.collections import Collection, CollectionEdit, Item
@@ -108,3 +113,17 @@ class Outcome(Struct, frozen=True):
     items: tuple[Item, ...] = ()
     resealed: tuple[str, ...] = ()
     stated: int = 0
+
+
+class OutcomeUnknownError(NightsafeError):
+    """OUTCOME_UNKNOWN of a commit whose outcome will be found out when a primary answers again.
+
+    Attributes:
+        outcome: gets the outcome of the commit, or the error for which it was not made.
+    """
+
+    outcome: "Future[Outcome]"
+
+
+told_unknown: ContextVar[Callable[[OutcomeUnknownError], Awaitable[bool]] | None] = ContextVar("told_unknown")
+"""Called with an unknown outcome; if it returns True, `Store.commit` waits for the outcome instead of raising."""

@@ -84,7 +84,7 @@ async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) 
     """
     started, size, more = time.monotonic(), 0, True
     while more:
-        part, more = await _part(receive, seconds)
+        part, more = await receive_part(receive, seconds)
         size += len(part)
         if size > limit:
             raise NightsafeError(too_large, str(limit))
@@ -100,7 +100,7 @@ async def read(receive: Receive, limit: int, seconds: float) -> bytearray:
     parts: list[bytes] = []
     started, size, more = time.monotonic(), 0, True
     while more:
-        part, more = await _part(receive, seconds)
+        part, more = await receive_part(receive, seconds)
         size += len(part)
         if size > limit:
             raise NightsafeError(Code.BODY_TOO_LARGE, str(limit))
@@ -115,8 +115,12 @@ def _check_pace(started: float, size: int, seconds: float) -> None:
         raise NightsafeError(Code.TIMEOUT, f"it arrived slower than {_MIN_BYTES_PER_SECOND} bytes a second")
 
 
-async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
-    """Return the next part of the body, and whether more follows."""
+async def receive_part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
+    """Return the next part of the body, and whether more follows.
+
+    Raises:
+        NightsafeError: TIMEOUT, or BODY_UNREADABLE when the body ends early.
+    """
     try:
         async with asyncio.timeout(seconds):
             message = await receive()

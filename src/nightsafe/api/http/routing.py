@@ -8,6 +8,7 @@ import secrets
 import traceback
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from nightsafe.api.http.path import account_id, bad_identifier, decode_segment, 
 from nightsafe.api.http.rate_limits import note_failure, try_again
 from nightsafe.api.http.request import Call, Handler, source_of
 from nightsafe.api.http.streaming import join_small_reply, send_reply
+from nightsafe.api.unsettled_writes import UnsettledWrites, Write
 from nightsafe.api.unsupported.paths import refusal_of
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.identity import policy
@@ -110,6 +112,7 @@ class Gate:
         wait_for_delivery: WaitForDelivery,
         notices: NoticesOf,
         recorder: Recorder,
+        unsettled_writes: UnsettledWrites | None,
     ) -> None:
         self._by_method = {resource.method: resource for resource in resources}
         self._authenticator = authenticator
@@ -118,12 +121,20 @@ class Gate:
         self._wait_for_delivery = wait_for_delivery
         self._notices = notices
         self._recorder = recorder
+        self._unsettled_writes = unsettled_writes
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer one request, even after an unexpected failure."""
-        await answer(scope, receive, send, self._reply)
+        if self._unsettled_writes is None or scope["method"] == "GET":
+            await answer(scope, receive, send, self._reply)
+            return
+        write = self._unsettled_writes.write(send)
+        try:
+            await answer(scope, receive, write.send, partial(self._reply, write=write))
+        finally:
+            write.end()
 
-    async def _reply(self, scope: Scope, receive: Any) -> Reply:
+    async def _reply(self, scope: Scope, receive: Any, write: Write | None = None) -> Reply:
         """Return the handler's answer after all checks."""
         resource = self._by_method.get(scope["method"])
         if resource is None:
@@ -146,7 +157,8 @@ class Gate:
                 receive=receive,
                 limits=self._limits,
             )
-            reply = await self._call_handler(resource.handler, call)
+            handle = partial(self._call_handler, resource.handler)
+            reply = await (handle(call) if write is None else write.reply(call, handle))
         except NightsafeError as error:
             await self._record_refusal(caller, ref, error)
             raise
@@ -263,16 +275,15 @@ def router(  # noqa: PLR0913, PLR0917 - all that a request passes
     wait_for_delivery: WaitForDelivery,
     notices: NoticesOf,
     recorder: Recorder,
+    unsettled_writes: UnsettledWrites | None,
 ) -> Router:
     """Return a router over raw paths. An unknown path gets an answer in an envelope too."""
     by_path: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_path[resource.path].append(resource)
     body_budget = BodyBudget(limits)
-    routes = [
-        Route(path, Gate(group, authenticator, limits, body_budget, wait_for_delivery, notices, recorder))
-        for path, group in by_path.items()
-    ]
+    passed = (authenticator, limits, body_budget, wait_for_delivery, notices, recorder, unsettled_writes)
+    routes = [Route(path, Gate(group, *passed)) for path, group in by_path.items()]
     return Router(routes, redirect_slashes=False, default=_no_route)
 
 

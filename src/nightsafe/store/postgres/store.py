@@ -10,7 +10,7 @@ import msgspec
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.interfaces import NoteSigner
-from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.changes import Change, Outcome, OutcomeUnknownError, told_unknown
 from nightsafe.store.figures import Figures
 from nightsafe.store.identity_macs import IdentityMacs
 from nightsafe.store.postgres.engine.address import Address
@@ -145,7 +145,13 @@ class PostgresStore(
         """See `Store.commit`. If the caller is cancelled while it waits, the change may still be applied."""
         if change.put:
             change = msgspec.structs.replace(change, macs=tuple(map(self._macs.make, change.put)))
-        return await self._submit(change)
+        try:
+            return await self._submit(change)
+        except OutcomeUnknownError as error:
+            told = told_unknown.get(None)
+            if told is None or not await told(error):
+                raise
+            return await error.outcome
 
     def generation(self) -> object:
         """See `Store.generation`."""

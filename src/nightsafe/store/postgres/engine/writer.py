@@ -28,8 +28,9 @@ from nightsafe.store.postgres.engine.failures import (
 )
 from nightsafe.store.postgres.engine.group_commit import GroupCommit
 from nightsafe.store.postgres.engine.patience import LEAST_SECONDS, STALL_SECONDS, pause_after
-from nightsafe.store.postgres.engine.write_batch import PendingChange, SentCommit, WriteBatch, size_of
-from nightsafe.store.postgres.writes.loading import LOCK_HEAD, PROBE
+from nightsafe.store.postgres.engine.settling import Settling, is_in_log
+from nightsafe.store.postgres.engine.write_batch import PendingChange, WriteBatch, size_of
+from nightsafe.store.postgres.writes.loading import LOCK_HEAD
 from nightsafe.store.postgres.writes.removal import is_purge_pending, purge_part
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ _BYTES_A_SECOND: Final = 2 << 20
 
 _DOUBT: Final = "synchronous replication"
 """A part of the server's warning that a commit which it answers may not be on a standby: syncrep.c of PostgreSQL."""
-
-_LEAF: Final = "SELECT leaf FROM audit WHERE seq = $1"
 
 
 class DoubtfulCommitError(ConnectionError):
@@ -94,6 +93,7 @@ class Writer:
         self._db: Connection | None = None
         self._purge_pending = True
         self._doubts = False
+        self._settling = Settling(connect)
         self.counters: Final = Counters()
 
     def submit(self, change: Change | None) -> "Future[Outcome]":
@@ -108,6 +108,7 @@ class Writer:
         """Finish the waiting changes, then close the connection."""
         while self._task is not None:
             await asyncio.wait([self._task])
+        await self._settling.end()
         if self._db is not None:
             with suppress(Exception):
                 await asyncio.wait_for(self._db.close(), STALL_SECONDS)
@@ -159,7 +160,10 @@ class Writer:
         self.counters.failures += 1
         self.counters.unknown += error.code is Code.OUTCOME_UNKNOWN
         _log.error("store.trouble", kind=error.code, reason=error.problems[0].detail)
-        batch.refuse(error)
+        if error.code is Code.OUTCOME_UNKNOWN:
+            self._settling.refuse(batch, error)
+        else:
+            batch.refuse(error)
 
     async def _commit(self, batch: WriteBatch) -> None:
         """Commit a group, and answer it.
@@ -202,7 +206,7 @@ class Writer:
                 if self._db is None or self._db.is_closed():
                     self._db = await self._connect()
                     self._db.add_log_listener(self._warned)
-                if batch.sent is not None and await _is_in_log(self._db, batch.sent):
+                if batch.sent is not None and await is_in_log(self._db, batch.sent):
                     return
                 await self._run_group(self._db, batch)
         except BaseException:
@@ -262,15 +266,6 @@ class Writer:
         if self._db is not None:
             self._db.terminate()
             self._db = None
-
-
-async def _is_in_log(db: "Connection", sent: SentCommit) -> bool:
-    """Return whether a group was committed. It waits for the connection that may still be committing it."""
-    await db.execute(LOCK_HEAD)
-    leaf = await db.fetchval(_LEAF, sent.number)
-    await db.execute(PROBE)
-    await db.execute("COMMIT")
-    return bool(leaf == sent.leaf)
 
 
 def _unknown(batch: WriteBatch, error: BaseException) -> NightsafeError | None:
