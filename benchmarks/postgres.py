@@ -37,7 +37,7 @@ _ONE, _THREE = "one node", "three nodes"
 _BAO, _BAO_READS = "OpenBao", "OpenBao without its cache"
 _NODES = 3
 _SETTINGS = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB")
-_LOAD_SECONDS = 90.0
+_LOAD_SECONDS = 300.0
 """The copying of secrets ends after this time, with as many as there are then."""
 
 _MAKE_GET = (traffic.nightsafe_get, traffic.openbao_get)

@@ -5,8 +5,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.bundles import StoredFile
 from nightsafe.store.collections import Collection, Item, Kind
-from nightsafe.store.scripts import Deployment, Script, ScriptRef, Version
+from nightsafe.store.scripts import Binding, Deployment, Script, ScriptRef, Version
 
 _Row = TypeVar("_Row", bound=msgspec.Struct)
 _TRAFFIC: Final = msgspec.json.Decoder(list[tuple[str, float]])
@@ -62,6 +64,44 @@ def collection_of(account_id: str, kind: Kind, row: Iterable[Any]) -> Collection
 def item_of(row: Sequence[Any]) -> Item:
     """Build an item from ITEM_COLUMNS."""
     return Item(**dict(zip(ITEM_COLUMNS, row, strict=True)))
+
+
+def files_of(ref: ScriptRef, rows: Sequence[Any]) -> list[StoredFile]:
+    """Build the files of a script's version from name, content type, digest and size of each.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, when the contents of a file are missing.
+    """
+    for name, *_, size in rows:
+        if size is None:
+            raise NightsafeError(
+                Code.CANNOT_OPEN,
+                f"the contents of the file {name!r} of the script {ref.name!r} are missing: something else has"
+                " changed the database. Upload the same code again, or restore a backup",
+            )
+    return [StoredFile(*row) for row in rows]
+
+
+class BindingsOfVersions:
+    """The bindings of consecutive versions, by rows that each belong to several versions.
+
+    Args:
+        versions: the numbers of the versions.
+    """
+
+    def __init__(self, versions: range) -> None:
+        self._versions = versions
+        self._found: dict[int, dict[str, Binding]] = {number: {} for number in versions}
+
+    def add(self, binding: Binding, since: int, until: int | None = None) -> None:
+        """Add a binding to the versions from `since` on and before `until` that have none of its name."""
+        end = self._versions.stop if until is None else min(until, self._versions.stop)
+        for number in range(max(since, self._versions.start), end):
+            self._found[number].setdefault(binding.name, binding)
+
+    def by_version(self) -> dict[int, list[Binding]]:
+        """Return the bindings of each version, ordered by name."""
+        return {number: [by_name[name] for name in sorted(by_name)] for number, by_name in self._found.items()}
 
 
 def _shares(traffic: bytes) -> list[tuple[bytes, float]]:

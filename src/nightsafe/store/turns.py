@@ -6,7 +6,7 @@ most one part, and each part should be short: `PART` rows, which take a millisec
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -51,6 +51,17 @@ async def turn() -> None:
     if loop not in _turns:
         _turns[loop] = _Turns(loop)
     await _turns[loop].turn()
+
+
+async def page_of(parts: AsyncIterator[Sequence[T]], offset: int, limit: int) -> list[T]:
+    """Return `limit` items after `offset` others, and take no more parts than that needs."""
+    page: list[T] = []
+    async for part in parts:
+        page += part[offset : offset + limit - len(page)]
+        offset = max(0, offset - len(part))
+        if len(page) == limit:
+            break
+    return page
 
 
 async def in_turns(items: Iterable[T], size: int = PART) -> AsyncIterator[T]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.built_rows import files_of
 from nightsafe.store.bundles import StoredFile
 from nightsafe.store.postgres.engine.reader import Reader
 from nightsafe.store.postgres.reads.rows import HEAD
@@ -37,14 +37,7 @@ class ContentReads:
             return []
         number = head[1] if version is None else version
         rows = await self._reader.all(_FILES, ref.account_id, head[0], number)
-        for name, *_, size in rows:
-            if size is None:
-                raise NightsafeError(
-                    Code.CANNOT_OPEN,
-                    f"the contents of the file {name!r} of the script {ref.name!r} are missing: something else has"
-                    " changed the database. Upload the same code again, or restore a backup",
-                )
-        return [StoredFile(*row) for row in rows]
+        return files_of(ref, rows)
 
     async def content(self, account_id: str, digest: bytes) -> bytes | None:
         """See `Store.content`."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.built_rows import files_of
 from nightsafe.store.bundles import StoredFile
 from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ScriptRef
@@ -110,14 +110,7 @@ class ContentReads:
             return []
         number = head[1] if version is None else version
         rows = self._reader.all(_FILES, (ref.account_id, head[0], number))
-        for name, *_, size in rows:
-            if size is None:
-                raise NightsafeError(
-                    Code.CANNOT_OPEN,
-                    f"the contents of the file {name!r} of the script {ref.name!r} are missing: something else has"
-                    " changed the database. Upload the same code again, or restore a backup",
-                )
-        return [StoredFile(*row) for row in rows]
+        return files_of(ref, rows)
 
     async def content(self, account_id: str, digest: bytes) -> bytes | None:
         """See `Store.content`."""

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-from nightsafe.store.built_rows import deployment_of
+from nightsafe.store.built_rows import BindingsOfVersions, deployment_of
 from nightsafe.store.rules.script_head import key_of
 from nightsafe.store.scripts import ALWAYS, Binding, Deployment, Period, Script, ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.rows import HEAD, OF_VERSIONS, WITHOUT_NEW_VERSION
-from nightsafe.store.turns import turn
+from nightsafe.store.turns import page_of, turn
 
 _PART: Final = 500
 _BEFORE_FIRST: Final = (2**62, 0)
@@ -57,20 +57,13 @@ class HistoryReads:
         versions = range(max(first, 1), min(last, head[1]) + 1)
         if not versions:
             return {}
-        found: dict[int, dict[str, Binding]] = {number: {} for number in versions}
+        bindings = BindingsOfVersions(versions)
         for *columns, since in self._reader.all(_LIVE, (*key_of(ref), last)):
-            current_binding = Binding(*columns)
-            for number in range(max(since, versions.start), versions.stop):
-                found[number][current_binding.name] = current_binding
+            bindings.add(Binding(*columns), since)
         async for to, name, since, row in self._history_rows(ref.account_id, head[0], versions.start):
             if since < versions.stop and (columns := self._reader.one(_HISTORY_ROW, (row, name))) is not None:
-                history_binding = Binding(*columns)
-                for number in range(max(since, versions.start), min(to, versions.stop)):
-                    found[number].setdefault(name, history_binding)
-        return {
-            number: [bindings_by_name[name] for name in sorted(bindings_by_name)]
-            for number, bindings_by_name in found.items()
-        }
+                bindings.add(Binding(*columns), since, to)
+        return bindings.by_version()
 
     async def deployments(
         self, ref: ScriptRef, *, offset: int = 0, limit: int = 100, period: Period = ALWAYS
@@ -79,12 +72,8 @@ class HistoryReads:
         head = self._head(ref)
         if head is None:
             return []
-        selected: list[DeploymentPosition] = []
-        async for positions in self._positions(ref.account_id, head[0], period, min(offset + limit, _PART)):
-            selected += positions[offset : offset + limit - len(selected)]
-            offset = max(0, offset - len(positions))
-            if len(selected) == limit:
-                break
+        positions = self._positions(ref.account_id, head[0], period, min(offset + limit, _PART))
+        selected = await page_of(positions, offset, limit)
         if not selected:
             return []
         newest, oldest = selected[0], selected[-1]
