@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -55,7 +56,8 @@ class UnsettledWrites:
 
     def like(self, call: Call) -> "list[Write]":
         """Return the writes whose requests are the same as this one but for the body."""
-        return [write for write in self._writes if _head_of(call) == write.head] if self._writes else []
+        head = _head_of(call) if self._writes else ()
+        return [write for write in self._writes if write.head == head]
 
     def keep(self, write: "Write") -> None:
         """Remember a write, instead of the oldest if there are too many."""
@@ -83,20 +85,16 @@ class Write:
         body: the digest of its body so far.
     """
 
+    body: "_BodyDigest"
+
     def __init__(self, writes: UnsettledWrites, send: Send) -> None:
         self._writes = writes
         self._send = send
         self._task = asyncio.current_task()
-        self._call: Call | None = None
         self._unknown: OutcomeUnknownError | None = None
         self._reply: Reply | None = None
         self._settled = asyncio.Event()
-        self.body = _BodyDigest(writes.new_hash(), b"")
-
-    @property
-    def head(self) -> tuple[object, ...]:
-        """What makes a request the same, but for its body."""
-        return () if self._call is None else _head_of(self._call)
+        self.head: tuple[object, ...] = ()
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message of the answer, unless the client has got its answer already."""
@@ -120,8 +118,8 @@ class Write:
                 if not more and write.body.digest() == body.digest() and (settled := await write.settled()):
                     return settled
             receive = _replayed(parts, receive, more=more)
-        self._call, self.body = call, _BodyDigest(self._writes.new_hash(), boundary)
-        token = told_unknown.set(self._told_unknown)
+        self.body = _BodyDigest(self._writes.new_hash(), boundary)
+        token = told_unknown.set(partial(self._told_unknown, call))
         try:
             self._reply = await handle(replace(call, receive=self.body.of(receive)))
         finally:
@@ -156,11 +154,11 @@ class Write:
         if self._unknown is not None and not self._unknown.outcome.done():
             self._unknown.outcome.set_exception(NightsafeError(Code.STORE, "the server stops"))
 
-    async def _told_unknown(self, error: OutcomeUnknownError) -> bool:
+    async def _told_unknown(self, call: Call, error: OutcomeUnknownError) -> bool:
         """Answer that the outcome is unknown, and let the handler wait for it."""
         if asyncio.current_task() is not self._task or self._unknown is not None:
             return False  # a task that the request has started, or a second commit of the request
-        self._unknown = error
+        self._unknown, self.head = error, _head_of(call)
         self._writes.keep(self)
         await send_reply(self._send, failure(error))
         return True
