@@ -1,16 +1,24 @@
 """Checks the key files and that they belong together."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from nightsafe.cli.doctor.examination import Examination, Finding, State
-from nightsafe.cli.safe.database_copy import key_ids, open_read_only, ring_history
+from nightsafe.cli.safe.database_copy import key_ids, open_read_only, ring_history, used_primaries
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.rings.ring_file import State as RingState
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
+
+_FOREIGN: Final = "the key files belong to another safe: restore them from a backup"
+_INSTALL: Final = (
+    "copy keys/public-ring.json from another node, or the public ring from the machine of the private ring, and run:"
+    " nightsafe keys install FILE"
+)
 
 
 def key_files(safe: Examination) -> Iterator[Finding]:
@@ -83,9 +91,11 @@ def given_up_keys(safe: Examination) -> Iterator[Finding]:
     ring = PublicRing.load(safe.directory.public_ring)
     with open_read_only(safe.database) as db:
         number, retired = ring_history(db)
+        is_known = _is_known(db, ring)
     if ring.number < number:
-        found = f"the public ring is an older one: its number is {ring.number}, and number {number} was in use before"
-        yield Finding(State.FAILED, "given up keys", found, "install the newest ring: nightsafe keys install")
+        words = "is older than the safe's" if is_known else "belongs to another safe, or its use is not in the log"
+        found = f"the public ring {words}: its number is {ring.number}, and number {number} was in use before"
+        yield Finding(State.FAILED, "given up keys", found, _INSTALL if is_known else _FOREIGN)
         return
     usable = [key.id for key in ring.keys if key.id in retired and key.state is not RingState.RETIRED]
     if usable:
@@ -108,11 +118,17 @@ def sealed_values(safe: Examination) -> Iterator[Finding]:
     ring = PublicRing.load(safe.directory.public_ring)
     with open_read_only(safe.database) as db:
         used = key_ids(db)
+        number, _ = ring_history(db)
+        is_older = ring.number < number and _is_known(db, ring)
     lost = sorted(used - {key.id for key in ring.keys})
     if lost:
         found = f"values are sealed to keys that the ring does not have: {', '.join(lost)}"
-        yield Finding(
-            State.FAILED, "sealed values", found, "the key files belong to another safe: restore them from a backup"
-        )
+        yield Finding(State.FAILED, "sealed values", found, _INSTALL if is_older else _FOREIGN)
     else:
         yield Finding(State.OK, "sealed values", f"to {len(used)} of the ring's {len(ring.keys)} keys")
+
+
+def _is_known(db: sqlite3.Connection, ring: PublicRing) -> bool:
+    """Return whether the database knows a key of the ring, which is then of this safe, however old it is."""
+    _, retired = ring_history(db)
+    return not {key.id for key in ring.keys}.isdisjoint(used_primaries(db) | key_ids(db) | retired)

@@ -8,6 +8,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from nightsafe.audit.entry import AuditEvent
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.store.sqlite.engine.schema import migrations
 
@@ -23,6 +26,7 @@ _COUNTS: Final = {
     "scripts": "SELECT count(*) FROM scripts",
     "secrets": "SELECT count(*) FROM bindings WHERE sealed IS NOT NULL",
 }
+_UNSCOPED: Final = "SELECT entry FROM audit WHERE account_id = ''"
 _NEWEST: Final = "SELECT max(created_on) FROM versions"
 _KEY_IDS: Final = {
     "bindings": "SELECT DISTINCT key_id FROM bindings",
@@ -154,3 +158,14 @@ def ring_history(db: sqlite3.Connection) -> tuple[int, frozenset[str]]:
     number = db.execute("SELECT number FROM ring").fetchone()[0] if "ring" in tables else 0
     retired = db.execute("SELECT id FROM retired_keys").fetchall() if "retired_keys" in tables else []
     return number, frozenset(key_id for (key_id,) in retired)
+
+
+def used_primaries(db: sqlite3.Connection) -> set[str]:
+    """Return the IDs of the primary keys of the public rings that were in use, as far as the log still has them."""
+    found = set()
+    for (entry,) in db.execute(_UNSCOPED):
+        with suppress(msgspec.DecodeError):
+            event = msgspec.json.decode(entry, type=AuditEvent)
+            if event.action == "keys.ring":
+                found.add(event.resource)
+    return found

@@ -199,6 +199,30 @@ def test_values_sealed_to_unknown_keys_are_found(own_server: Server) -> None:
     own_server.start()
 
 
+def test_an_older_ring_of_this_safe_is_told_from_a_foreign_one(own_server: Server) -> None:
+    """A node without the ring of a rotation elsewhere learns where to get it, and not that it has foreign keys."""
+    safe, ring = own_server.safe, own_server.safe.path / "keys" / "public-ring.json"
+    older = ring.read_bytes()
+    assert 0 == run("keys", "rotate", "--data", str(safe.path), cwd=safe.path.parent).returncode
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+        wire.put("worker", "TOKEN", "value")
+    own_server.stop()
+
+    ring.write_bytes(older)
+    found = examined(safe, code=1)
+    for what in ("given up keys", "sealed values"):
+        assert "from another node" in found[what]["advice"]
+        assert "nightsafe keys install FILE" in found[what]["advice"]
+    assert "is older than the safe's: its number is 1, and number 2" in found["given up keys"]["found"]
+
+    keys_of_another("keys/public-ring.json")(safe)
+    found = examined(safe, code=1)
+    for what in ("given up keys", "sealed values"):
+        assert "another safe" in found[what]["advice"]
+    assert "belongs to another safe" in found["given up keys"]["found"]
+
+
 def test_a_missing_safe_gets_advice(tmp_path: Path) -> None:
     """The message names the command that creates a safe."""
     done = run("doctor", "--data", "none", cwd=tmp_path)
