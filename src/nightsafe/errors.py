@@ -110,6 +110,7 @@ class Code(StrEnum):
     FILE_GONE = "file_gone"
     LOG_FULL = "log_full"
     NO_PRIMARY = "no_primary"
+    NODE_NOT_TRUSTED = "node_not_trusted"
     NOT_DURABLE = "not_durable"
     OUTCOME_UNKNOWN = "outcome_unknown"
     ENTRIES_ARCHIVED = "entries_archived"

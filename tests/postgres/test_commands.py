@@ -3,13 +3,16 @@
 import asyncio
 import json
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from tests import server
+from tests.clients.wire.talk import Wire
 from tests.postgres.configured_server import ConfiguredServer
 from tests.server import ACCOUNT, Safe, Server, run
 
@@ -224,6 +227,29 @@ def test_a_server_without_a_primary_does_not_start(database: Database) -> None:
     words = ("serve", "--data", str(safe.path), "--port", "0", "--store", dead, "--store-patience", "0.2")
     refused = _refusal(*words, cwd=database.folder)
     assert "no primary of the database has answered for 0.2 s" in refused
+
+
+def test_a_node_that_is_retired_while_it_runs_is_not_ready(database: Database) -> None:
+    """It answers changes and `/readyz` with a 503 that says what to do, and reads as before; other nodes go on."""
+    first = database.init("--store", database.url())
+    words = ("node", "add", "second", "--output", "second", "--data", str(first.path))
+    assert run(*words, cwd=database.folder).returncode == 0
+    second = replace(first, path=database.folder / "second")
+    with Server(first) as one, Server(second) as other, Wire.to(one) as at_one, Wire.to(other) as at_other:
+        assert [at_one.upload("worker").status, at_other.put("worker", "KEY").status] == [200, 200]
+        assert at_other.ask("GET", "/readyz").status == 200
+        retired = run("node", "retire", "second", "--data", str(first.path), cwd=database.folder)
+        assert retired.returncode == 0, retired.stderr
+        shutil.copy(first.path / "keys" / "verify-keys.json", second.path / "keys")
+
+        for answer in (at_other.put("worker", "LATER"), at_other.ask("GET", "/readyz")):
+            assert answer.refusal == (503, [10709])
+            assert "this node was retired" in answer.messages[0]
+            assert "of the node second: nothing was changed. Use another node" in answer.messages[0]
+            assert answer.header("retry-after") is None
+        assert [at_other.names("worker"), at_other.ask("GET", "/livez").status] == [["KEY"], 200]
+        assert at_one.put("worker", "LATER").status == 200
+        assert at_other.names("worker") == ["KEY", "LATER"]
 
 
 def test_grants_need_a_database(tmp_path: Path) -> None:

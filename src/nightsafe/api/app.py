@@ -123,7 +123,7 @@ class App:
             self._recorder,
             self._unsettled_writes,
         )
-        self._health = health.Health(store, shippers)
+        self._health = health.Health(store, safe, shippers)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
         """Answer one ASGI request."""

@@ -1,4 +1,4 @@
-"""The health probes. `GET /livez`: the process answers. `GET /readyz`: it can also read and write; with figures."""
+"""The health probes. `GET /livez`: the process answers. `GET /readyz`: it can also read, sign and write; figures."""
 
 import asyncio
 import time
@@ -11,6 +11,7 @@ from nightsafe.api.http.envelope import Reply, failure, success
 from nightsafe.api.http.routing import Scope, answer
 from nightsafe.audit.sinks.shipper import Shipper
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.interface import Store
 
 LIVE = b"/livez"
@@ -25,8 +26,9 @@ _EXPLAINED: Final = frozenset({Code.DISK_FULL, Code.FILE_GONE, Code.LOG_FULL, Co
 class Health:
     """The two probes. They need no credentials and reveal only figures."""
 
-    def __init__(self, store: Store, shippers: Sequence[Shipper]) -> None:
+    def __init__(self, store: Store, safe: Safe, shippers: Sequence[Shipper]) -> None:
         self._store = store
+        self._safe = safe
         self._shippers = shippers
         self._checked = float("-inf")
         self._failures = 0
@@ -48,13 +50,16 @@ class Health:
         return success({"status": "ok"})
 
     async def _check(self) -> None:
-        """Check that the store works, at most once a second: the check costs a write, and anybody may ask for it.
+        """Check that this node may sign and that the store works, at most once a second.
+
+        The check costs a signature and a write, and anybody may ask for it.
 
         A write that fails later invalidates the result at once.
         """
         failures = self._store.failures()
         if time.monotonic() < self._checked + _CACHE_SECONDS and failures == self._failures:
             return
+        self._safe.check_signer()
         try:
             async with asyncio.timeout(self._timeout):
                 await self._store.check()

@@ -252,6 +252,7 @@ TABLE: dict[Code, Row] = {
     Code.OUTCOME_UNKNOWN: Row(503, 10705, "{detail}.", _TROUBLES),
     Code.ENTRIES_ARCHIVED: Row(410, 10707, "{detail}.", _TROUBLES),
     Code.NO_PRIMARY: Row(503, 10708, "{detail}.", _TROUBLES),
+    Code.NODE_NOT_TRUSTED: Row(503, 10709, "{detail}.", _TROUBLES),
     Code.HELD: Row(503, 1102, "{detail}.", _ERRORS),
     Code.WAITING: Row(503, 10706, "{detail}.", _TROUBLES),
     Code.UNAVAILABLE: Row(503, 10002, "workers.api.error.internal_server: {detail}.", _TROUBLES),

@@ -36,13 +36,20 @@ class ReloadingSigner:
         """Sign a message.
 
         Raises:
-            NightsafeError: STORE, when the key is retired or not listed.
+            NightsafeError: NODE_NOT_TRUSTED, when the key is retired or not listed.
         """
         listed = self._keys.current().get(self._key.id)
-        if listed is None or listed.until is not None:
+        if listed is None:
             raise NightsafeError(
-                Code.STORE,
-                f"this node's signing key {self._key.id} is {'not listed' if listed is None else 'retired'} in its"
-                " verify-keys.json, so nobody would trust what it signs; see: nightsafe node list",
+                Code.NODE_NOT_TRUSTED,
+                f"this node's signing key {self._key.id} is not listed in its verify-keys.json, and nobody would"
+                " trust what it signs: nothing was changed. Use another node; to repair this one, copy"
+                " verify-keys.json from the directory in which this node was added (nightsafe node list)",
+            )
+        if listed.until is not None:
+            raise NightsafeError(
+                Code.NODE_NOT_TRUSTED,
+                f"this node was retired, with its signing key {listed.words}: nothing was changed. Use another"
+                " node, and stop this one; to serve here again, make a new node: nightsafe node add",
             )
         return self._key.sign_message(message)

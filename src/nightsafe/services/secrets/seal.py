@@ -16,6 +16,7 @@ from nightsafe.bundle.model import Bundle
 from nightsafe.bundle.signed import sign_bundle
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
+from nightsafe.sealing.encoding import encode
 from nightsafe.sealing.interfaces import Sealer, Verifier
 from nightsafe.sealing.record import key_id_of
 from nightsafe.sealing.rings.public_ring import PublicRing
@@ -23,6 +24,8 @@ from nightsafe.secret_value import SecretValue
 from nightsafe.services.secrets.client_sealed import check_client_value
 from nightsafe.store.collections import Kind
 from nightsafe.store.scripts import Binding, ScriptRef
+
+_PROBE = encode(b"nightsafe probe v1")
 
 STORED_KIND = "secret_text"
 """The binding type that a secret of a Secrets Store has for a Worker."""
@@ -172,6 +175,14 @@ class Safe:
             NightsafeError: CANNOT_OPEN, if no trusted key has signed the record for this place.
         """
         return SealedForPlace.of(context, self._verifier.verify(context, record))
+
+    def check_signer(self) -> None:
+        """Check that others trust what this node signs.
+
+        Raises:
+            NightsafeError: NODE_NOT_TRUSTED, if its signing key is retired or not listed.
+        """
+        self._sealer.sign_message(_PROBE)
 
     def sign(self, bundle: Bundle) -> bytes:
         """Return a signed bundle for delivery processes."""
