@@ -12,7 +12,7 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.safe.database_copy import newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.options import data_option, json_option
-from nightsafe.cli.store.migration import migrate_schema
+from nightsafe.cli.store.migration import migrate_schema, schema_words
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import step_bar
@@ -102,7 +102,7 @@ def _report_older_schema(directory: DataDirectory, *, as_json: bool) -> bool:
     if as_json:
         show_json({"schema": schema, "newest_schema": newest_schema()})
     else:
-        say(f"The database has the schema version {schema} of {newest_schema()}: serve or migrate upgrades it.")
+        say(f"{schema_words('SQLite', schema, newest_schema())}: serve or migrate upgrades it.")
     return True
 
 

@@ -18,6 +18,8 @@ from tests.postgres.copying.tools.commands import (
 )
 from tests.postgres.databases import Databases
 
+from nightsafe.cli.safe.database_copy import newest_schema
+
 FOLDERS = "nightsafe-*"
 
 
@@ -200,6 +202,22 @@ def test_the_doctor_examines_the_server(data: Path, moved: Path, database: str) 
     assert "warning" == found["standbys"]["state"]
     assert "all as the log says" in found["audit log"]["found"]
     assert "failed" == changed["identities"]["state"]
+
+
+def test_the_schema_is_that_of_the_engine(data: Path, database: str) -> None:
+    """`doctor` and `migrate --status` name the schema of PostgreSQL in the same words, and not that of a snapshot."""
+    before = examined(data, code=0)["schema"]["found"]
+    move(data, database)
+    said = call("migrate", "--status", "--data", data)
+    found = examined(data, code=1)["schema"]
+    query(database, "UPDATE schema_version SET version = 3, oldest = 2")
+    contracted = examined(data, code=1)["schema"]
+
+    assert before == f"SQLite's schema has version {newest_schema()}"
+    assert (found["state"], f"{found['found']}.") == ("ok", said.strip())
+    assert found["found"] == "PostgreSQL's schema has version 1"
+    assert contracted["state"] == "failed"
+    assert contracted["found"] == "PostgreSQL's schema has version 3, and this program supports up to 1"
 
 
 def test_the_doctor_names_a_server_that_is_gone(data: Path, moved: Path, database: str) -> None:

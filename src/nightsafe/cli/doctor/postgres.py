@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from nightsafe.cli.doctor.examination import Examination, Finding, State
+from nightsafe.cli.store.migration import schema_words
 
 if TYPE_CHECKING:
     from nightsafe.store.postgres.condition import Condition
@@ -16,13 +17,14 @@ _GRANTS: Final = "serve with a role of its own, which has the rights that nights
 
 
 def postgresql(safe: Examination) -> Iterator[Finding]:
-    """Check the server's version, whether its commits are durable, the rights of our role, and its clock."""
+    """Check the versions of server and schema, whether commits are durable, the rights of our role, and the clock."""
     if safe.address is None:
         return
     from nightsafe.store.postgres.condition import read_condition  # SQLite needs no driver
 
     found = asyncio.run(read_condition(safe.address))
     yield _version(found)
+    yield _schema(found)
     yield from _durability(found)
     yield _rights(found)
     yield _clock(found)
@@ -37,6 +39,17 @@ def _version(found: "Condition") -> Finding:
     if found.number < _OLDEST * _PER_MAJOR:
         return Finding(State.WARNING, "postgresql", f"{found.version} is no longer maintained", "upgrade the server")
     return Finding(State.OK, "postgresql", found.version)
+
+
+def _schema(found: "Condition") -> Finding:
+    """Check that this program can work on the schema. A newer schema may allow it: see `schema_version`."""
+    words = schema_words("PostgreSQL", found.schema, found.newest_schema)
+    if found.oldest_schema > found.newest_schema:
+        words += f", and this program supports up to {found.newest_schema}"
+        return Finding(State.FAILED, "schema", words, "use a newer program")
+    if found.schema < found.newest_schema:
+        return Finding(State.FAILED, "schema", words, "run nightsafe migrate with the role that owns the tables")
+    return Finding(State.OK, "schema", words)
 
 
 def _durability(found: "Condition") -> Iterator[Finding]:

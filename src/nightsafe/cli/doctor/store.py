@@ -18,6 +18,7 @@ from nightsafe.cli.data_directory.store_address import STORE_URL
 from nightsafe.cli.doctor.examination import Examination, Finding, State
 from nightsafe.cli.safe.database_copy import counts, integrity_problems, newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.server_address import KEPT_TOKEN
+from nightsafe.cli.store.migration import schema_words
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.store.sqlite.engine.schema import check_own
@@ -89,13 +90,8 @@ def database(safe: Examination) -> Iterator[Finding]:
             return
         schema, newest, row_counts = schema_of(db), newest_schema(), counts(db)
     yield Finding(State.OK, "database", ", ".join(f"{number} {what}" for what, number in row_counts.items()))
-    if schema > newest:
-        found = f"version {schema}, and this program supports up to {newest}"
-        yield Finding(State.FAILED, "schema", found, "use a newer program")
-    elif schema < newest:
-        yield Finding(State.WARNING, "schema", f"version {schema} of {newest}", "`nightsafe serve` upgrades it")
-    else:
-        yield Finding(State.OK, "schema", f"version {schema}")
+    if safe.address is None:  # else these are the rows of a snapshot, and `postgresql` names the schema
+        yield _schema(schema, newest)
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size > _LARGE_LOG:
         found = f"{log.stat().st_size >> 20} MiB"
@@ -152,6 +148,17 @@ def identities(safe: Examination) -> Iterator[Finding]:
         yield Finding(State.FAILED, "identities", f"{len(refused) - _MOST_ROWS} more rows do not count", listing)
     if not refused:
         yield Finding(State.OK, "identities", f"every row has its MAC under the key {key.id}")
+
+
+def _schema(schema: int, newest: int) -> Finding:
+    """Check that this program knows the schema."""
+    found = schema_words("SQLite", schema, newest)
+    if schema > newest:
+        found += f", and this program supports up to {newest}"
+        return Finding(State.FAILED, "schema", found, "use a newer program")
+    if schema < newest:
+        return Finding(State.WARNING, "schema", found, "`nightsafe serve` upgrades it")
+    return Finding(State.OK, "schema", found)
 
 
 def _foreign(db: sqlite3.Connection) -> str:

@@ -25,10 +25,14 @@ def migrate_schema(address: "Address", patience: float, *, status: bool, as_json
     version, newest = asyncio.run(_migrate(address, patience, status=status))
     if as_json:
         show_json({"schema": version, "newest_schema": newest})
-    elif version < newest:
-        say(f"The database has the schema version {version} of {newest}: nightsafe migrate upgrades it.")
     else:
-        say(f"The database has the schema version {version}.")
+        upgrade = ": nightsafe migrate upgrades it" if version < newest else ""
+        say(f"{schema_words('PostgreSQL', version, newest)}{upgrade}.")
+
+
+def schema_words(engine: str, version: int, newest: int) -> str:
+    """Return the version of an engine's schema in words, with the newest one if it is older."""
+    return f"{engine}'s schema has version {version}{f' of {newest}' if version < newest else ''}"
 
 
 async def _migrate(address: "Address", patience: float, *, status: bool) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import time
 from msgspec import Struct
 
 from nightsafe.store.postgres.copying import connected
+from nightsafe.store.postgres.engine import schema
 from nightsafe.store.postgres.engine.address import Address
 
 _STATE = """
@@ -27,6 +28,9 @@ class Condition(Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: its version, as it names itself.
+        schema: the version of the schema; 0 without a safe.
+        oldest_schema: the oldest version whose programs can work on it.
+        newest_schema: the newest version that this program knows.
         number: its version as a number, for example 150004.
         fsync: whether it waits until its files are on the disk.
         synchronous_commit: when it answers a commit, as its setting says.
@@ -42,6 +46,9 @@ class Condition(Struct, frozen=True, kw_only=True):
     """
 
     version: str
+    schema: int
+    oldest_schema: int
+    newest_schema: int
     number: int
     fsync: bool
     synchronous_commit: str
@@ -67,9 +74,13 @@ async def read_condition(address: Address) -> Condition:
         now = await db.fetchval(_NOW)
         skew = now - (before + time.time()) / 2
         version, number, fsync, commits, wanted, is_standby, role, is_superuser = await db.fetchrow(_STATE)
+        state = await schema.state_of(db)
         may_write, may_change_log, may_create = await db.fetchrow(_RIGHTS)
         return Condition(
             version=version,
+            schema=state.version,
+            oldest_schema=state.oldest,
+            newest_schema=len(schema.migrations()),
             number=number,
             fsync=fsync == "on",
             synchronous_commit=commits,
