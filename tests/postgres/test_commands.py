@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import secrets
 import shutil
+import signal
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -13,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 from tests import server
 from tests.clients.wire.talk import Wire
+from tests.live.tools.running import HELLO, Run, children, secret, until, upload
 from tests.postgres.configured_server import ConfiguredServer
 from tests.server import ACCOUNT, Safe, Server, run
 
@@ -187,18 +191,52 @@ def test_a_database_at_a_unix_socket_is_served(database: Database) -> None:
         _put_and_get(running)
 
 
+def _family(pid: int) -> set[int]:
+    """Return the ids of a process and of everything below it."""
+    return {pid}.union(*(_family(child) for child in children(pid)))
+
+
+def _shown(pid: int) -> bytes:
+    """Return what the system shows of a process: its command line, and its environment unless that is hidden."""
+    shown = Path(f"/proc/{pid}/cmdline").read_bytes()
+    with suppress(PermissionError):
+        shown += Path(f"/proc/{pid}/environ").read_bytes()
+    return shown
+
+
 def test_no_process_of_a_server_shows_the_password(database: Database) -> None:
-    """No command line of `serve --workers` and its children has the password, and each worker has the database."""
+    """No command line or environment of `serve --workers` and of the processes below it has the password.
+
+    So it is with processes that are started again, and with the helper process of an audit sink. Each worker reaches
+    the database.
+    """
     safe = database.init(NIGHTSAFE_STORE=database.url(password=_PASSWORD))
     (safe.path / "store-url").unlink()
-    options = {"NIGHTSAFE_STORE": database.url(password=_PASSWORD)}
-    with Server(safe, "--workers", "2", environ=options) as running:
+    variable, sink = {"NIGHTSAFE_STORE": database.url(password=_PASSWORD)}, (database.folder / "sink").as_uri()
+    with Server(safe, "--workers", "2", "--audit-sink", sink, environ=variable, cold=True) as running:
         _put_and_get(running)
-        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        assert len(children) == 2
-        for pid in (str(running.pid), *children):
-            assert _PASSWORD not in Path(f"/proc/{pid}/cmdline").read_text()
+        before = _family(running.pid)
+        assert len(before) > 3
+        os.kill(min(children(running.pid)), signal.SIGKILL)
+        until(lambda: "api.started" in running.stderr.read_text())
+        _put_and_get(running)
+        for pid in before | _family(running.pid):
+            with suppress(FileNotFoundError, ProcessLookupError):  # it was killed
+                assert _PASSWORD.encode() not in _shown(pid)
     assert _PASSWORD not in running.stderr.read_text()
+
+
+def test_no_process_of_a_run_shows_the_password(database: Database) -> None:
+    """No command line or environment of `run`, of its API process and of workerd has the password."""
+    safe = database.init(NIGHTSAFE_STORE=database.url(password=_PASSWORD))
+    (safe.path / "store-url").unlink()
+    with Run(safe, environ={"NIGHTSAFE_STORE": database.url(password=_PASSWORD)}, cold=True) as running:
+        with Wire.to(running) as wire:
+            upload(wire, "worker", HELLO, secret("TOKEN", "value"))
+        until(lambda: running.workers.get("worker").text == "value")
+        family = _family(running.pid)
+        assert running.child("workerd") in family
+        assert not [pid for pid in family if _PASSWORD.encode() in _shown(pid)]
 
 
 def test_workers_take_the_store_of_the_command_line(database: Database) -> None:

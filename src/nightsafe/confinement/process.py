@@ -20,6 +20,7 @@ _CAPABILITY_VERSION: Final = 0x20080522
 _CAPABILITIES: Final = 64
 
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
+LIBC.getenv.restype = ctypes.c_void_p
 
 
 class _Header(ctypes.Structure):
@@ -47,6 +48,17 @@ def hide() -> bool:
     except (OSError, ValueError):
         return False
     return not LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def forget_variable(name: str) -> None:
+    """Remove a variable from the environment, also where the system shows that with which the process has begun.
+
+    Processes that this one starts or forks later do not have the variable.
+    """
+    value = LIBC.getenv(name.encode())
+    if value is not None:
+        ctypes.memset(value, 0, len(ctypes.string_at(value)))
+    os.environ.pop(name, None)
 
 
 def set_no_new_privileges() -> bool:

@@ -1,6 +1,8 @@
 """The option `--store`: the address of a database outside the data directory."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -9,12 +11,14 @@ import click
 from click.core import ParameterSource
 
 from nightsafe.cli.settings.own_file import read_own_file
+from nightsafe.confinement.process import forget_variable
 from nightsafe.errors import Code, NightsafeError
 
 if TYPE_CHECKING:
     from nightsafe.store.postgres.engine.address import Address
 
 FLAG: Final = "--store"
+_VARIABLE: Final = "NIGHTSAFE_STORE"
 _MAX_BYTES: Final = 1 << 16
 _SHOWN: Final = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP})
 """The sources that others may read: `ps` shows the command line, and a settings file may be open to all."""
@@ -27,10 +31,24 @@ def given_store() -> str | None:
     return _STORE.get()
 
 
-def store_arguments(context: click.Context) -> list[str]:
-    """Return the arguments that give a child process the same store; a variable is inherited anyway."""
+@contextmanager
+def store_for_children(context: click.Context) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Give the arguments with which child processes use the same store, and the descriptors that they inherit.
+
+    A URL from the variable may have a password. It is in a file in memory, whose descriptor only these processes get.
+    """
+    from nightsafe.store.postgres.engine.address import is_url
+
     value = given_store()
-    return [FLAG, value] if value is not None and context.get_parameter_source("store") in _SHOWN else []
+    if value is None:
+        yield [], ()
+    elif context.get_parameter_source("store") in _SHOWN or not is_url(value):
+        yield [FLAG, value], ()
+    else:
+        with os.fdopen(os.memfd_create("nightsafe-store"), "wb", buffering=0) as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(value.encode())
+            yield [FLAG, f"/proc/self/fd/{file.fileno()}"], (file.fileno(),)
 
 
 def address_of(value: str) -> "Address":
@@ -66,7 +84,7 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
         FLAG,
         metavar="URL|FILE",
         default=None,
-        envvar="NIGHTSAFE_STORE",
+        envvar=_VARIABLE,
         show_envvar=True,
         expose_value=False,
         callback=_take,
@@ -75,7 +93,7 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _take(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    """Keep the value for the data directory until the command ends.
+    """Keep the value for the data directory until the command ends, and not in the environment.
 
     Raises:
         click.BadParameter: when it has a password that other users of the machine can see.
@@ -84,6 +102,7 @@ def _take(context: click.Context, parameter: click.Parameter, value: str | None)
         refuse_shown_password(value)
     elif value:
         _parse_url(value)
+    forget_variable(_VARIABLE)
     token = _STORE.set(value or None)
     context.call_on_close(lambda: _STORE.reset(token))
 

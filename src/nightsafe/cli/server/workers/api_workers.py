@@ -10,7 +10,7 @@ import click
 
 from nightsafe.cli.server.api_process import ApiProcess
 from nightsafe.cli.server.listener import listen, refuse_plain
-from nightsafe.cli.settings.store_option import store_arguments
+from nightsafe.cli.settings.store_option import store_for_children
 from nightsafe.services.delivery.sibling_links import SiblingLinks
 
 
@@ -81,20 +81,21 @@ async def running_api(
     """
     if not values["tls_cert"] and not values["plain_http"]:
         refuse_plain(values["host"])
-    count, arguments = values["workers"], arguments_of(options, values)
-    listener = listen(values["host"], values["port"])
+    count, listener = values["workers"], listen(values["host"], values["port"])
     links = SiblingLinks.create(count) if count > 1 else ()
-    workers = ApiWorkers(
-        (
-            ApiProcess(arguments, listener, inherited=inherited, links=own, place=place)
-            for own in (links or (None,) * count)
-        ),
-        links,
-    )
-    try:
-        yield workers, await workers.start()
-    finally:
-        await workers.stop()
+    with store_for_children(click.get_current_context()) as (store_arguments, descriptors):
+        arguments, passed = [*arguments_of(options, values), *store_arguments], (*inherited, *descriptors)
+        workers = ApiWorkers(
+            (
+                ApiProcess(arguments, listener, inherited=passed, links=own, place=place)
+                for own in (links or (None,) * count)
+            ),
+            links,
+        )
+        try:
+            yield workers, await workers.start()
+        finally:
+            await workers.stop()
 
 
 def arguments_of(options: Mapping[str, click.Option], values: Mapping[str, Any]) -> list[str]:
@@ -109,7 +110,7 @@ def arguments_of(options: Mapping[str, click.Option], values: Mapping[str, Any])
         elif value is not None:
             for option_value in value if isinstance(value, tuple) else (value,):
                 arguments += [parameter.opts[0], str(option_value)]
-    return [*arguments, *store_arguments(click.get_current_context())]
+    return arguments
 
 
 def local_address(url: str) -> str:
