@@ -7,7 +7,10 @@ It holds nothing of HTTP: the table in `api/http/errors.py` maps each code to an
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
+
+AGAIN: Final = "send the request again"
+"""The way out in many details, as clients of the API read it. Commands tell people to run the command again."""
 
 
 class Code(StrEnum):

@@ -265,6 +265,7 @@ def test_a_server_without_a_primary_does_not_start(database: Database) -> None:
     words = ("serve", "--data", str(safe.path), "--port", "0", "--store", dead, "--store-patience", "0.2")
     refused = _refusal(*words, cwd=database.folder)
     assert "no primary of the database has answered for 0.2 s" in refused
+    assert "run the command again" in refused
 
 
 def test_a_node_that_is_retired_while_it_runs_is_not_ready(database: Database) -> None:

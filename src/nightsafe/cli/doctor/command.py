@@ -19,7 +19,7 @@ from nightsafe.cli.doctor.tls import tls
 from nightsafe.cli.settings.options import FILE, data_option, json_option
 from nightsafe.cli.store.snapshot import snapshot
 from nightsafe.cli.terminal.os_errors import describe_os_error
-from nightsafe.cli.terminal.output import say, show_json, show_table
+from nightsafe.cli.terminal.output import in_words_of_commands, say, show_json, show_table
 from nightsafe.errors import NightsafeError
 
 _CHECKS: tuple[Callable[[Examination], Iterable[Finding]], ...] = (
@@ -101,7 +101,7 @@ def _findings(check: Callable[[Examination], Iterable[Finding]], safe: Examinati
     except OSError as error:
         message = describe_os_error(error)
     except NightsafeError as error:
-        message = error.problems[0].detail
+        message = in_words_of_commands(error.problems[0].detail)
     except click.ClickException as error:
         message = error.message
     return [Finding(State.FAILED, check.__name__.replace("_", " "), message)]

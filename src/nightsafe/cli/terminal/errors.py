@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from nightsafe.cli.terminal.output import Problem, print_problems
+from nightsafe.cli.terminal.output import Problem, in_words_of_commands, print_problems
 from nightsafe.client.errors import (
     APIConnectionError,
     APIError,
@@ -63,7 +63,7 @@ class CommandError(click.ClickException):
     """
 
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        super().__init__(message)
+        super().__init__(in_words_of_commands(message))
         self.exit_code: int = exit_code  # type: ignore[misc]  # the library reads it from the instance
 
     def show(self, file: object = None) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from nightsafe.cli.terminal.table import fit_to_width, format_table
+from nightsafe.errors import AGAIN
 
 _COLOURS = {
     "new": "green",
@@ -46,6 +47,11 @@ class Problem(NamedTuple):
         before = "" if self.code is None else f"[{self.code}] "
         at = f" at {self.pointer}" if self.pointer and self.code is not None else ""
         return f"{before}{self.message}{at}{f'; {self.advice}' if self.advice else ''}"
+
+
+def in_words_of_commands(message: str) -> str:
+    """Return a message of the store or of a server as it is meant at a terminal."""
+    return message.replace(AGAIN, "run the command again")
 
 
 def print_problems(problems: Sequence[Problem]) -> None:

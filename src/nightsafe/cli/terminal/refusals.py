@@ -11,7 +11,7 @@ import click
 
 from nightsafe.cli.lazy import missing_library_message
 from nightsafe.cli.terminal.os_errors import describe_os_error
-from nightsafe.cli.terminal.output import JSON_WANTED, Problem, print_problems, say, show_json
+from nightsafe.cli.terminal.output import JSON_WANTED, Problem, in_words_of_commands, print_problems, say, show_json
 from nightsafe.errors import NightsafeError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def _print_refusal(error: BaseException) -> tuple[int, list[Problem]]:
         problems = [Problem(missing_library_message(error, "server"))]
     else:
         code, problems = _client_problems(error)  # type: ignore[arg-type]  # `refusal_types` names no others
+    problems = [problem._replace(message=in_words_of_commands(problem.message)) for problem in problems]
     print_problems(problems)
     return code, problems
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.store.interface import Store
 from nightsafe.store.turns import turn
 
@@ -52,5 +52,5 @@ def _require_slice(part: bytes | None) -> bytes:
         NightsafeError: UNAVAILABLE.
     """
     if part is None:
-        raise NightsafeError(Code.UNAVAILABLE, "the script was deleted while it was read: send the request again")
+        raise NightsafeError(Code.UNAVAILABLE, f"the script was deleted while it was read: {AGAIN}")
     return part

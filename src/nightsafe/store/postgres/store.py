@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.interfaces import NoteSigner
 from nightsafe.store.changes import Change, Outcome, OutcomeUnknownError, told_unknown
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 _BEHIND: Final = (
-    "the server that has answered lacks commits that this node has seen, so it is not the primary any more: send the"
-    " request again"
+    f"the server that has answered lacks commits that this node has seen, so it is not the primary any more: {AGAIN}"
 )
 _NOTIFIES: Final = "SELECT count(*) > 0 FROM pg_proc WHERE proname = 'pg_notify'"
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.store.bundles import StoredApproval
 from nightsafe.store.changes import ArchivedEntries, Change, Outcome
 from nightsafe.store.identities import RefusedRow
@@ -27,7 +27,7 @@ def apply(rows: Rows, change: Change, log: GroupLog) -> Outcome:
         Exception: an error of the engine; the caller must roll back.
     """
     if not all(rows.is_unchanged(token) for token in change.unchanged):
-        raise NightsafeError(Code.UNAVAILABLE, "the token was changed meanwhile: send the request again")
+        raise NightsafeError(Code.UNAVAILABLE, f"the token was changed meanwhile: {AGAIN}")
     refuse_retired(rows, change)
     outcome, altered = Outcome(), not (change.edit or change.collection_edit or change.reseal or change.older)
     if change.edit is not None:

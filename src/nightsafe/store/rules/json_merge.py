@@ -2,7 +2,7 @@
 
 import msgspec
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.store.script_edit import SettingsUpdate
 
 _NULL = msgspec.Raw(b"null")
@@ -20,7 +20,7 @@ def apply_settings(old: bytes, new: SettingsUpdate) -> bytes | None:
         NightsafeError: UNAVAILABLE, when `old` is no longer the object from which the change was computed.
     """
     if new.expected is not None and new.expected != old:
-        raise NightsafeError(Code.UNAVAILABLE, "the settings were changed meanwhile: send the request again")
+        raise NightsafeError(Code.UNAVAILABLE, f"the settings were changed meanwhile: {AGAIN}")
     body = merge_json(old, new.body) if new.merge else new.body
     return None if _DECODER.decode(body) == _DECODER.decode(old) else body
 

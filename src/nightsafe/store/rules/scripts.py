@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from nightsafe.bundle.statements import binding_digest
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.store.changes import Outcome
 from nightsafe.store.collections import Kind
 from nightsafe.store.log.written import row_digest
@@ -42,7 +42,7 @@ def edit_script(rows: Rows, log: GroupLog, edit: ScriptEdit, at: int) -> tuple[O
     key = key_of(edit.ref)
     before, stored = _head(rows, key, edit)
     if edit.based_on not in {None, before.version}:
-        raise NightsafeError(Code.UNAVAILABLE, "the Worker was changed meanwhile: send the request again")
+        raise NightsafeError(Code.UNAVAILABLE, f"the Worker was changed meanwhile: {AGAIN}")
     _refuse_missing_scripts(rows, edit.needs)
     log.written.owner = before.id
     if edit.remove:
@@ -104,9 +104,7 @@ def _refuse_changed_references(rows: Rows, edit: ScriptEdit) -> None:
     if edit.reference_candidates is None:
         return
     if edit.reference_candidates != rows.references(edit.ref.account_id, edit.ref.name):
-        raise NightsafeError(
-            Code.UNAVAILABLE, "the references to the Worker were changed meanwhile: send the request again"
-        )
+        raise NightsafeError(Code.UNAVAILABLE, f"the references to the Worker were changed meanwhile: {AGAIN}")
 
 
 def _current_bindings(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.sealing.proven_record import put_digest
 from nightsafe.store.changes import Change
 from nightsafe.store.log.written import Subject, row_digest
@@ -21,8 +21,8 @@ def refuse_retired(rows: Rows, change: Change) -> None:
         if rows.is_retired(key_id):
             raise NightsafeError(
                 Code.UNAVAILABLE,
-                f"the value is sealed to the key {key_id}, which no longer accepts new values: send the request"
-                " again, or seal the value to the ring's primary key",
+                f"the value is sealed to the key {key_id}, which no longer accepts new values: {AGAIN}, or"
+                " seal the value to the ring's primary key",
             )
 
 

@@ -1,17 +1,25 @@
 """Failures of the command line before any request: the message, the JSON object, and suggestions."""
 
 import json
+import re
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+import nightsafe
 from nightsafe.cli.main import main
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import JSON_WANTED
 from nightsafe.cli.terminal.refusals import report_refusal
 from nightsafe.cli.token.policies import Scopes, confirm_unlimited
+from nightsafe.client.errors import APIError
+from nightsafe.client.messages import Origin, Request
+from nightsafe.errors import AGAIN, Code, NightsafeError
 
 
 @pytest.fixture
@@ -65,6 +73,41 @@ def test_a_declined_prompt_ends_with_exit_code_1(capsys: pytest.CaptureFixture[s
 
     assert [1, 1] == codes
     assert 2 == capsys.readouterr().out.count('"kind": "failed"')
+
+
+def server_error(message: str) -> APIError:
+    """Return the client's error for a server's answer."""
+    request = Request("GET", Origin("http", "127.0.0.1", None), b"/", ())
+    return APIError("", request, body={"errors": [{"code": 10708, "message": message}]})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [partial(NightsafeError, Code.NO_PRIMARY), CommandError, server_error],
+    ids=["here", "of a command", "of a server"],
+)
+def test_a_person_reads_to_run_the_command_again(
+    error: Callable[[str], BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the API tells its client to send the request again, a command tells a person to run the command again."""
+    wanted = JSON_WANTED.set(True)
+    try:
+        report_refusal(error(f"the database is gone: {AGAIN}"))
+    finally:
+        JSON_WANTED.reset(wanted)
+
+    for shown in capsys.readouterr():
+        assert "the database is gone: run the command again" in shown
+        assert AGAIN not in shown
+
+
+def test_every_message_has_the_words_that_commands_replace() -> None:
+    """No message spells "send the request again" by itself, so that commands find each."""
+    folder = Path(nightsafe.__file__).parent
+    again = re.compile(r'(: |; |then |before you )send the (same )?("\s+f?")?request\s+("\s+f?")?again')
+    own = [path.name for path in folder.rglob("*.py") if again.search(path.read_text())]
+
+    assert [] == own
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.sealing import files
 from nightsafe.store.postgres.engine.address import VERIFY_FULL, Address, Host
 from nightsafe.store.postgres.engine.patience import pause_after
@@ -115,7 +115,7 @@ def no_primary(seconds: float, reason: str) -> NightsafeError:
     """Return the refusal after a wait for a primary."""
     return NightsafeError(
         Code.NO_PRIMARY,
-        f"no primary of the database has answered for {seconds:g} s ({reason}): send the request again",
+        f"no primary of the database has answered for {seconds:g} s ({reason}): {AGAIN}",
     )
 
 

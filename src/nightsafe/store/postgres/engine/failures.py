@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.store.postgres.engine.connection import NoPrimaryError
 
 _PASSING: Final = (
@@ -26,7 +26,7 @@ FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interfa
 """What the driver raises."""
 
 _OF_ONE_CHANGE: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
-_FULL: Final = "the database's disk is full: nothing was changed; free some space there, then send the request again"
+_FULL: Final = f"the database's disk is full: nothing was changed; free some space there, then {AGAIN}"
 
 
 def will_pass(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.postgres.engine.connection import no_primary
 from nightsafe.store.postgres.engine.failures import (
@@ -275,7 +275,7 @@ def _unknown(batch: WriteBatch, error: BaseException) -> NightsafeError | None:
     return NightsafeError(
         Code.OUTCOME_UNKNOWN,
         f"the connection to the database was lost while it made the change durable ({type(error).__name__}), and no"
-        " primary has told what became of it: the change may or may not be kept; send the same request again",
+        f" primary has told what became of it: the change may or may not be kept; {AGAIN}",
     )
 
 

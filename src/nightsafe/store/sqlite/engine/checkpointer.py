@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.store.sqlite.engine.condition import LOG_HELD, PAGE_BYTES, Condition
 from nightsafe.store.sqlite.engine.in_thread import InThread
 from nightsafe.store.sqlite.engine.wal import WalIndex
@@ -158,8 +158,7 @@ class Checkpointer:
         megabytes = self._index.frames() * PAGE_BYTES >> 20
         return (
             f"the safe's write-ahead log has reached {megabytes} MB and cannot be restarted while another process "
-            "reads the database in one long transaction: nothing was changed; end that process, then send the "
-            "request again"
+            f"reads the database in one long transaction: nothing was changed; end that process, then {AGAIN}"
         )
 
     def _run(self) -> None:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 
 FACTORY = sqlite3.Connection
 """The connection class; fault tests replace it."""
@@ -24,7 +24,7 @@ _PRAGMAS = (
     CACHE_SIZE,
 )
 
-_FULL = "the safe's disk is full: nothing was changed; free some space, then send the request again"
+_FULL = f"the safe's disk is full: nothing was changed; free some space, then {AGAIN}"
 _NO_ROOM = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})
 _OF_ONE_CHANGE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 
 _Identity = tuple[int, int] | None
 
@@ -49,7 +49,7 @@ class DatabaseFiles:
         return NightsafeError(
             Code.OUTCOME_UNKNOWN,
             f"{self._problem()}, and the change was written meanwhile: it is kept only if the files that were open "
-            "are put back; check before you send the request again",
+            f"are put back; check before you {AGAIN}",
         )
 
     def _problem(self) -> str:

@@ -5,7 +5,7 @@ from asyncio import Future
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.rules.changes import apply
 from nightsafe.store.rules.group_log import GroupLog
@@ -189,7 +189,7 @@ def _unknown(error: BaseException | None) -> NightsafeError:
     return NightsafeError(
         Code.OUTCOME_UNKNOWN,
         f"the safe's disk failed while it made the change durable: the change may or may not be kept "
-        f"({_error_text(error)}); check before you send the request again",
+        f"({_error_text(error)}); check before you {AGAIN}",
     )
 
 
