@@ -1,6 +1,7 @@
 """The commands that read a whole safe do the same on PostgreSQL, while it serves."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -180,6 +181,26 @@ def test_old_entries_are_archived(data: Path, moved: Path, database: str, tmp_pa
     assert archived > 0
     assert archived == query(database, "SELECT count(*) FROM audit WHERE entry = ''::bytea")[0][0]
     assert "all as the log says" in call("audit", "verify", "--data", data, "--archive", tmp_path / "archive")
+
+
+def test_the_serving_role_archives_nothing(data: Path, moved: Path, database: str, tmp_path: Path) -> None:
+    """`audit archive` with the role that serves names the right that it lacks and the way out, and writes nothing."""
+    assert moved.exists()
+    role = f"serving_{database.rpartition('/')[2].partition('?')[0]}"
+    query(database, f"CREATE ROLE {role} LOGIN")
+    for statement in call("store", "grants", "--role", role, "--data", data).splitlines():
+        query(database, statement)
+    entries = query(database, "SELECT seq, entry FROM audit ORDER BY seq")
+    point_to(data, re.sub("//[^@]+@", f"//{role}@", database))
+    arguments = ("--data", data, "--audit-keep", "1s", "--audit-archive", tmp_path / "archive")
+    refused = call("audit", "archive", *arguments, code=1)
+
+    assert f"the role {role} may not empty entries of the log" in refused
+    assert "UPDATE on the table audit" in refused
+    assert "Run the command again with --store" in refused
+    assert entries == query(database, "SELECT seq, entry FROM audit ORDER BY seq")
+    assert not (tmp_path / "archive").exists()
+    assert json.loads(call("audit", "archive", *arguments, "--store", database, "--json"))["archived"] > 0
 
 
 def examined(data: Path, code: int) -> dict[str, dict[str, str]]:

@@ -1,5 +1,6 @@
 """`nightsafe audit archive`: moves old entries of the audit log from the database into files."""
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -100,9 +101,29 @@ def command(*, data: Path, audit_keep: int | None, audit_archive: Path | None, a
             "this safe has rows from before its log, and to state them all entries are needed: first run nightsafe"
             " migrate"
         )
+    _refuse_serving_role(directory)
     with open_directory(audit_archive) as folder, rows_file(directory) as rows:
         result = directory.run(lambda store: _archive(store, directory, rows, folder, audit_keep))
     _report(result, folder.path, as_json=as_json)
+
+
+def _refuse_serving_role(directory: DataDirectory) -> None:
+    """Refuse a role that may not empty entries, before anything is written.
+
+    Raises:
+        CommandError: if the role of the PostgreSQL database is such a one.
+    """
+    if directory.address is None:
+        return
+    from nightsafe.store.postgres.condition import read_condition  # SQLite needs no driver
+
+    condition = asyncio.run(read_condition(directory.address))
+    if not condition.may_change_log:
+        raise CommandError(
+            f"the role {condition.role} may not empty entries of the log: it lacks the right UPDATE on the table"
+            " audit, as a role that serves should. Run the command again with --store and the address for the role"
+            " that owns the tables; nothing was archived"
+        )
 
 
 async def _archive(

@@ -72,8 +72,8 @@ def store_error(error: BaseException) -> NightsafeError:
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return NightsafeError(
             Code.STORE,
-            "the database's role lacks a right (SQLSTATE 42501): archiving and migrating need the role that owns the"
-            " tables (--store); for serving, run the statements of nightsafe store grants",
+            "the database's role lacks a right (SQLSTATE 42501): archiving, migrating and deleting refused rows need"
+            " the role that owns the tables (--store); for serving, run the statements of nightsafe store grants",
         )
     state = getattr(error, "sqlstate", None)
     return NightsafeError(Code.STORE, f"the database failed: {type(error).__name__}" + f" ({state})" * bool(state))
