@@ -23,6 +23,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.identity.administration import issue_token
 from nightsafe.store.copying.copy import compare_rows, copy_rows
 from nightsafe.store.copying.tables import tables
+from nightsafe.store.postgres import copying as postgres_copying
 from nightsafe.store.postgres.copying import PostgresSource, PostgresTarget
 from nightsafe.store.postgres.engine.address import parse
 from nightsafe.store.sqlite import copying as sqlite_copying
@@ -255,13 +256,64 @@ def test_unusable_locations_are_named(data: Path, database: str, tmp_path: Path)
     assert "put the URL into a file" in secret
     assert "letmein" not in secret
     assert f"chmod 600 {address}" in call("store", "copy", "--from", address, "--to", data, "--data", data, code=1)
-    assert "the URL must have the form" in call("store", "copy", "--from", text, "--to", data, "--data", data, code=1)
+    assert "note.txt is neither" in call("store", "copy", "--from", text, "--to", data, "--data", data, code=1)
     assert "does not exist" in call(
         "store", "copy", "--from", tmp_path / "no", "--to", database, "--data", data, code=1
     )
     assert "has no safe" in call("store", "copy", "--from", database, "--to", tmp_path / "t", "--data", data, code=1)
     gone = database.replace("/safe_", "/gone_")
     assert "has no database" in call("store", "copy", "--from", data, "--to", gone, code=1)
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        (("{folder}/no", "{database}"), "{folder}/no does not exist: for the safe to copy, with --from, name a data"),
+        (("{folder}", "{database}"), "{folder}/nightsafe.db does not exist"),
+        (
+            ("{data}", "{data}"),
+            "--from and --to name the same database, {data}/nightsafe.db: with --to, name an empty",
+        ),
+        (("{database}", "{database}"), "--from and --to name the same database, postgresql://"),
+        (("{data}", "{folder}/no/file"), "the folder of {folder}/no/file does not exist: create it, or name another"),
+        (("{data}", "{folder}/note"), "{folder}/note is neither a SQLite database nor a file with a URL: with --to"),
+        (("{data}", "mysql://me@h/d"), "Invalid value for --to: give a URL postgresql://ROLE@HOST/DATABASE"),
+        (("mysql://me@h/d", "{database}"), "Invalid value for --from: give a URL postgresql://ROLE@HOST/DATABASE"),
+        (("{data}", ""), "Invalid value for --to: name a data directory, a SQLite file"),
+        (("{data}", "postgresql://me@127.0.0.1:1/d"), "--to postgresql://me@127.0.0.1:1/d: no primary"),
+        (("{database}", "{folder}/copy"), "keys/verify-keys.json does not exist"),
+    ],
+)
+def test_wrong_places_are_named_with_a_way_out(
+    data: Path, database: str, monkeypatch: pytest.MonkeyPatch, places: tuple[str, str], words: str
+) -> None:
+    """A refusal names the place, or the option, and what to name in its stead, also without a data directory."""
+    monkeypatch.chdir(data.parent)
+    monkeypatch.setattr(postgres_copying, "PATIENCE", 0.1)
+    folder = data.parent / "folder"
+    folder.mkdir()
+    (folder / "note").write_text("note")
+    values = {"data": data, "database": database, "folder": folder}
+    source, target = (place.format(**values) for place in places)
+    arguments = ("--from", source, "--to", target)
+    code = 2 if "Invalid" in words else 1
+
+    assert words.format(**values) in call("store", "copy", *arguments, code=code)
+    assert [] == query(database, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'")
+    assert ["note"] == [path.name for path in folder.iterdir()]
+
+
+def test_a_finished_file_is_not_copied_to_again(data: Path, tmp_path: Path) -> None:
+    """A second copy to a finished file of the same safe is refused, which may lack what was written after it."""
+    copy = ("store", "copy", "--from", data, "--to", tmp_path / "copy.db")
+    call(*copy)
+    whole = (tmp_path / "copy.db").read_bytes()
+
+    said = call(*copy, code=1)
+
+    assert "copy.db is this safe already, with the first" in said
+    assert "name another file, or move this one away" in said
+    assert whole == (tmp_path / "copy.db").read_bytes()
 
 
 def test_a_text_with_u_0000_is_copied(data: Path, database: str, tmp_path: Path) -> None:

@@ -16,21 +16,25 @@ from nightsafe.audit.verification.difference import DifferenceError
 from nightsafe.audit.verification.log_check import read_head
 from nightsafe.cli.audit.database_source import LogDatabase, load_keys, read_log, verify_keys_option
 from nightsafe.cli.audit.database_verification import describe, verify_with_progress
+from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
 from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.data_directory.store_address import STORE_URL
 from nightsafe.cli.process.signals import exit_on_signals
 from nightsafe.cli.safe.archive import DATABASE
 from nightsafe.cli.settings.options import json_option, local_data_option
-from nightsafe.cli.store.location import Location, location_of
+from nightsafe.cli.store.location import FORMS, Location, location_of
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import byte_bar
+from nightsafe.errors import NightsafeError
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.store.copying.copy import Source, Target, compare_rows, copy_rows, count_rows
 from nightsafe.store.sqlite.copying import SqliteSource, SqliteTarget
 
 _WORK: Final = "copy"
+_FROM: Final = "--from"
+_TO: Final = "--to"
 
 
 class Copied(NamedTuple):
@@ -48,8 +52,8 @@ class Copied(NamedTuple):
 
 
 @click.command("copy")
-@click.option("--from", "source", required=True, metavar="STORE", help="The safe to copy.")
-@click.option("--to", "target", required=True, metavar="STORE", help="The empty database that becomes the copy.")
+@click.option(_FROM, "source", required=True, metavar="STORE", help="The safe to copy.")
+@click.option(_TO, "target", required=True, metavar="STORE", help="The empty database that becomes the copy.")
 @local_data_option
 @verify_keys_option
 @json_option
@@ -63,8 +67,9 @@ def command(source: str, target: str, *, data: Path, verify_keys: Path | None, a
     the copy before that. If the command is interrupted, or the safe changes meanwhile, run it again: it goes on.
     """
     click.get_current_context().with_resource(exit_on_signals())
-    origin, goal = location_of(source), location_of(target)
-    keys = load_keys(origin.data or goal.data or data, verify_keys, needs_own=False)
+    origin, goal = location_of(source, _FROM), location_of(target, _TO)
+    _check(origin, goal)
+    keys = _keys(origin.data or goal.data or data, verify_keys)
     with _shared(origin), _shared(goal):
         try:
             copied = asyncio.run(copy_store(origin, goal, keys))
@@ -88,6 +93,46 @@ def command(source: str, target: str, *, data: Path, verify_keys: Path | None, a
         say(f"To serve it, let it be {DATABASE} of a data directory with the safe's keys and without {STORE_URL}.")
 
 
+def _check(origin: Location, goal: Location) -> None:
+    """Refuse places that cannot be the source and the target of a copy.
+
+    Raises:
+        CommandError: with the place, and what to name instead.
+    """
+    if origin.path is not None and not origin.path.is_file():
+        raise CommandError(f"{origin} does not exist: for the safe to copy, with {_FROM}, {FORMS}")
+    if origin.is_same(goal):
+        raise CommandError(f"{_FROM} and {_TO} name the same database, {origin}: with {_TO}, name an empty one")
+    if goal.path is not None and not goal.path.parent.is_dir():
+        raise CommandError(f"the folder of {goal} does not exist: create it, or name another file with {_TO}")
+
+
+def _keys(data: Path, verify_keys: Path | None) -> VerifyKeys:
+    """Return the public keys that verify the copy.
+
+    Raises:
+        CommandError: if they are not where they are expected, with the options that name them.
+    """
+    expected = DataDirectory(data).verify_keys
+    if verify_keys is None and not expected.exists():
+        raise CommandError(
+            f"{expected} does not exist, and the copy is verified with the safe's keys: name its data directory with"
+            " --data, or the file with --verify-keys"
+        )
+    return load_keys(data, verify_keys, needs_own=False)
+
+
+@contextmanager
+def _named(option: str, location: Location) -> Iterator[None]:
+    """Let refusals of a PostgreSQL database name it, and the option that names it."""
+    try:
+        yield
+    except NightsafeError as error:
+        if location.address is None:
+            raise
+        raise NightsafeError(error.code, f"{option} {location}: {error.problems[0].detail}") from None
+
+
 async def copy_store(origin: Location, goal: Location, keys: VerifyKeys) -> Copied:
     """Copy a safe, compare the copy with it, and verify it. The copy can be used only after all this.
 
@@ -102,10 +147,12 @@ async def copy_store(origin: Location, goal: Location, keys: VerifyKeys) -> Copi
         NightsafeError: INVALID, if the goal is neither empty nor such a copy; STORE, if a database cannot be used.
     """
     async with AsyncExitStack() as stack:
-        source, database = await stack.enter_async_context(_source(origin))
+        with _named(_FROM, origin):
+            source, database = await stack.enter_async_context(_source(origin))
         if database is not None:
             check_column_types(database.db)
-        target = await stack.enter_async_context(_target(goal, await source.origin()))
+        with _named(_TO, goal):
+            target = await stack.enter_async_context(_target(goal, await source.origin()))
         watch: Callable[..., Callable[[int], None]] = (lambda one: one) if database is None else database.watch
         with byte_bar(2 * await count_rows(source), "Copying") as report:
             await copy_rows(source, target, watch(report))
@@ -126,8 +173,7 @@ async def _source(origin: Location) -> AsyncIterator[tuple[Source, LogDatabase |
         async with PostgresSource.open(origin.address) as source:
             yield source, None
         return
-    if origin.path is None or not origin.path.is_file():
-        raise CommandError(f"{origin} does not exist; name the safe to copy with --from")
+    assert origin.path is not None  # noqa: S101 - a location has one of the two
     with read_log(origin.path, _WORK) as database:
         yield SqliteSource(database.db), database
 
@@ -141,8 +187,7 @@ async def _target(goal: Location, origin: str) -> AsyncIterator[Target]:
         async with PostgresTarget.open(goal.address, origin, "store copy") as target:
             yield target
         return
-    if goal.path is None or not goal.path.parent.is_dir():
-        raise CommandError(f"the folder of {goal} does not exist; create it, or name another file with --to")
+    assert goal.path is not None  # noqa: S101 - as above
     with SqliteTarget.open(goal.path, origin) as file:
         yield file
 

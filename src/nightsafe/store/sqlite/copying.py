@@ -155,6 +155,7 @@ def _begin(db: sqlite3.Connection, path: Path, origin: str, run: str) -> None:
         db.execute(f"INSERT INTO {UNFINISHED_COPY} VALUES (?, ?)", (origin, run))  # noqa: S608 - our own name
         return
     if UNFINISHED_COPY not in names:
+        _refuse_finished(db, path, origin)
         raise NightsafeError(
             Code.INVALID, f"{path} has a database already, which is not overwritten: name another file"
         )
@@ -164,6 +165,18 @@ def _begin(db: sqlite3.Connection, path: Path, origin: str, run: str) -> None:
             Code.INVALID, f"{path} is an unfinished copy of another safe: name another file, or remove this one"
         )
     db.execute(f"UPDATE {UNFINISHED_COPY} SET run = ?", (run,))  # noqa: S608 - our own name
+
+
+def _refuse_finished(db: sqlite3.Connection, path: Path, origin: str) -> None:
+    """Refuse a file that is the same safe already: its copy may lack what was written after it."""
+    with suppress(sqlite3.Error):
+        found = db.execute("SELECT size FROM log_head WHERE origin = ?", (origin,)).fetchone()
+        if found is not None:
+            raise NightsafeError(
+                Code.INVALID,
+                f"{path} is this safe already, with the first {found[0]} entries of its log, and lacks what was"
+                " written after them: to copy the safe again, name another file, or move this one away",
+            )
 
 
 def _own_triggers() -> list[tuple[str, str]]:
