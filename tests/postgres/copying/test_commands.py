@@ -22,6 +22,7 @@ from tests.postgres.databases import Databases
 from nightsafe.cli.safe.database_copy import newest_schema
 
 FOLDERS = "nightsafe-*"
+IDENTITIES = ("accounts", "users", "memberships", "tokens")
 
 
 @pytest.fixture
@@ -160,6 +161,25 @@ def test_a_changed_identity_is_shown_and_can_be_deleted(data: Path, moved: Path,
     assert [token[0]] == [row["id"] for row in shown["rows"]]
     assert [] == query(database, f"SELECT id FROM tokens WHERE id = '{token[0]}'")  # noqa: S608 - an id of ours
     assert "Every row counts" in call("token", "refused-rows", "--data", data)
+
+
+def test_a_lost_identity_key_is_replaced(data: Path, moved: Path) -> None:
+    """Without the key, commands name the way out; `--accept` makes a new one for all rows, as on SQLite."""
+    (data / "keys" / "identity-key.json").rename(moved.with_name("old-key.json"))
+    refused = call("token", "list", "--data", data, code=1)
+    listed = json.loads(call("token", "refused-rows", "--data", data, "--json"))
+    deleting = call("token", "refused-rows", "--data", data, "--delete", "--yes", code=1)
+    accepted = call("token", "refused-rows", "--data", data, "--accept", "--yes")
+
+    for said in (refused, deleting):
+        assert "identity-key.json is missing" in said
+        assert "from another node or a backup" in said
+    assert listed["key_lost"]
+    assert sum(len(rows_of_file(moved)[name]) for name in IDENTITIES) == len(listed["rows"])
+    assert "copy it to every other node, and restart all" in accepted
+    assert "Every row counts" in call("token", "refused-rows", "--data", data)
+    assert "all as the log says" in call("audit", "verify", "--data", data)
+    assert "ok" == examined(data, code=1)["identities"]["state"]
 
 
 def test_the_macs_of_scripts_are_renewed(data: Path, moved: Path, database: str) -> None:

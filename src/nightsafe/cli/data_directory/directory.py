@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from nightsafe.cli.data_directory.identity_key import load_identity_key
+from nightsafe.cli.data_directory.identity_key import load_identity_key, lost_error
 from nightsafe.cli.data_directory.ownership import refuse_unsafe
 from nightsafe.cli.data_directory.placement import new_safe, safe_parts
 from nightsafe.cli.data_directory.recovery import recover_and_lock, recover_and_share
@@ -98,7 +98,7 @@ class DataDirectory:
     @property
     def is_safe(self) -> bool:
         """Whether the directory has a safe: a database file, or the keys of a safe in PostgreSQL."""
-        return self._database.exists() if self.address is None else self.identity_key.exists()
+        return self._database.exists() if self.address is None else self.signing_key.exists()
 
     async def create(self, fill: Callable[[Store], Awaitable[T]]) -> T:
         """Create the directory with new keys and a database, all or nothing. `fill` writes the first rows.
@@ -191,6 +191,8 @@ class DataDirectory:
         """
         self.check()
         if self.address is not None:
+            if not self.identity_key.exists():
+                raise lost_error(self.identity_key, "another node or a backup")
             return IdentityKey.load(self.identity_key)
         is_new = not self.identity_key.exists()
         key = load_identity_key(self.identity_key, self.database)

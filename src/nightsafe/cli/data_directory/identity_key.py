@@ -103,11 +103,16 @@ def _refuse_lost(db: sqlite3.Connection, path: Path) -> None:
         NightsafeError: INVALID.
     """
     if has_mac_column(db):
-        raise NightsafeError(
-            Code.INVALID,
-            f"{path} is missing, and without it no token, user, membership or account counts; restore the file from "
-            "a backup, or look at every row and accept it under a new key: nightsafe token refused-rows --accept",
-        )
+        raise lost_error(path, "a backup")
+
+
+def lost_error(path: Path, places: str) -> NightsafeError:
+    """Return the refusal of a safe without its key, which may still be in these places."""
+    return NightsafeError(
+        Code.INVALID,
+        f"{path} is missing, and without it no token, user, membership or account counts; restore the file from"
+        f" {places}, or look at every row and accept it under a new key: nightsafe token refused-rows --accept",
+    )
 
 
 @contextmanager

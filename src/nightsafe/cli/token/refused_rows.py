@@ -47,8 +47,8 @@ def command(data: Path, *, accept: bool, delete: bool, yes: bool, as_json: bool)
     directory = DataDirectory(data)
     with recover_and_share(directory.path):
         directory.check()
-        lost = directory.address is None and is_lost(directory.identity_key, directory.database)
-        advice = f"{directory.identity_key} is missing, so no row counts; restore it from a backup, or give --accept"
+        lost, places = _is_lost(directory)
+        advice = f"{directory.identity_key} is missing, so no row counts; restore it from {places}, or give --accept"
         if lost and delete:
             raise CommandError(advice)
         key = None if lost else directory.load_identity_key()
@@ -59,7 +59,8 @@ def command(data: Path, *, accept: bool, delete: bool, yes: bool, as_json: bool)
         if scripts:
             say(f"{counted(scripts, 'script')} without a right MAC cannot be changed: --accept renews it.")
         if accept and (rows or scripts or lost):
-            confirm(f"Accept these {len(rows)} rows with all the rights that they name?", yes=yes)
+            key_words = ", under a new key that every node needs" if lost and directory.address else ""
+            confirm(f"Accept these {len(rows)} rows with all the rights that they name{key_words}?", yes=yes)
             _accept(directory, rows, lost=lost)
             renew_script_macs(directory)
         elif delete and rows:
@@ -72,6 +73,13 @@ def command(data: Path, *, accept: bool, delete: bool, yes: bool, as_json: bool)
             say("Every row counts.")
         if as_json:
             show_json({"key_lost": lost, "rows": fields, "scripts": scripts})
+
+
+def _is_lost(directory: DataDirectory) -> tuple[bool, str]:
+    """Return whether the identity key is lost, and where it may still be."""
+    if directory.address is not None:
+        return not directory.identity_key.exists(), "another node or a backup"
+    return is_lost(directory.identity_key, directory.database), "a backup"
 
 
 def _refuse_options(*, accept: bool, delete: bool, asks: bool) -> None:
@@ -87,11 +95,11 @@ def _refused(directory: DataDirectory, key: IdentityKey | None) -> tuple[list[Re
     if key is not None:
         directory.run_unlocked(_do_nothing)  # opening the store migrates its schema
     with rows_file(directory) as path, open_read_only(path) as db:
-        if key is None:
-            return refused_rows(db, key), db.execute("SELECT count(*) FROM scripts").fetchone()[0]
         rows = refused_rows(db, key)
         if directory.address is not None:
             rows = recognisable_rows(db, rows)
+        if key is None:
+            return rows, db.execute("SELECT count(*) FROM scripts").fetchone()[0]
         return rows, sum(1 for _ in scripts_without_mac(db, key))
 
 
@@ -107,7 +115,10 @@ def _accept(directory: DataDirectory, rows: list[RefusedRow], *, lost: bool) -> 
         directory.run_unlocked(lambda store: accept_rows(store, rows))
         say(f"Accepted {len(rows)} rows.")
     if lost:
-        say(f"They count under a new key in {directory.identity_key}: restart the server, if one runs.")
+        then = (
+            "copy it to every other node, and restart all" if directory.address else "restart the server, if one runs"
+        )
+        say(f"They count under a new key in {directory.identity_key}: {then}.")
 
 
 def _fields(row: RefusedRow) -> dict[str, Any]:
