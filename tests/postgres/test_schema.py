@@ -138,7 +138,7 @@ async def test_an_older_schema_is_refused_with_the_command_that_migrates(
 ) -> None:
     """A node never migrates: it names the command, which the owner runs, and then works."""
     await database.do(_create)
-    newer = [*schema.migrations(), "CREATE TABLE more (id BIGINT PRIMARY KEY)"]
+    newer = [*schema.migrations(), "CREATE TABLE more (\n  id BIGINT PRIMARY KEY\n)"]
     monkeypatch.setattr(schema, "migrations", lambda: newer)
     monkeypatch.setattr(schema, "_OLDEST", (1, 1))
     schema._made.cache_clear()
@@ -178,10 +178,14 @@ _FUNCTION = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETU
         ("CREATE TABLE others (id BIGINT)", "table 'others'"),
         ("DROP INDEX items_by_key", "lacks the index 'items_by_key'"),
         ("DROP TABLE approvals", "lacks the index 'approvals_by_time'"),
+        ("ALTER TABLE tokens ADD COLUMN note TEXT", "column 'tokens.note text' is not Nightsafe's"),
+        ("ALTER TABLE tokens DROP COLUMN mac", "lacks the column 'tokens.mac bytea'"),
+        ("ALTER TABLE tokens ALTER COLUMN expires_on TYPE INTEGER", "column 'tokens.expires_on integer' is not"),
+        ("ALTER TABLE schema_version ALTER COLUMN oldest TYPE NUMERIC", "'schema_version.oldest numeric' is not"),
     ],
 )
 async def test_foreign_and_missing_objects_are_refused(database: Database, sql: str, named: str) -> None:
-    """An object that Nightsafe does not make, or the lack of one that it makes, is named when the safe is opened."""
+    """An object or column that Nightsafe does not make, or the lack of one, is named when the safe is opened."""
     await database.do(_create, _execute(sql))
     assert named in await database.refusal(schema.check_version)
 

@@ -8,7 +8,7 @@ database while they are upgraded: the database is migrated first, and then each 
 import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib import resources
@@ -23,7 +23,7 @@ from nightsafe.store.rules.group_log import ORIGIN_PREFIX
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-_MAX_NAME_LENGTH: Final = 64
+_MAX_NAME_LENGTH: Final = 160
 _WAY_OUT: Final = (
     "give Nightsafe a database of its own; if it has one, something else has changed it: see its backups"
 )
@@ -73,7 +73,18 @@ WHERE c.relnamespace = {_OF_SCHEMA}
 UNION ALL SELECT 'child table', c.relname::text FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
 WHERE c.relnamespace = {_OF_SCHEMA}
 """  # noqa: S608 - our own SQL
+_COLUMNS: Final = f"""
+SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relnamespace = {_OF_SCHEMA} AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+"""  # noqa: S608 - our own SQL
 _CREATED: Final = re.compile(r"^CREATE (?:UNIQUE )?(TABLE|INDEX) ([a-z_]+)", re.MULTILINE)
+
+_TABLE_OR_COLUMN: Final = re.compile(
+    r"^(?:CREATE TABLE ([a-z_]+) \(|ALTER TABLE ([a-z_]+) ADD COLUMN ([a-z_]+) ([A-Z]+)\b|  ([a-z_]+) ([A-Z]+)\b)",
+    re.MULTILINE,
+)
+"""The lines of migrations that make tables and columns."""
 
 _VERSION: Final = "schema_version"
 
@@ -159,11 +170,11 @@ async def _migrate(db: "Connection") -> None:
         async with db.transaction():
             await db.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
             state = await state_of(db)
-            _refuse_newer(state)
-            await _refuse_foreign(db, state.version)
             if 0 < state.version < len(migrations()):
                 await db.execute("SELECT 1 FROM schema_version WHERE id = 1 FOR UPDATE")  # other migrations wait
                 state = await state_of(db)
+            _refuse_newer(state)
+            await _refuse_foreign(db, state.version)
             if state.version < len(migrations()):
                 await _make(db, state)
 
@@ -233,7 +244,7 @@ async def _objects(db: "Connection") -> set[tuple[str, str]]:
 
 
 async def _refuse_foreign(db: "Connection", version: int) -> None:
-    """Refuse a schema with objects that this program does not make, or without some that it makes.
+    """Refuse a schema with objects or columns that this program does not make, or without some that it makes.
 
     A foreign trigger, rule or policy would run with the next write or read. Objects of extensions are left out,
     because managed services install some.
@@ -245,12 +256,44 @@ async def _refuse_foreign(db: "Connection", version: int) -> None:
         return  # a newer program has made objects of its own
     attached = sorted((str(kind), str(name)) for kind, name in await db.fetch(_ATTACHED))
     actual, expected = await _objects(db), {*_made(version), *([("table", _VERSION)] if version else [])}
-    for kind, name in (*attached, *sorted(actual - expected)):
+    _refuse_difference([*attached, *sorted(actual - expected)], sorted(expected - actual))
+    if not version:
+        return
+    columns = {("column", str(name)) for (name,) in await db.fetch(_COLUMNS)}
+    made = {("column", name) for name in _columns(version)}
+    _refuse_difference(sorted(columns - made), sorted(made - columns))
+
+
+def _refuse_difference(foreign: Iterable[tuple[str, str]], missing: Iterable[tuple[str, str]]) -> None:
+    """Refuse what is foreign or missing.
+
+    Args:
+        foreign: the kind and name of each object that is not Nightsafe's.
+        missing: those of each object that there should be.
+
+    Raises:
+        NightsafeError: STORE, with the first of them.
+    """
+    for kind, name in foreign:
         raise NightsafeError(
             Code.STORE, f"the database's {kind} {name[:_MAX_NAME_LENGTH]!r} is not Nightsafe's: {_WAY_OUT}"
         )
-    for kind, name in sorted(expected - actual):
+    for kind, name in missing:
         raise NightsafeError(Code.STORE, f"the database lacks the {kind} {name!r}: {_WAY_OUT}")
+
+
+def _columns(version: int) -> set[str]:
+    """Return each column that the migrations up to a version make, as `table.column type`.
+
+    A migration writes each column of a table on a line of its own.
+    """
+    found, table = set(), ""
+    for match in _TABLE_OR_COLUMN.finditer("\n".join([_VERSION_TABLE, *migrations()[:version]])):
+        created, altered, added, added_type, column, column_type = match.groups()
+        table = created or altered or table
+        if added or column:
+            found.add(f"{table}.{added or column} {(added_type or column_type).lower()}")
+    return found
 
 
 @lru_cache
