@@ -13,6 +13,7 @@ from nightsafe.cli.data_directory.recovery import recover_and_share
 from nightsafe.cli.safe.database_copy import newest_schema, open_read_only, schema_of
 from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.store.migration import migrate_schema, schema_words
+from nightsafe.cli.store.snapshot import rows_file
 from nightsafe.cli.terminal.confirm import confirm, yes_option
 from nightsafe.cli.terminal.output import say, show_json
 from nightsafe.cli.terminal.progress import step_bar
@@ -57,17 +58,16 @@ def command(data: Path, *, status: bool, yes: bool, as_json: bool) -> None:
     is when it is first delivered, until this command has signed the rest of it. Values were signed one by one; each
     gets its statement if its signature is valid. The command can run beside a server; restart the server afterwards.
 
-    With a PostgreSQL database, the command migrates the schema, with the role that owns the tables. Nodes of the
-    older version go on to work meanwhile and afterwards.
+    With a PostgreSQL database, the command first migrates the schema, with the role that owns the tables. Nodes of
+    the older version go on to work meanwhile and afterwards.
     """
     if as_json and not (status or yes):
         raise click.UsageError("--json asks no question: give --yes too")
     directory = DataDirectory(data)
-    if directory.address is not None:
-        migrate_schema(directory.address, directory.patience, status=status, as_json=as_json)
+    if directory.address is not None and not _migrate_postgres(directory, status=status, as_json=as_json):
         return
     with recover_and_share(directory.path):
-        if status and _report_older_schema(directory, as_json=as_json):
+        if directory.address is None and status and _report_older_schema(directory, as_json=as_json):
             return
         before = _state_of(directory)
         if status or not (before.older or before.older_values or before.open):
@@ -90,6 +90,28 @@ def command(data: Path, *, status: bool, yes: bool, as_json: bool) -> None:
         statements = directory.run_unlocked(work)
         directory.refuse_older_rows()
         _report(replace(_state_of(directory), statements=statements), as_json=as_json)
+        if directory.address is not None:
+            say(
+                f"Copy {directory.identity_key} to all other nodes and restart all: until then, they take older rows."
+            )
+
+
+def _migrate_postgres(directory: DataDirectory, *, status: bool, as_json: bool) -> bool:
+    """Migrate the schema of a PostgreSQL database, or only look, and print its version.
+
+    Return True if the database has the newest schema, and may have rows that are older than the log: such a safe was
+    copied or restored from SQLite. Then the state of these rows is printed as JSON, in place of the version.
+    """
+    assert directory.address is not None  # noqa: S101 - the caller checks it
+    found = migrate_schema(directory.address, directory.patience, status=status)
+    is_older = found.schema < found.newest_schema
+    has_rows = not is_older and directory.identity_key.exists() and directory.load_identity_key().states_older_rows
+    if not as_json:
+        upgrade = ": nightsafe migrate upgrades it" if is_older else ""
+        say(f"{schema_words('PostgreSQL', *found)}{upgrade}.")
+    elif not has_rows:
+        show_json(found._asdict())
+    return has_rows
 
 
 def _report_older_schema(directory: DataDirectory, *, as_json: bool) -> bool:
@@ -111,7 +133,7 @@ def _state_of(directory: DataDirectory) -> _State:
     key = directory.load_identity_key()
     scripts, older = directory.run_unlocked(count_scripts)
     keys = VerifyKeys.load(directory.verify_keys)
-    with open_read_only(directory.database) as db:
+    with rows_file(directory) as path, open_read_only(path) as db:
         values = [*unstated_values(db, keys, lambda value: location_of_value(value).signed)]
     refused = tuple(words for words, is_signed in values if not is_signed)
     return _State(

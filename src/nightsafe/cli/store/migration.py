@@ -1,33 +1,32 @@
 """Migrates the schema of a safe in PostgreSQL."""
 
 import asyncio
-from typing import TYPE_CHECKING
-
-from nightsafe.cli.terminal.output import say, show_json
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from nightsafe.store.postgres.engine.address import Address
 
 
-def migrate_schema(address: "Address", patience: float, *, status: bool, as_json: bool) -> None:
-    """Migrate a database to the newest schema, or only look, and print its version.
+class SchemaVersion(NamedTuple):
+    """The version of a database's schema, and the newest one that this program knows."""
+
+    schema: int
+    newest_schema: int
+
+
+def migrate_schema(address: "Address", patience: float, *, status: bool) -> SchemaVersion:
+    """Migrate a database to the newest schema, or only look. Return its version.
 
     Args:
         address: the address, with the role that owns the tables.
         patience: seconds to wait for a primary.
         status: only look.
-        as_json: print JSON.
 
     Raises:
         NightsafeError: INVALID, when there is no safe; STORE, when the database cannot be used, or is newer than this
             program; NO_PRIMARY.
     """
-    version, newest = asyncio.run(_migrate(address, patience, status=status))
-    if as_json:
-        show_json({"schema": version, "newest_schema": newest})
-    else:
-        upgrade = ": nightsafe migrate upgrades it" if version < newest else ""
-        say(f"{schema_words('PostgreSQL', version, newest)}{upgrade}.")
+    return asyncio.run(_migrate(address, patience, status=status))
 
 
 def schema_words(engine: str, version: int, newest: int) -> str:
@@ -35,8 +34,8 @@ def schema_words(engine: str, version: int, newest: int) -> str:
     return f"{engine}'s schema has version {version}{f' of {newest}' if version < newest else ''}"
 
 
-async def _migrate(address: "Address", patience: float, *, status: bool) -> tuple[int, int]:
-    """Migrate, or only look. Return the version and the newest one."""
+async def _migrate(address: "Address", patience: float, *, status: bool) -> SchemaVersion:
+    """Migrate, or only look. Return the version."""
     from nightsafe.errors import Code, NightsafeError
     from nightsafe.store.postgres.engine import schema
     from nightsafe.store.postgres.engine.connection import connect_within
@@ -47,6 +46,6 @@ async def _migrate(address: "Address", patience: float, *, status: bool) -> tupl
             raise NightsafeError(Code.INVALID, f"{address} has no safe; create one with: nightsafe init --store")
         if not status:
             await schema.migrate(db)
-        return (await schema.state_of(db)).version, len(schema.migrations())
+        return SchemaVersion((await schema.state_of(db)).version, len(schema.migrations()))
     finally:
         await db.close()
