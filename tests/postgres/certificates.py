@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.postgres.configured_server import ConfiguredServer
+from tests.postgres.server import PostgresServer
 
 _KEY = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
@@ -26,7 +26,7 @@ class Certificates:
     client_key: Path
     open_key: Path
 
-    def give_server(self, server: ConfiguredServer) -> None:
+    def give_server(self, server: PostgresServer) -> None:
         """Give a server that is not running its certificate, and the issuer of its clients' certificates."""
         owner = server.data.stat()
         for source, name in ((self.server, "server.crt"), (self.server_key, "server.key"), (self.issuer, "root.crt")):

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.postgres.configured_server import ConfiguredServer, running_server
+from tests.postgres.server import PostgresServer
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[ConfiguredServer]:
+def postgres() -> Iterator[PostgresServer]:
     """Yield a server that many tests share; each makes its own roles and databases."""
-    with running_server() as server:
+    with PostgresServer() as server:
         yield server

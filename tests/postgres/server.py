@@ -1,5 +1,6 @@
-"""A real PostgreSQL for the tests, and an empty database for each test that needs one."""
+"""A real PostgreSQL for the tests."""
 
+import atexit
 import os
 import pwd
 import shutil
@@ -21,54 +22,73 @@ _PLAIN: Final = ("fsync=off", "full_page_writes=off", "synchronous_commit=on", "
 
 
 class PostgresServer:
-    """A server in a folder of its own, on a free port of loopback. Use it in a `with` statement.
+    """A server on a free port of loopback, and on a Unix socket in its folder.
 
-    PostgreSQL refuses to run as root, so root starts it as another user.
+    In a `with` statement it is a new one that runs. Otherwise call `initialize` or `follow`, then `start`, and at the
+    end `close`. PostgreSQL refuses to run as root, so root starts it as another user.
 
     Args:
         settings: server settings, as `name=value`.
+
+    Attributes:
+        folder: its folder, whose path is short enough for Unix sockets.
+        port: its port.
+        process: its main process while it runs.
     """
 
     def __init__(self, *settings: str) -> None:
         self._settings = settings or _PLAIN
-        self._folder = Path(tempfile.mkdtemp(prefix="nightsafe-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="nightsafe-postgres-"))
+        if os.geteuid() == 0:
+            os.chown(self.folder, *_other_user())
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self._bin = Path()
 
     def __enter__(self) -> Self:
-        """Start the server."""
-        shutil.copytree(installed(), self._folder / "programs", symlinks=True)
-        self._bin = self._folder / "programs" / "bin"
-        if os.geteuid() == 0:
-            for path in (self._folder, *self._folder.rglob("*")):
-                os.chown(path, *_other_user(), follow_symlinks=False)
-        _run(
-            *(self._bin / "initdb", "-D", self._folder / "data", "-U", _USER),
-            *("--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync"),
-        )
+        """Make an empty database cluster, and start the server."""
+        self.initialize()
         self.start()
         return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the server, and remove its folder."""
+        self.close()
+
+    @property
+    def data(self) -> Path:
+        """The data of the server."""
+        return self.folder / "data"
+
+    def initialize(self) -> None:
+        """Make an empty database cluster."""
+        options = ("--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync")
+        self._run("initdb", "-D", str(self.data), "-U", _USER, *options)
+
+    def follow(self, primary: "PostgresServer") -> None:
+        """Become a standby of another server."""
+        self._run("pg_basebackup", "-D", str(self.data), "-R", "-c", "fast", "-N", "-d", primary.at_socket())
+
+    def admit(self, *lines: str) -> None:
+        """Replace the rules of pg_hba.conf; the superuser is always admitted at the socket."""
+        rules = "\n".join([f"local all {_USER} trust", *lines, ""])
+        (self.data / "pg_hba.conf").write_text(rules)
+
     def start(self) -> None:
         """Start the server on its data, and wait until it accepts connections."""
-        given = (f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300")
-        options = [part for setting in (*given, *self._settings) for part in ("-c", setting)]
-        command = [str(self._bin / "postgres"), "-D", str(self._folder / "data"), *options]
-        log = (self._folder / "log").open("ab")
-        with log:
+        given = (f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}")
+        settings = (*given, "max_connections=300", *self._settings)
+        command = [str(_programs() / "postgres"), "-D", str(self.data)]
+        command += [part for setting in settings for part in ("-c", setting)]
+        with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                **as_other_user(),
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder, **as_other_user()
             )
         deadline = time.monotonic() + _SECONDS
-        ready = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
-        while subprocess.run(ready, check=False).returncode:
+        while subprocess.run(self._client("pg_isready", "-q"), check=False).returncode:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self._folder / "log").read_text())
+                raise RuntimeError((self.folder / "log").read_text())
             time.sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -78,21 +98,36 @@ class PostgresServer:
             self.process.wait(_SECONDS)
             self.process = None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop the server, and remove its folder."""
-        self.stop()
-        shutil.rmtree(self._folder)
+    def close(self) -> None:
+        """Stop the server at once, and remove its folder."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder)
 
-    def _accepts(self) -> bool:
-        """Return whether the server accepts connections."""
-        ready = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
-        return subprocess.run(ready, check=False).returncode == 0
+    def execute(self, sql: str, database: str = "postgres") -> str:
+        """Execute statements as the superuser. Return what they print."""
+        command = self._client("psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-U", _USER, "-d", database)
+        done = subprocess.run(command, input=sql, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def url(self, database: str = "postgres", role: str = _USER) -> str:
         """Return the address of a database, for the owner of its tables or another role."""
         return f"postgresql://{role}@127.0.0.1:{self.port}/{database}?allow_fsync_off=yes"
+
+    def at_socket(self, role: str = _USER, database: str = "postgres", **parameters: str) -> str:
+        """Return the URL of a database at the Unix socket."""
+        query = "".join(f"&{name}={value}" for name, value in parameters.items())
+        return f"postgresql://{role}@/{database}?host={self.folder}&port={self.port}{query}"
+
+    def _client(self, name: str, *arguments: str) -> list[str]:
+        """Return the command line of a program that connects to the socket."""
+        return [str(_programs() / name), "-h", str(self.folder), "-p", str(self.port), *arguments]
+
+    def _run(self, name: str, *arguments: str) -> None:
+        """Run a program as the server's user."""
+        command = [str(_programs() / name), *arguments]
+        done = subprocess.run(command, capture_output=True, check=False, cwd=self.folder, **as_other_user())
+        assert done.returncode == 0, done.stderr.decode()
 
 
 def free_port() -> int:
@@ -103,15 +138,20 @@ def free_port() -> int:
 
 
 @cache
+def _programs() -> Path:
+    """Return the folder of the server's programs, in a copy that the server's user can read."""
+    folder = Path(tempfile.mkdtemp(prefix="nightsafe-postgres-programs-"))
+    atexit.register(shutil.rmtree, folder)
+    shutil.copytree(installed(), folder / "programs", symlinks=True)
+    folder.chmod(0o755)
+    return folder / "programs" / "bin"
+
+
+@cache
 def _other_user() -> tuple[int, int]:
     """Return the ids of a user other than root."""
     found = pwd.getpwnam("nobody")
     return found.pw_uid, found.pw_gid
-
-
-def _run(*command: str | Path) -> None:
-    """Run a command as the server's user."""
-    subprocess.run(command, check=True, capture_output=True, **as_other_user())
 
 
 def installed() -> Path:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tests import server
 from tests.clients.wire.talk import Wire
 from tests.live.tools.running import HELLO, Run, children, secret, until, upload
-from tests.postgres.configured_server import ConfiguredServer
+from tests.postgres.server import PostgresServer
 from tests.server import ACCOUNT, Safe, Server, run
 
 from nightsafe.cli.data_directory.directory import DataDirectory
@@ -35,7 +35,7 @@ class Database:
         folder: the folder.
     """
 
-    def __init__(self, postgres: ConfiguredServer, folder: Path) -> None:
+    def __init__(self, postgres: PostgresServer, folder: Path) -> None:
         self.server, self.folder, self.name = postgres, folder, f"safe_{secrets.token_hex(4)}"
         self.owner = f"owner_{self.name}"
         postgres.execute(f"CREATE ROLE {self.owner} LOGIN PASSWORD '{_PASSWORD}'")
@@ -60,7 +60,7 @@ class Database:
 
 
 @pytest.fixture
-def database(postgres: ConfiguredServer, tmp_path: Path) -> Iterator[Database]:
+def database(postgres: PostgresServer, tmp_path: Path) -> Iterator[Database]:
     """Yield an empty database."""
     made = Database(postgres, tmp_path)
     yield made
@@ -186,7 +186,7 @@ def test_a_safe_in_postgresql_is_served(database: Database) -> None:
 
 def test_a_database_at_a_unix_socket_is_served(database: Database) -> None:
     """The confined API process reaches its database by a Unix socket."""
-    at_socket = database.server.url(database.owner, database.name, allow_fsync_off="yes")
+    at_socket = database.server.at_socket(database.owner, database.name, allow_fsync_off="yes")
     with Server(database.init("--store", at_socket)) as running:
         _put_and_get(running)
 

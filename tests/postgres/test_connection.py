@@ -5,12 +5,13 @@ import signal
 import socket
 import traceback
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.postgres.certificates import Certificates, make_certificates
-from tests.postgres.configured_server import ConfiguredServer, folder_of_server, running_server
+from tests.postgres.server import PostgresServer
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.postgres.engine.address import parse
@@ -45,10 +46,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def guarded(certificates: Certificates) -> Iterator[ConfiguredServer]:
+def guarded(certificates: Certificates) -> Iterator[PostgresServer]:
     """Yield a server with TLS, roles with passwords, and a role that needs a client certificate."""
-    with folder_of_server() as folder:
-        server = ConfiguredServer(folder, {"ssl": "on"})
+    with closing(PostgresServer("fsync=off", "ssl=on")) as server:
         server.initialize()
         certificates.give_server(server)
         server.admit(
@@ -57,61 +57,52 @@ def guarded(certificates: Certificates) -> Iterator[ConfiguredServer]:
             "hostnossl all plain 127.0.0.1/32 scram-sha-256",
         )
         server.start()
-        try:
-            for role in ("secured", "plain"):
-                server.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{_PASSWORD}'")
-            server.execute("CREATE ROLE certified LOGIN")
-            yield server
-        finally:
-            server.stop()
+        for role in ("secured", "plain"):
+            server.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{_PASSWORD}'")
+        server.execute("CREATE ROLE certified LOGIN")
+        yield server
 
 
-async def test_a_connection_says_its_name(postgres: ConfiguredServer) -> None:
+async def test_a_connection_says_its_name(postgres: PostgresServer) -> None:
     """The server shows each connection under the name of the address, by default `nightsafe`."""
     question = "SELECT current_setting('application_name')"
-    assert await _ask(postgres.url(**_FAST), question) == "nightsafe"
-    assert await _ask(postgres.url(**_FAST, application_name="node-1"), question) == "node-1"
+    assert await _ask(postgres.at_socket(**_FAST), question) == "nightsafe"
+    assert await _ask(postgres.at_socket(**_FAST, application_name="node-1"), question) == "node-1"
 
 
-async def test_an_abandoned_transaction_ends_by_itself(postgres: ConfiguredServer) -> None:
+async def test_an_abandoned_transaction_ends_by_itself(postgres: PostgresServer) -> None:
     """The server ends a transaction whose node does nothing, so that the other nodes can go on."""
     question = "SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
-    assert 0 < await _ask(postgres.url(**_FAST), question) <= 10_000
+    assert 0 < await _ask(postgres.at_socket(**_FAST), question) <= 10_000
 
 
-async def test_the_standby_of_several_hosts_is_passed_over(postgres: ConfiguredServer) -> None:
+async def test_the_standby_of_several_hosts_is_passed_over(postgres: PostgresServer) -> None:
     """A connection goes to the primary, in whatever order the hosts are named."""
-    with folder_of_server() as folder:
-        standby = ConfiguredServer(folder, {})
+    with closing(PostgresServer()) as standby:
         standby.follow(postgres)
         standby.start()
-        try:
-            for first, second in ((standby, postgres), (postgres, standby)):
-                url = (
-                    f"postgresql://admin@/postgres?host={first.folder},{second.folder}&port={first.port},{second.port}"
-                    "&allow_fsync_off=yes"
-                )
-                assert not await _ask(url, "SELECT pg_is_in_recovery()")
-            with pytest.raises(NoPrimaryError, match="is a standby"):
-                await connect(parse(standby.url(**_FAST)))
-        finally:
-            standby.stop()
+        for first, second in ((standby, postgres), (postgres, standby)):
+            hosts, ports = f"{first.folder},{second.folder}", f"{first.port},{second.port}"
+            url = f"postgresql://nightsafe@/postgres?host={hosts}&port={ports}&allow_fsync_off=yes"
+            assert not await _ask(url, "SELECT pg_is_in_recovery()")
+        with pytest.raises(NoPrimaryError, match="is a standby"):
+            await connect(parse(standby.at_socket(**_FAST)))
 
 
-async def test_a_stopped_host_does_not_delay_the_next_one(postgres: ConfiguredServer) -> None:
+async def test_a_stopped_host_does_not_delay_the_next_one(postgres: PostgresServer) -> None:
     """A host that accepts connections and never answers is not waited for when another one is the primary."""
     silent = socket.create_server(("127.0.0.1", 0))
     with silent:
-        url = f"postgresql://admin@127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{postgres.port}/postgres?allow_fsync_off=yes"
+        url = f"postgresql://nightsafe@127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{postgres.port}/postgres?allow_fsync_off=yes"
         async with asyncio.timeout(2.5):  # less than one host may take
             assert await _ask(url, "SELECT 1") == 1
 
 
 async def test_work_waits_for_a_primary() -> None:
     """A connection is made when a primary comes within the patience."""
-    with running_server() as server:
+    with PostgresServer() as server:
         server.stop()
-        waiting = asyncio.create_task(connect_within(parse(server.url(**_FAST)), 30))
+        waiting = asyncio.create_task(connect_within(parse(server.at_socket(**_FAST)), 30))
         done, _ = await asyncio.wait([waiting], timeout=0.2)
         assert not done
         await asyncio.to_thread(server.start)
@@ -132,54 +123,52 @@ async def test_patience_has_an_end() -> None:
     assert "send the request again" in detail
 
 
-async def test_a_server_that_is_killed_and_one_that_is_full_pass(postgres: ConfiguredServer) -> None:
+async def test_a_server_that_is_killed_and_one_that_is_full_pass(postgres: PostgresServer) -> None:
     """A server that starts, or has too many connections, counts as no primary for the moment."""
     postgres.execute("CREATE ROLE limited LOGIN CONNECTION LIMIT 0")
     with pytest.raises(NoPrimaryError, match="53300"):
-        await connect(parse(postgres.url("limited", **_FAST)))
+        await connect(parse(postgres.at_socket("limited", **_FAST)))
 
 
 @pytest.mark.parametrize("setting", ["off", "local"])
 async def test_a_server_that_answers_before_a_commit_is_durable_is_refused(setting: str) -> None:
     """A server that answers commits too early is refused, and the refusal says where to look for the setting."""
-    with running_server() as server:
+    with PostgresServer() as server:
         server.execute("CREATE ROLE hasty LOGIN")
         if setting == "local":
-            assert await _ask(server.url("hasty", **_FAST), "SELECT 1") == 1
+            assert await _ask(server.at_socket("hasty", **_FAST), "SELECT 1") == 1
             server.execute("ALTER SYSTEM SET synchronous_standby_names = 'other'; SELECT pg_reload_conf()")
         server.execute(f"SET synchronous_commit = off; ALTER ROLE hasty SET synchronous_commit = {setting}")
-        detail = await _refusal(server.url("hasty", **_FAST))
+        detail = await _refusal(server.at_socket("hasty", **_FAST))
     assert f"synchronous_commit={setting}" in detail
     assert 'ALTER ROLE "hasty"' in detail
 
 
-async def test_a_server_without_fsync_is_refused(postgres: ConfiguredServer) -> None:
+async def test_a_server_without_fsync_is_refused(postgres: PostgresServer) -> None:
     """A server with fsync=off is refused unless the address allows it."""
-    assert "set fsync=on" in await _refusal(postgres.url())
+    assert "set fsync=on" in await _refusal(postgres.at_socket())
 
 
-async def test_a_session_that_takes_no_writes_is_no_primary(postgres: ConfiguredServer) -> None:
+async def test_a_session_that_takes_no_writes_is_no_primary(postgres: PostgresServer) -> None:
     """A role whose sessions are read-only is passed over, unless the address asks only for a primary."""
     postgres.execute("CREATE ROLE reader LOGIN; ALTER ROLE reader SET default_transaction_read_only = on")
     with pytest.raises(NoPrimaryError, match="takes no writes"):
-        await connect(parse(postgres.url("reader", **_FAST)))
-    assert await _ask(postgres.url("reader", **_FAST, target_session_attrs="primary"), "SELECT 1") == 1
+        await connect(parse(postgres.at_socket("reader", **_FAST)))
+    assert await _ask(postgres.at_socket("reader", **_FAST, target_session_attrs="primary"), "SELECT 1") == 1
 
 
-async def test_the_names_of_an_absent_role_and_database_are_told(postgres: ConfiguredServer) -> None:
+async def test_the_names_of_an_absent_role_and_database_are_told(postgres: PostgresServer) -> None:
     """The refusals name the role, the database and the way out."""
-    assert "the role nobody-here" in await _refusal(postgres.url("nobody-here", **_FAST))
-    assert "createdb --template=template0 absent" in await _refusal(postgres.url(database="absent", **_FAST))
+    assert "the role nobody-here" in await _refusal(postgres.at_socket("nobody-here", **_FAST))
+    assert "createdb --template=template0 absent" in await _refusal(postgres.at_socket(database="absent", **_FAST))
 
 
-def _tls_url(server: ConfiguredServer, role: str, issuer: Path, host: str = "localhost", more: str = "") -> str:
+def _tls_url(server: PostgresServer, role: str, issuer: Path, host: str = "localhost", more: str = "") -> str:
     """Return the URL of a server whose certificate is checked."""
     return f"postgresql://{role}@{host}:{server.port}/postgres?sslrootcert={issuer}&allow_fsync_off=yes{more}"
 
 
-async def test_the_certificate_of_the_server_is_checked(
-    guarded: ConfiguredServer, certificates: Certificates
-) -> None:
+async def test_the_certificate_of_the_server_is_checked(guarded: PostgresServer, certificates: Certificates) -> None:
     """A certificate must be from the issuer and for the name of the host; `verify-ca` leaves the name out."""
     role = f"secured:{_PASSWORD}"
     assert await _ask(_tls_url(guarded, role, certificates.issuer), "SELECT 1") == 1
@@ -189,33 +178,33 @@ async def test_the_certificate_of_the_server_is_checked(
     assert await _ask(loose, "SELECT 1") == 1
 
 
-async def test_a_server_without_tls_is_refused(postgres: ConfiguredServer, certificates: Certificates) -> None:
+async def test_a_server_without_tls_is_refused(postgres: PostgresServer, certificates: Certificates) -> None:
     """A server that does not offer TLS is refused when the address asks for it; no password is sent."""
     detail = await _refusal(_tls_url(postgres, f"admin:{_PASSWORD}", certificates.issuer))
     assert "does not offer TLS" in detail
 
 
-async def test_a_client_shows_its_certificate(guarded: ConfiguredServer, certificates: Certificates) -> None:
+async def test_a_client_shows_its_certificate(guarded: PostgresServer, certificates: Certificates) -> None:
     """A role that must show a certificate is admitted with `sslcert` and `sslkey`, and refused without."""
     shown = f"&sslcert={certificates.client}&sslkey={certificates.client_key}"
     assert await _ask(_tls_url(guarded, "certified", certificates.issuer, more=shown), "SELECT 1") == 1
     assert "the role certified" in await _refusal(_tls_url(guarded, "certified", certificates.issuer))
 
 
-async def test_a_key_that_others_can_read_is_refused(guarded: ConfiguredServer, certificates: Certificates) -> None:
+async def test_a_key_that_others_can_read_is_refused(guarded: PostgresServer, certificates: Certificates) -> None:
     """A client's key must be closed to others."""
     shown = f"&sslcert={certificates.client}&sslkey={certificates.open_key}"
     with pytest.raises(NightsafeError, match="chmod"):
         await connect(parse(_tls_url(guarded, "certified", certificates.issuer, more=shown)))
 
 
-async def test_a_missing_certificate_is_told(guarded: ConfiguredServer, tmp_path: Path) -> None:
+async def test_a_missing_certificate_is_told(guarded: PostgresServer, tmp_path: Path) -> None:
     """A file that cannot be read is a refusal, not a server that might come."""
     assert "cannot be read" in await _refusal(_tls_url(guarded, "secured", tmp_path / "absent.pem"))
 
 
 async def test_a_password_comes_from_the_url_or_a_file(
-    guarded: ConfiguredServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guarded: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A password comes from the URL, `passfile` or ~/.pgpass; the refusal of a wrong one does not show it."""
     at, query = f"127.0.0.1:{guarded.port}/postgres", "?sslmode=disable&allow_fsync_off=yes"
@@ -237,8 +226,7 @@ async def test_a_password_comes_from_the_url_or_a_file(
 async def test_a_killed_server_is_no_primary(tmp_path: Path) -> None:
     """A socket whose server is gone is a server that may come back."""
     assert tmp_path
-    with running_server() as server:
-        server.signal(signal.SIGKILL)
-        server.stop()
+    with PostgresServer() as server:
+        server.stop(signal.SIGKILL)
         with pytest.raises(NoPrimaryError):
-            await connect(parse(server.url(**_FAST)))
+            await connect(parse(server.at_socket(**_FAST)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
-from tests.postgres.configured_server import ConfiguredServer
+from tests.postgres.server import PostgresServer
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.postgres.engine import schema
@@ -28,7 +28,7 @@ class Database:
         server: the server.
     """
 
-    def __init__(self, server: ConfiguredServer) -> None:
+    def __init__(self, server: PostgresServer) -> None:
         self.server, self.name = server, f"safe_{secrets.token_hex(4)}"
         self.owner, self.role = f"owner_{self.name}", f"serving_{self.name}"
         server.execute(f"CREATE ROLE {self.owner} LOGIN; CREATE ROLE {self.role} LOGIN")
@@ -38,7 +38,7 @@ class Database:
         """Return what the last of some works returns, each in a connection of its own."""
         result = None
         for work in works:
-            db = await connect(parse(self.server.url(role or self.owner, self.name, allow_fsync_off="yes")))
+            db = await connect(parse(self.server.at_socket(role or self.owner, self.name, allow_fsync_off="yes")))
             try:
                 result = await work(db)
             finally:
@@ -54,7 +54,7 @@ class Database:
 
 
 @pytest.fixture
-def database(postgres: ConfiguredServer) -> Iterator[Database]:
+def database(postgres: PostgresServer) -> Iterator[Database]:
     """Yield an empty database."""
     made = Database(postgres)
     yield made

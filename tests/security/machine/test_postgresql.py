@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tests.clients.wire.talk import Wire, token_header
 from tests.live.tools.running import HELLO, secret, upload
-from tests.postgres.configured_server import ConfiguredServer, running_server
+from tests.postgres.server import PostgresServer
 from tests.server import ACCOUNT, Safe, Server, make_safe, run
 
 from nightsafe.errors import Code, NightsafeError
@@ -27,19 +27,19 @@ _FAST = "allow_fsync_off=yes"
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[ConfiguredServer]:
+def database() -> Iterator[PostgresServer]:
     """Yield a database server of these tests."""
-    with running_server() as server:
+    with PostgresServer() as server:
         yield server
 
 
 @pytest.fixture
-def serving(database: ConfiguredServer, tmp_path: Path) -> Safe:
+def serving(database: PostgresServer, tmp_path: Path) -> Safe:
     """Return a safe in a database of its own, which a role with a password and the least rights serves."""
     name = f"safe_{secrets.token_hex(4)}"
     database.execute(f"CREATE DATABASE {name} TEMPLATE template0")
     database.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{_PASSWORD}'")
-    safe = make_safe(tmp_path, url=database.url(database=name, allow_fsync_off="yes"))
+    safe = make_safe(tmp_path, url=database.at_socket(database=name, allow_fsync_off="yes"))
     database.execute(run("store", "grants", "--role", name, "--data", str(safe.path), cwd=tmp_path).stdout, name)
     at = f"127.0.0.1:{database.port}/{name}"
     (safe.path / "store-url").write_text(f"postgresql://{name}:{_PASSWORD}@{at}?{_FAST}")
@@ -73,7 +73,7 @@ async def test_the_serving_role_only_adds_to_the_log(serving: Safe, sql: str) ->
         await db.close()
 
 
-def test_the_password_is_not_shown(serving: Safe, database: ConfiguredServer) -> None:
+def test_the_password_is_not_shown(serving: Safe, database: PostgresServer) -> None:
     """The database's password is in no command line, log, error or answer of a node.
 
     Also while the database is away.
@@ -97,7 +97,7 @@ def test_the_password_is_not_shown(serving: Safe, database: ConfiguredServer) ->
     assert not any(_PASSWORD in text for text in shown)
 
 
-async def test_tls_is_the_default(database: ConfiguredServer) -> None:
+async def test_tls_is_the_default(database: PostgresServer) -> None:
     """A node connects to a database on another machine only by TLS that verifies the host, unless the address allows
     less.
     """
@@ -107,21 +107,24 @@ async def test_tls_is_the_default(database: ConfiguredServer) -> None:
             parse(f"postgresql://ns@db.example/safe?sslmode={mode}")
         assert parse(f"postgresql://ns@db.example/safe?sslmode={mode}&allow_unverified=yes").sslmode == mode
     with pytest.raises(NightsafeError, match="does not offer TLS"):  # this server speaks no TLS
-        await connect(parse(f"postgresql://admin@127.0.0.1:{database.port}/postgres?{_FAST}&sslmode=verify-full"))
+        await connect(parse(f"postgresql://nightsafe@127.0.0.1:{database.port}/postgres?{_FAST}&sslmode=verify-full"))
 
 
-async def test_a_server_that_could_lose_a_commit_is_refused(database: ConfiguredServer) -> None:
+async def test_a_server_that_could_lose_a_commit_is_refused(database: PostgresServer) -> None:
     """A node refuses a database server with `fsync` or `synchronous_commit` off, which could lose an answered
     write.
     """
     database.execute("CREATE ROLE hasty LOGIN; ALTER ROLE hasty SET synchronous_commit = off")
-    for url, named in ((database.url(), "fsync=on"), (database.url("hasty", allow_fsync_off="yes"), "hasty")):
+    for url, named in (
+        (database.at_socket(), "fsync=on"),
+        (database.at_socket("hasty", allow_fsync_off="yes"), "hasty"),
+    ):
         with pytest.raises(NightsafeError, match=named) as caught:
             await connect(parse(url))
         assert caught.value.code is Code.STORE
 
 
-def test_a_writer_of_the_database_gains_nothing(serving: Safe, database: ConfiguredServer) -> None:
+def test_a_writer_of_the_database_gains_nothing(serving: Safe, database: PostgresServer) -> None:
     """An attacker with write access to the database in PostgreSQL can neither make a token nor give one other
     rights.
     """
@@ -148,7 +151,7 @@ def test_a_writer_of_the_database_gains_nothing(serving: Safe, database: Configu
         assert _listing(node, serving.api_token) == 200
 
 
-def test_a_changed_value_is_named(serving: Safe, database: ConfiguredServer) -> None:
+def test_a_changed_value_is_named(serving: Safe, database: PostgresServer) -> None:
     """On PostgreSQL, `audit verify` names a value that was changed in the database."""
     with Server(serving) as node, Wire.to(node) as wire:
         upload(wire, "worker", HELLO, secret("ONE", "one"), secret("TWO", "two"))
@@ -166,7 +169,7 @@ def _listing(node: Server, token: str) -> int:
         return wire.ask("GET", path, b"", token_header(token)).status
 
 
-async def test_any_role_can_announce(serving: Safe, database: ConfiguredServer) -> None:
+async def test_any_role_can_announce(serving: Safe, database: PostgresServer) -> None:
     """The nodes of a database in PostgreSQL announce to each other, without a signature, how far delivery is. So any
     role that may connect to the database can delay the answers to writes by half a second, or have writes answered
     before they are delivered.
@@ -177,7 +180,7 @@ async def test_any_role_can_announce(serving: Safe, database: ConfiguredServer) 
     nodes.start(State(node="own"), told.set)
     follower = Follower(account_id=ACCOUNT, process_id=("a", "b"), asked_at=0, last_request_at=0, acted_on=9**9)
     forged = msgspec.json.encode(Announcement(node="stranger", at=0, followers=(follower,))).decode()
-    db = await connect(parse(database.url("stranger", _name(serving), allow_fsync_off="yes")))
+    db = await connect(parse(database.at_socket("stranger", _name(serving), allow_fsync_off="yes")))
     while not told.is_set():
         await db.execute("SELECT pg_notify('nightsafe_nodes', $1)", forged)
         await asyncio.wait([asyncio.ensure_future(told.wait())], timeout=0.05)
