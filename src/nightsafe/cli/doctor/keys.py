@@ -91,7 +91,7 @@ def given_up_keys(safe: Examination) -> Iterator[Finding]:
     ring = PublicRing.load(safe.directory.public_ring)
     with open_read_only(safe.database) as db:
         number, retired = ring_history(db)
-        is_known = _is_known(db, ring)
+        is_known = ring.number < number and _is_known(db, ring)
     if ring.number < number:
         words = "is older than the safe's" if is_known else "belongs to another safe, or its use is not in the log"
         found = f"the public ring {words}: its number is {ring.number}, and number {number} was in use before"

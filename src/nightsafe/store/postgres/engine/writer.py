@@ -275,7 +275,7 @@ def _unknown(batch: WriteBatch, error: BaseException) -> NightsafeError | None:
     return NightsafeError(
         Code.OUTCOME_UNKNOWN,
         f"the connection to the database was lost while it made the change durable ({type(error).__name__}), and no"
-        f" primary has told what became of it: the change may or may not be kept; {AGAIN}",
+        f" primary has told what became of it: the change may or may not be kept; {AGAIN}, unchanged",
     )
 
 
