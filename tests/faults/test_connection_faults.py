@@ -1,7 +1,7 @@
 """Writes to PostgreSQL whose connection is cut before, in and after their commit: no answer is wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import asyncpg
@@ -13,7 +13,7 @@ from tests.postgres.server import PostgresServer
 from tests.stores import IDENTITY_KEY, SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.changes import Change
+from nightsafe.store.changes import Change, OutcomeUnknownError
 from nightsafe.store.postgres.engine import writer
 from nightsafe.store.postgres.engine.address import parse
 from nightsafe.store.postgres.store import PostgresStore
@@ -64,6 +64,24 @@ async def until_found(url: str, sql: str) -> None:
     async with asyncio.timeout(30):
         while not await rows(url, sql):  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.01)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - the proxy has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def until_idle(url: str) -> None:
+    """Wait until no statement of a store is executed: three times in a row, because one may be on its way."""
+    for _ in range(3):
+        await asyncio.sleep(0.1)
+        await until_found(
+            url,
+            "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'nightsafe' AND state = 'active')",
+        )
 
 
 async def until_commits_wait(url: str) -> None:
@@ -120,6 +138,56 @@ async def test_a_stopped_server_is_given_up_and_the_write_goes_on(
 
     await store.commit(setting(secret("B")))
 
+    assert before["versions"] + 1 == (await counts(url))["versions"]
+
+
+async def test_a_statement_that_arrives_late_commits_nothing(
+    store: PostgresStore, proxy: CuttingProxy, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that was made again in another connection is done once, although the first statement arrives, too."""
+    monkeypatch.setattr(writer, "STALL_SECONDS", 0.3)
+    before = await counts(url)
+    proxy.arm(Cut.LATE)
+
+    await store.commit(setting(secret("B")))
+    proxy.deliver()
+    await until_idle(url)
+
+    assert before["versions"] + 1 == (await counts(url))["versions"]
+    assert 1 == proxy.cuts
+
+
+async def test_a_write_that_is_told_to_be_lost_is_never_made(
+    store: PostgresStore, proxy: CuttingProxy, url: str
+) -> None:
+    """After a node has found out that a write of unknown outcome was not made, no late statement makes it."""
+    before = await counts(url)
+    proxy.arm(Cut.LATE)
+    proxy.refuse()
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        await store.commit(setting(secret("B")))
+    proxy.refuse(refuses=False)
+    with pytest.raises(NightsafeError):
+        await unknown.value.outcome
+    proxy.deliver()
+    await until_idle(url)
+
+    assert before == await counts(url)
+
+
+async def test_a_commit_found_after_several_attempts_is_answered_by_itself(
+    store: PostgresStore, proxy: CuttingProxy, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that a later look has not found, and that is committed afterwards, is found by the look after it."""
+    monkeypatch.setattr(writer, "STALL_SECONDS", 0.5)
+    before = await counts(url)
+    proxy.arm(Cut.LATE)
+    writing = asyncio.ensure_future(store.commit(setting(secret("B"))))
+    await until(lambda: proxy.cuts == 1)
+    proxy.deliver()  # it waits for the lock of the second attempt
+    proxy.arm(Cut.BEFORE, b"COMMIT\0")
+
+    assert before["versions"] + 1 == (await writing).version
     assert before["versions"] + 1 == (await counts(url))["versions"]
 
 

@@ -19,6 +19,7 @@ class Cut(StrEnum):
     AT_ONCE: the connection ends as soon as the server may have got the statement.
     AFTER: the answer arrives, and then the connection ends.
     STALL: the statement goes no further, and nothing ends.
+    LATE: the statement goes no further until `deliver`, although the node may have given the connection up.
     """
 
     BEFORE = "before"
@@ -26,6 +27,7 @@ class Cut(StrEnum):
     AT_ONCE = "at_once"
     AFTER = "after"
     STALL = "stall"
+    LATE = "late"
 
 
 class CuttingProxy:
@@ -46,6 +48,7 @@ class CuttingProxy:
         self._cut: Cut | None = None
         self._contained = b""
         self._refuses = False
+        self._delivery = asyncio.Event()
         self.cuts = 0
 
     async def start(self) -> int:
@@ -65,6 +68,10 @@ class CuttingProxy:
     def refuse(self, *, refuses: bool = True) -> None:
         """Refuse new connections, or accept them again."""
         self._refuses = refuses
+
+    def deliver(self) -> None:
+        """Let the server have the statements that are late."""
+        self._delivery.set()
 
     async def close(self) -> None:
         """End every connection."""
@@ -118,6 +125,8 @@ class CuttingProxy:
                 return
             if cut is Cut.STALL:
                 await asyncio.Event().wait()
+            if cut is Cut.LATE:
+                await self._delivery.wait()
             if cut is Cut.UNANSWERED:
                 lost.set()
             if cut is Cut.AFTER:

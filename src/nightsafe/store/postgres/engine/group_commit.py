@@ -40,6 +40,8 @@ _SLICE: Final = 8
 _CALM: Final = 16
 """After another node has written in between, so many groups lock the head at once."""
 
+_LEAVES: Final = "SELECT seq, leaf FROM audit WHERE seq = ANY($1::bigint[])"
+
 _MAX_KNOWN: Final = 2000
 """How many scripts a node remembers between two groups."""
 
@@ -90,7 +92,9 @@ class GroupCommit:
             Exception: an error of the driver. `batch.sent` tells whether the group may have been committed.
         """
         batch.begin_attempt()
-        if self._calm:
+        if batch.sent:
+            pass  # only under the lock can it be told which attempt is committed
+        elif self._calm:
             self._calm -= 1
         else:
             plain = [change for change in batch.changes if change is not None and is_plain(change)]
@@ -119,8 +123,13 @@ class GroupCommit:
         return await self._write(db, batch, known, rows, log)
 
     async def _run_with_lock(self, db: "Connection", batch: WriteBatch) -> None:
-        """Commit in a transaction that holds the head of the log."""
+        """Commit in a transaction that holds the head of the log, unless an earlier attempt is committed.
+
+        The head has another size afterwards. So an earlier attempt that the server gets still later commits nothing.
+        """
         await db.execute(LOCK_HEAD)
+        if batch.sent and await self._was_committed(db, batch):
+            return
         head, retired = await read_head(db)
         models = self._known.models if self._known is not None and self._known.head == head else ScriptModels()
         self._known = Known(head, retired, models)
@@ -139,6 +148,16 @@ class GroupCommit:
         await self._write(db, batch, self._known, rows, log)
         await db.execute("COMMIT")
 
+    async def _was_committed(self, db: "Connection", batch: WriteBatch) -> bool:
+        """Look for the earlier attempts in the log; end the transaction and take the answers of one that is there."""
+        found = await find_in_log(db, batch.sent)
+        if found is None:
+            return False
+        await db.execute(PROBE)
+        await db.execute("COMMIT")
+        self._known, batch.answers = None, found.answers
+        return True
+
     def _begin(self, known: Known) -> tuple[PostgresRows, GroupLog]:
         """Begin a group."""
         return PostgresRows(known.models, known.retired), GroupLog(known.head, self._signer, self._key)
@@ -154,7 +173,7 @@ class GroupCommit:
             return bool(await db.fetchval("SELECT size = $1 FROM log_head", size)) and self._keep(known, rows)
         entries = rows.log[tables.AUDIT.name]
         sql, parameters = statement({**rows.take_rows(), **rows.log}, size, rows.advance, self._channel)
-        batch.sending(SentCommit(size + 1, entries[0][3]))
+        batch.sending(size + 1, entries[0][3], db.get_server_pid())
         if await db.fetchrow(sql, *parameters) is None:
             batch.was_not_committed()
             return False
@@ -168,6 +187,12 @@ class GroupCommit:
             rows.models.clear()
         self._known = Known(known.head, rows.retired, rows.models)
         return True
+
+
+async def find_in_log(db: "Connection", sent: Sequence[SentCommit]) -> SentCommit | None:
+    """Return the attempt that is committed, if one is. The transaction must hold the head of the log."""
+    leaves = dict(await db.fetch(_LEAVES, [one.number for one in sent]))
+    return next((one for one in sent if leaves.get(one.number) == one.leaf), None)
 
 
 def is_plain(change: Change) -> bool:

@@ -1,5 +1,6 @@
 """A group of changes that are committed together, and their answers."""
 
+import time
 from asyncio import Future
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -25,10 +26,21 @@ class PendingChange(NamedTuple):
 
 
 class SentCommit(NamedTuple):
-    """What tells later whether a group is in the log: the number of its first entry, and the entry's leaf hash."""
+    """An attempt to commit a group whose answer is not known.
+
+    Attributes:
+        number: the number of the group's first entry in the log.
+        leaf: that entry's leaf hash.
+        answers: the answer to each change, if the attempt was committed.
+        process: the server process that was to commit it.
+        at: when it was sent, in seconds since 1970 UTC.
+    """
 
     number: int
     leaf: bytes
+    answers: list[Answer]
+    process: int
+    at: float
 
 
 class WriteBatch:
@@ -39,16 +51,14 @@ class WriteBatch:
 
     Attributes:
         answers: the answer to each change, as the last attempt came to it.
-        sent: what the last attempt may have committed; None if it has not come to that.
-        was_sent: whether an earlier attempt was sent. The server may still get it, if it was not yet in the log when
-            the writer looked.
+        sent: the attempts that may be committed. One of them may be so after a look that has not found it in the log,
+            because the server gets it late.
     """
 
     def __init__(self, batch: Sequence[PendingChange]) -> None:
         self.batch: Final = batch
         self.answers: list[Answer] = []
-        self.sent: SentCommit | None = None
-        self.was_sent = False
+        self.sent: list[SentCommit] = []
 
     @property
     def changes(self) -> list[Change | None]:
@@ -71,17 +81,17 @@ class WriteBatch:
         return any(change is not None and change.edit is not None and change.edit.remove for change in self.changes)
 
     def begin_attempt(self) -> None:
-        """Forget the last attempt, which is not in the log."""
-        self.was_sent = self.was_sent or self.sent is not None
-        self.answers, self.sent = [], None
+        """Begin the answers again."""
+        self.answers = []
 
-    def sending(self, sent: SentCommit) -> None:
-        """Note that the next statement may commit the group."""
-        self.sent = sent
+    def sending(self, number: int, leaf: bytes, process: int) -> None:
+        """Note that the next statement may commit the group; see `SentCommit`."""
+        self.sent.append(SentCommit(number, leaf, self.answers, process, time.time()))
 
     def was_not_committed(self) -> None:
-        """Note that the statement has committed nothing."""
-        self.sent = None
+        """Note that the statement of this attempt, if there was one, has committed nothing."""
+        if self.sent and self.sent[-1].answers is self.answers:
+            self.sent.pop()
 
     def answer_all(self) -> None:
         """Answer every future that still waits."""

@@ -28,7 +28,7 @@ from nightsafe.store.postgres.engine.failures import (
 )
 from nightsafe.store.postgres.engine.group_commit import GroupCommit
 from nightsafe.store.postgres.engine.patience import LEAST_SECONDS, STALL_SECONDS, pause_after
-from nightsafe.store.postgres.engine.settling import Settling, is_in_log
+from nightsafe.store.postgres.engine.settling import Settling
 from nightsafe.store.postgres.engine.write_batch import PendingChange, WriteBatch, size_of
 from nightsafe.store.postgres.writes.loading import LOCK_HEAD
 from nightsafe.store.postgres.writes.removal import is_purge_pending, purge_part
@@ -206,8 +206,6 @@ class Writer:
                 if self._db is None or self._db.is_closed():
                     self._db = await self._connect()
                     self._db.add_log_listener(self._warned)
-                if batch.sent is not None and await is_in_log(self._db, batch.sent):
-                    return
                 await self._run_group(self._db, batch)
         except BaseException:
             self._drop()
@@ -270,7 +268,7 @@ class Writer:
 
 def _unknown(batch: WriteBatch, error: BaseException) -> NightsafeError | None:
     """Return the answer to a group that may have been committed; None if it surely was not."""
-    if batch.sent is None and not batch.was_sent:
+    if not batch.sent:
         return None
     return NightsafeError(
         Code.OUTCOME_UNKNOWN,
