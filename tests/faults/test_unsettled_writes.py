@@ -41,11 +41,14 @@ class Node:
 
     async def upload(self) -> tuple[int, int]:
         """Upload the script, with a boundary of its own."""
-        files: dict[str, Any] = {
+        return seen(await self.http.put(_SCRIPT, files=self.files()))
+
+    def files(self) -> dict[str, Any]:
+        """Return the parts of an upload."""
+        return {
             "metadata": (None, json.dumps({"main_module": "a.js"}), "application/json"),
             "a.js": ("a.js", b"export default {};", "application/javascript+module"),
         }
-        return seen(await self.http.put(_SCRIPT, files=files))
 
     async def versions(self) -> int:
         """Return how many versions the script has."""
@@ -95,16 +98,17 @@ async def node(databases: Databases, tmp_path: Path) -> AsyncIterator[Node]:
 
 
 async def test_a_kept_write_sent_again_is_answered_as_done(node: Node) -> None:
-    """The same request sent again gets the answer of the first, which was kept, as often as it is sent."""
+    """The same request sent again gets the answer of the first, which was kept; after that, it is a new one."""
     before = await node.versions()
     node.cut(b"secrets.put")
     first = await node.put()
     node.heal()
-    again = [await node.put() for _ in range(3)]
+    again = await node.put()
 
-    assert _UNKNOWN == first
-    assert [(200, 0)] * 3 == again
+    assert (_UNKNOWN, (200, 0)) == (first, again)
     assert before + 1 == await node.versions()
+    assert (200, 0) == await node.put()
+    assert before + 2 == await node.versions()
 
 
 async def test_a_write_that_was_not_kept_is_made_when_it_is_sent_again(node: Node) -> None:
@@ -120,7 +124,7 @@ async def test_a_write_that_was_not_kept_is_made_when_it_is_sent_again(node: Nod
 
 
 async def test_another_request_is_made_by_itself(node: Node) -> None:
-    """A request with another value, name or query is not the same."""
+    """A request with another value or name is not the same, and after such a one the same request is made again."""
     before = await node.versions()
     node.cut(b"secrets.put")
     await node.put("one")
@@ -129,7 +133,31 @@ async def test_another_request_is_made_by_itself(node: Node) -> None:
     assert (200, 0) == await node.put("two") == await node.put("one", "C")
     assert before + 3 == await node.versions()
     assert (200, 0) == await node.put("one")
-    assert before + 3 == await node.versions()
+    assert before + 4 == await node.versions()
+
+
+async def test_a_secret_that_was_deleted_meanwhile_is_put_again(node: Node) -> None:
+    """A put whose first try was kept, and whose secret somebody has deleted since, makes the secret again."""
+    node.cut(b"secrets.put")
+    first = await node.put()
+    node.heal()
+    assert 200 == (await node.http.delete(f"{_SECRETS}/A")).status_code
+
+    assert (_UNKNOWN, (200, 0)) == (first, await node.put())
+    assert 200 == (await node.http.get(f"{_SECRETS}/A")).status_code
+
+
+async def test_a_kept_upload_is_never_told_to_be_absent(node: Node) -> None:
+    """A version whose request finds no primary after its commit is answered with 10705, and not made twice."""
+    before = await node.versions()
+    node.proxy.arm(Cut.AFTER, b"versions.upload")
+    node.proxy.end_others_when_it_cuts()
+    first = seen(await node.http.post(_VERSIONS, files=node.files()))
+    node.heal()
+    again = seen(await node.http.post(_VERSIONS, files=node.files()))
+
+    assert (_UNKNOWN, (200, 0)) == (first, again)
+    assert before + 1 == await node.versions()
 
 
 async def test_a_repeated_request_says_so_while_the_outcome_is_unknown(node: Node) -> None:

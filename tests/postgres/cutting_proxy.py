@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 _EXECUTE: Final = ord("E")
 _QUERY: Final = ord("Q")
@@ -48,6 +48,7 @@ class CuttingProxy:
         self._cut: Cut | None = None
         self._contained = b""
         self._refuses = False
+        self._ends_others = False
         self._delivery = asyncio.Event()
         self.cuts = 0
 
@@ -68,6 +69,10 @@ class CuttingProxy:
     def refuse(self, *, refuses: bool = True) -> None:
         """Refuse new connections, or accept them again."""
         self._refuses = refuses
+
+    def end_others_when_it_cuts(self) -> None:
+        """At the next cut, end all other connections, too, and refuse new ones."""
+        self._ends_others = True
 
     def deliver(self) -> None:
         """Let the server have the statements that are late."""
@@ -99,7 +104,7 @@ class CuttingProxy:
         after: asyncio.Event = asyncio.Event()
         lost: asyncio.Event = asyncio.Event()
         down = asyncio.create_task(_copy(upstream_reader, writer, after, lost))
-        up = asyncio.create_task(self._copy_up(reader, upstream_writer, after, lost))
+        up = asyncio.create_task(self._copy_up(reader, upstream_writer, after, lost, asyncio.current_task()))
         try:
             await asyncio.wait([down, up], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -108,19 +113,29 @@ class CuttingProxy:
             await asyncio.gather(down, up, return_exceptions=True)
             upstream_writer.close()
 
+    def _next_cut(self, data: bytes, own: "asyncio.Task[Any] | None") -> Cut | None:
+        """Return how to cut the connection of a task at some messages, if it is time."""
+        cut = self._cut if _executes(data) and self._contained in data else None
+        if cut is not None:
+            self._cut = None
+            self.cuts += 1
+            if self._ends_others:
+                self._refuses = True
+                for other in self._tasks - {own}:
+                    other.cancel()
+        return cut
+
     async def _copy_up(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         after: asyncio.Event,
         lost: asyncio.Event,
+        own: "asyncio.Task[Any] | None",
     ) -> None:
         """Forward what the node sends, and cut when it is time."""
         while data := await reader.read(_PART):
-            cut = self._cut if _executes(data) and self._contained in data else None
-            if cut is not None:
-                self._cut = None
-                self.cuts += 1
+            cut = self._next_cut(data, own)
             if cut is Cut.BEFORE:
                 return
             if cut is Cut.STALL:

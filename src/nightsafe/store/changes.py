@@ -6,10 +6,11 @@
 from asyncio import Future
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import Protocol
 
 from msgspec import Struct
 
-from nightsafe.errors import NightsafeError
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.merkle.tree import leaf_hash
 from nightsafe.store.bundles import StoredApproval
 from nightsafe.store.collections import Collection, CollectionEdit, Item
@@ -125,5 +126,35 @@ class OutcomeUnknownError(NightsafeError):
     outcome: "Future[Outcome]"
 
 
-told_unknown: ContextVar[Callable[[OutcomeUnknownError], Awaitable[bool]] | None] = ContextVar("told_unknown")
-"""Called with an unknown outcome; if it returns True, `Store.commit` waits for the outcome instead of raising."""
+class CommitWatcher(Protocol):
+    """Follows the commits of a request, which can be answered before its work has ended."""
+
+    def committed(self, is_newest: Callable[[], Awaitable[bool]]) -> None:
+        """Note a commit.
+
+        Args:
+            is_newest: returns whether no later commit was about the same.
+        """
+        ...
+
+    async def unknown(self, error: OutcomeUnknownError) -> bool:
+        """Answer that the outcome of a commit is unknown; return whether the request waits for it."""
+        ...
+
+    async def no_primary(self) -> bool:
+        """Return whether work that finds no primary is tried again.
+
+        Raises:
+            NightsafeError: OUTCOME_UNKNOWN, when it is not, and the request has committed something.
+        """
+        ...
+
+
+commit_watcher: ContextVar[CommitWatcher | None] = ContextVar("commit_watcher")
+
+
+async def is_tried_again(error: NightsafeError) -> bool:
+    """Return whether the current request tries work again that has failed; raise as `CommitWatcher.no_primary`."""
+    if error.code is not Code.NO_PRIMARY or (watcher := commit_watcher.get(None)) is None:
+        return False
+    return await watcher.no_primary()

@@ -10,13 +10,13 @@ from nightsafe.api import unsettled_writes
 from nightsafe.api.http.body import Message, chunks
 from nightsafe.api.http.envelope import Reply
 from nightsafe.api.http.request import Call
-from nightsafe.api.unsettled_writes import UnsettledWrites, Write
+from nightsafe.api.unsettled_writes import UnsettledWrites
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.service import Principal
 from nightsafe.services.caller import Caller
 from nightsafe.services.limits import Limits
-from nightsafe.store.changes import Outcome, OutcomeUnknownError, told_unknown
+from nightsafe.store.changes import Outcome, OutcomeUnknownError, commit_watcher, is_tried_again
 
 LIMITS: Final = Limits(body_seconds=1)
 
@@ -30,6 +30,9 @@ class Requests:
         self.made: list[bytes] = []
         self.sent: list[dict[str, Any]] = []
         self.times_unknown = 1
+        self.is_newest = True
+        self.remembers = True
+        self.reads_body = True
 
     def lose(self) -> None:
         """Let the next commit be unknown until its outcome is set."""
@@ -37,7 +40,9 @@ class Requests:
 
     async def handle(self, call: Call) -> Reply:
         """Read the body, commit, and answer."""
-        body = b"".join([part async for part in chunks(call.receive, 1 << 30, 1, Code.BODY_TOO_LARGE)])
+        body = b""
+        if self.reads_body:
+            body = b"".join([part async for part in chunks(call.receive, 1 << 30, 1, Code.BODY_TOO_LARGE)])
         for _ in range(self.times_unknown):
             await self.commit()
         self.made.append(body)
@@ -45,14 +50,19 @@ class Requests:
 
     async def commit(self) -> None:
         """Commit, as a store does."""
-        if self.outcome is None:
-            return
-        error = OutcomeUnknownError(Code.OUTCOME_UNKNOWN, "unknown")
-        error.outcome = self.outcome
-        told = told_unknown.get(None)
-        if told is None or not await told(error):
-            raise error
-        await error.outcome
+        watcher = commit_watcher.get(None)
+        if self.outcome is not None:
+            error = OutcomeUnknownError(Code.OUTCOME_UNKNOWN, "unknown")
+            error.outcome = self.outcome
+            if watcher is None or not await watcher.unknown(error):
+                raise error
+            await error.outcome
+        if watcher is not None:
+            watcher.committed(self.tell_newest)
+
+    async def tell_newest(self) -> bool:
+        """Return whether nothing has followed the commits."""
+        return self.is_newest
 
     async def send(self, message: dict[str, Any]) -> None:
         """Take a message of an answer."""
@@ -62,7 +72,7 @@ class Requests:
         """Make a request, and return the handler's answer."""
         write = self.writes.write(self.send)
         try:
-            return await write.reply(call(parts, **changes), self.handle)
+            return await write.reply(call(parts, **changes), self.handle, remembers=self.remembers)
         finally:
             write.end()
 
@@ -111,15 +121,81 @@ def call(parts: Sequence[bytes], **changes: Any) -> Call:
 
 
 async def test_the_same_request_gets_the_answer_of_the_first() -> None:
-    """However its body is cut into parts, the same request is answered as the first, which is made once."""
+    """However its body is cut into parts, the same request is answered as the first, once; then it is made."""
     requests = Requests()
     asked = await requests.ask_and_lose(b"bo", b"dy")
     requests.settle()
     first = await asked
 
     assert 503 == requests.sent[0]["status"]
-    assert first == await requests.ask(b"body") == await requests.ask(b"b", b"ody")
+    assert first == await requests.ask(b"b", b"ody")
     assert [b"body"] == requests.made
+    assert first != await requests.ask(b"b", b"ody")
+
+
+async def test_a_request_that_something_has_followed_is_made() -> None:
+    """If something was written about the same meanwhile, the same request is made, like a new one."""
+    requests = Requests()
+    asked = await requests.ask_and_lose(b"body")
+    requests.settle()
+    await asked
+    requests.is_newest = False
+
+    assert b"answer 2" == (await requests.ask(b"body")).body
+
+
+async def test_of_many_repetitions_one_is_made() -> None:
+    """If the first was not kept, one of the repetitions that wait for it is made, and the others get its answer."""
+    requests = Requests()
+    asked = await requests.ask_and_lose(b"body")
+    again = [asyncio.create_task(requests.ask(b"body")) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert requests.outcome is not None
+    requests.outcome.set_exception(NightsafeError(Code.STORE, "not kept"))
+    requests.outcome = None
+    with pytest.raises(NightsafeError):
+        await asked
+
+    assert [b"answer 1"] * 5 == [reply.body for reply in await asyncio.gather(*again)]
+    assert [b"body"] == requests.made
+
+
+async def test_a_body_that_the_handler_does_not_read_is_compared() -> None:
+    """A body that the handler ignores makes the same request all the same, or another one."""
+    requests = Requests()
+    requests.reads_body = False
+    asked = await requests.ask_and_lose(b"{", b"}")
+    requests.settle()
+    first = await asked
+
+    assert first != await requests.ask(b"{} ")
+    assert first == await requests.ask(b"{}")
+
+
+async def test_a_kept_change_is_never_told_to_be_absent() -> None:
+    """A request whose read finds no primary after its commit is answered with an unknown outcome, and goes on."""
+    requests = Requests()
+
+    async def read_after_commit(_: Call) -> Reply:
+        """Commit, and read while there is no primary."""
+        before = await is_tried_again(NightsafeError(Code.NO_PRIMARY))
+        await requests.commit()
+        tried_again = await is_tried_again(NightsafeError(Code.NO_PRIMARY))
+        assert (False, remembers, False) == (before, tried_again, await is_tried_again(NightsafeError(Code.STORE)))
+        return Reply(200, b"kept")
+
+    for remembers in (True, False):
+        write = requests.writes.write(requests.send)
+        try:
+            reply = await write.reply(call([b""]), read_after_commit, remembers=remembers)
+        except NightsafeError as error:
+            assert not remembers
+            assert Code.OUTCOME_UNKNOWN == error.code  # noqa: PT017 - only one of both raises
+        else:
+            assert remembers
+            assert b"kept" == reply.body
+        write.end()
+    assert [503] == [message["status"] for message in requests.sent if "status" in message]
 
 
 @pytest.mark.parametrize(
@@ -152,8 +228,8 @@ async def test_a_form_is_the_same_with_another_boundary() -> None:
     requests.settle()
     first = await asked
 
-    assert first == await requests.ask(b"--1234", b"5\r\nA\r\n--12345--", content_type=kind + b"12345")
     assert first != await requests.ask(b"--12345\r\nB\r\n--12345--", content_type=kind + b"12345")
+    assert first == await requests.ask(b"--1234", b"5\r\nA\r\n--12345--", content_type=kind + b"12345")
 
 
 async def test_what_was_not_kept_is_made_again() -> None:
@@ -182,30 +258,21 @@ async def test_while_the_outcome_is_unknown_the_answer_is_the_same(monkeypatch: 
     assert await asked == await requests.ask(b"body")
 
 
-async def test_a_large_body_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request whose body is too large to be in memory is made again, whole."""
-    monkeypatch.setattr(unsettled_writes, "_MOST_BYTES", 4)
+@pytest.mark.parametrize("takes_memory", [False, True])
+async def test_a_large_body_is_not_compared(monkeypatch: pytest.MonkeyPatch, *, takes_memory: bool) -> None:
+    """A request with a large body, or one that takes memory that others wait for, ends, and is made again, whole."""
+    if not takes_memory:
+        monkeypatch.setattr(unsettled_writes, "_MOST_BYTES", 4)
     requests = Requests()
-    asked = await requests.ask_and_lose(b"12345", b"6789", b"0")
-    requests.settle()
-    await asked
+    requests.remembers = not takes_memory
+    requests.lose()
+    with pytest.raises(OutcomeUnknownError):
+        await requests.ask(b"12345", b"6789", b"0")
+    requests.outcome = None
 
     await requests.ask(b"12345", b"6789", b"0")
-    assert [b"1234567890"] * 2 == requests.made
-
-
-async def test_a_second_unknown_commit_ends_the_request() -> None:
-    """A request whose second commit is unknown, too, has no answer to keep: it ends, and is made again."""
-    requests = Requests()
-    requests.times_unknown = 2
-    asked = await requests.ask_and_lose(b"body")
-    assert requests.outcome is not None
-    requests.outcome.set_result(Outcome())
-    with pytest.raises(OutcomeUnknownError):
-        await asked
-
-    requests.outcome = None
-    assert b"answer 1" == (await requests.ask(b"body")).body
+    assert [b"1234567890"] == requests.made
+    assert [] == requests.sent
 
 
 async def test_only_the_requests_own_task_waits() -> None:
@@ -220,7 +287,7 @@ async def test_only_the_requests_own_task_waits() -> None:
         return Reply(200, b"")
 
     write = requests.writes.write(requests.send)
-    assert 200 == (await write.reply(call([b""]), start_a_task)).status
+    assert 200 == (await write.reply(call([b""]), start_a_task, remembers=True)).status
     write.end()
     assert [] == requests.sent
 
@@ -247,11 +314,11 @@ async def test_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
         asked = await requests.ask_and_lose(body)
         requests.settle()
         await asked
-    kept: list[Write] = requests.writes.like(call([b""]))
     await requests.ask(b"1")
     await requests.ask(b"3")
-    await asyncio.sleep(0.2)
-
-    assert 2 == len(kept)
     assert [b"1", b"2", b"3", b"1"] == requests.made
-    assert [] == requests.writes.like(call([b""]))
+
+    await asyncio.sleep(0.2)
+    assert not requests.writes.has_like(call([b""]))
+    await requests.ask(b"2")
+    assert [b"1", b"2", b"3", b"1", b"2"] == requests.made

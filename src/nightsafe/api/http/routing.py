@@ -19,7 +19,7 @@ from starlette.routing import Route, Router
 
 from nightsafe.api.http.authentication import FAILED_CREDENTIALS, AddressRefusedError, authenticate
 from nightsafe.api.http.body import Incoming
-from nightsafe.api.http.body_budget import BodyBudget
+from nightsafe.api.http.body_budget import BodyBudget, MemoryLane
 from nightsafe.api.http.envelope import Reply, failure, with_notices
 from nightsafe.api.http.errors import row_for
 from nightsafe.api.http.path import account_id, bad_identifier, decode_segment, policy_name, script_of
@@ -157,8 +157,9 @@ class Gate:
                 receive=receive,
                 limits=self._limits,
             )
-            handle = partial(self._call_handler, resource.handler)
-            reply = await (handle(call) if write is None else write.reply(call, handle))
+            waits = self._body_budget.lane(headers)
+            handle = partial(self._call_handler, resource.handler, waits)
+            reply = await (handle(call) if write is None else write.reply(call, handle, remembers=waits is None))
         except NightsafeError as error:
             await self._record_refusal(caller, ref, error)
             raise
@@ -197,9 +198,14 @@ class Gate:
         if status == _FORBIDDEN:
             await self._recorder.refused(caller, ref, status, error.code)
 
-    async def _call_handler(self, handler: Handler, call: Call) -> Reply:
-        """Return the handler's answer. The handler starts when the budget has memory for the body."""
-        waits = self._body_budget.lane(call.headers)
+    async def _call_handler(self, handler: Handler, waits: tuple[MemoryLane, int] | None, call: Call) -> Reply:
+        """Return the handler's answer. The handler starts when the budget has memory for the body.
+
+        Args:
+            handler: the handler.
+            waits: the budget, and the bytes to take of it; None for a small body.
+            call: the request.
+        """
         if waits is None:
             return await handler(call)
         lane, size = waits

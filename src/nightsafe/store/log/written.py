@@ -111,6 +111,30 @@ def names_identities(entry: bytes) -> bool:
     return any(place.startswith(_OF_IDENTITIES) for place in (*written.gone, *(place for place, _ in written.rows)))
 
 
+def is_newest(entry: bytes, later: Sequence[bytes]) -> bool:
+    """Return whether an entry is among some later ones of the log, and none after it is about the same.
+
+    Args:
+        entry: the entry without what its change wrote.
+        later: entries as the log has them, in order.
+    """
+    number = next((number for number, other in enumerate(later) if other.startswith(entry[:-1])), None)
+    if number is None:
+        return False
+    try:
+        subjects = _subjects(later[number])
+        return bool(subjects) and not any(subjects & _subjects(other) for other in later[number + 1 :])
+    except msgspec.DecodeError:
+        return False
+
+
+def _subjects(entry: bytes) -> set[str]:
+    """Return what the change of an entry is about: a script or collection as a whole, and other places."""
+    written = _entries.decode(entry).written
+    places = {written.full(place) for place in (*written.gone, *(place for place, _ in written.rows))}
+    return places | {f"owner/{written.owner}"} if written.owner else places
+
+
 def identity_digest(identity: Identity) -> bytes:
     """Return the digest of the row of an identity."""
     return row_digest(type(identity).__name__, *astuple(identity))

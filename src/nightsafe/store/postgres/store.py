@@ -1,7 +1,7 @@
 """The PostgreSQL engine's `Store`: opens the store, commits changes, and closes it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
@@ -10,9 +10,10 @@ import msgspec
 from nightsafe.errors import AGAIN, Code, NightsafeError
 from nightsafe.sealing.identity_key import IdentityKey
 from nightsafe.sealing.interfaces import NoteSigner
-from nightsafe.store.changes import Change, Outcome, OutcomeUnknownError, told_unknown
+from nightsafe.store.changes import Change, Outcome, OutcomeUnknownError, commit_watcher, is_tried_again
 from nightsafe.store.figures import Figures
 from nightsafe.store.identity_macs import IdentityMacs
+from nightsafe.store.log.written import is_newest
 from nightsafe.store.postgres.engine.address import Address
 from nightsafe.store.postgres.engine.commit_feed import CommitFeed
 from nightsafe.store.postgres.engine.connection import PATIENCE, connect
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 _BEHIND: Final = (
     f"the server that has answered lacks commits that this node has seen, so it is not the primary any more: {AGAIN}"
 )
+_MOST_LATER: Final = 1000
+"""After so many later entries, a change counts as one that another has followed."""
+
+_LATER: Final = f"SELECT entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT {_MOST_LATER}"  # noqa: S608 - our own SQL
 _NOTIFIES: Final = "SELECT count(*) > 0 FROM pg_proc WHERE proname = 'pg_notify'"
 
 
@@ -144,13 +149,21 @@ class PostgresStore(
         """See `Store.commit`. If the caller is cancelled while it waits, the change may still be applied."""
         if change.put:
             change = msgspec.structs.replace(change, macs=tuple(map(self._macs.make, change.put)))
-        try:
-            return await self._submit(change)
-        except OutcomeUnknownError as error:
-            told = told_unknown.get(None)
-            if told is None or not await told(error):
-                raise
-            return await error.outcome
+        watcher, known = commit_watcher.get(None), self._feed.size
+        outcome: Outcome | None = None
+        while outcome is None:
+            try:
+                outcome = await self._submit(change)
+            except OutcomeUnknownError as error:
+                if watcher is None or not await watcher.unknown(error):
+                    raise
+                outcome = await error.outcome
+            except NightsafeError as error:
+                if not await is_tried_again(error):
+                    raise
+        if watcher is not None:
+            watcher.committed(partial(self._is_newest, change.audit.entry, known))
+        return outcome
 
     def generation(self) -> object:
         """See `Store.generation`."""
@@ -160,30 +173,38 @@ class PostgresStore(
 
     async def identity_generation(self) -> object:
         """See `Store.identity_generation`."""
-        known = self._feed.size  # the server may be asked before commits that become known while it answers
-        self._see(await self._identities.look(), known)
+        await self._seen(self._identities.look)
         return self._identities.number
 
     async def secret_and_identity_generation(self, ref: ScriptRef, name: str) -> tuple[bytes | None, object]:
         """See `Store.secret_and_identity_generation`. One statement, unless the log has grown."""
-        known = self._feed.size
-        row = await self._secret_look_ups.find(ref.account_id, ref.namespace, ref.name, name)
-        if row is None:  # the name cannot be stored
-            return None, await self.identity_generation()
-        shown, size = row
-        self._see(size, known)
-        return shown, self._identities.number if size <= self._identities.size else await self.identity_generation()
+        shown: bytes | None = None
 
-    def _see(self, size: int, known: int) -> None:
-        """Take the size of the log from a server; `known` is the size that was known when the server was asked.
+        async def look() -> int | None:
+            """Look the secret up; return the size of the log."""
+            nonlocal shown
+            row = await self._secret_look_ups.find(ref.account_id, ref.namespace, ref.name, name)
+            shown, size = (None, None) if row is None else row  # no row: the name cannot be stored
+            return size
+
+        size = await self._seen(look)
+        is_known = size is not None and size <= self._identities.size
+        return shown, self._identities.number if is_known else await self.identity_generation()
+
+    async def _seen(self, look: Callable[[], Awaitable[int | None]]) -> int | None:
+        """Return the size of the log that a look has found; look again if the server lacks commits.
 
         Raises:
-            NightsafeError: NO_PRIMARY, when the server lacks known commits.
+            NightsafeError: NO_PRIMARY, when the next server lacks commits, too.
         """
-        if size < known:
+        for _ in range(2):
+            known = self._feed.size  # the server may be asked before commits that become known while it answers
+            size = await look()
+            if size is None or size >= known:
+                self._feed.seen(size or 0)
+                return size
             self._reader.drop()
-            raise NightsafeError(Code.NO_PRIMARY, _BEHIND)
-        self._feed.seen(size)
+        raise NightsafeError(Code.NO_PRIMARY, _BEHIND)
 
     async def changed(self, generation: object, seconds: float) -> None:
         """See `Store.changed`."""
@@ -217,6 +238,11 @@ class PostgresStore(
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._shut())
         await asyncio.shield(self._closing)
+
+    async def _is_newest(self, entry: bytes, known: int) -> bool:
+        """Return whether the change of an entry is kept, and none after it is about the same."""
+        later = await self._reader.all(_LATER, known)
+        return len(later) < _MOST_LATER and is_newest(entry, [row[0] for row in later])
 
     async def _submit(self, change: Change | None) -> Outcome:
         """Queue a change or a probe, and wait for its answer."""

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.changes import is_tried_again
 from nightsafe.store.postgres.engine.connection import no_primary
 from nightsafe.store.postgres.engine.failures import FAILURES, reason_of, store_error, will_pass
 from nightsafe.store.postgres.engine.patience import LEAST_SECONDS, STALL_SECONDS, pause_after
@@ -96,6 +97,15 @@ class Reader:
         Raises:
             NightsafeError: as `Store` specifies for every read; NO_PRIMARY, when no primary has answered in time.
         """
+        while True:
+            try:
+                return await self._run(work, seconds)
+            except NightsafeError as error:
+                if not await is_tried_again(error):
+                    raise
+
+    async def _run(self, work: "Callable[[Connection], Awaitable[T]]", seconds: float) -> T:
+        """Return the result of work, with a patience of one time."""
         patience, tried = self.patience, _Tried()
         deadline = self._loop.time() + patience
         try:
@@ -192,13 +202,18 @@ class LookUps:
         """
         if any(isinstance(part, str) and not _is_storable(part) for part in key):
             return None
-        look_up = _LookUp(self._loop.create_future(), self._loop.time())
-        self._waiting.setdefault(key, []).append(look_up)
-        if self._task is None:
-            self._task = self._loop.create_task(self._run())
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._reader.patience, self._end_long_waits)
-        return await look_up.future
+        while True:
+            look_up = _LookUp(self._loop.create_future(), self._loop.time())
+            self._waiting.setdefault(key, []).append(look_up)
+            if self._task is None:
+                self._task = self._loop.create_task(self._run())
+            if self._timer is None:
+                self._timer = self._loop.call_later(self._reader.patience, self._end_long_waits)
+            try:
+                return await look_up.future
+            except NightsafeError as error:
+                if not await is_tried_again(error):
+                    raise
 
     async def _run(self) -> None:
         """Execute statements while look-ups wait."""
