@@ -9,7 +9,7 @@ from nightsafe.api.delivery import approvals, bundles, change_feed, code_checks,
 from nightsafe.api.dispatch import namespaces
 from nightsafe.api.http.envelope import FIXED_HEADERS, in_envelope
 from nightsafe.api.http.path import decode_segment
-from nightsafe.api.http.routing import address_of, router
+from nightsafe.api.http.routing import address_of, fail, router
 from nightsafe.api.identity import accounts, tokens, users
 from nightsafe.api.key_rotation import public_ring, resealing
 from nightsafe.api.pages import projects
@@ -21,7 +21,7 @@ from nightsafe.api.unsupported import routes
 from nightsafe.api.versions import deployments, deployments_by_script, versions
 from nightsafe.api.workers import previews, workers
 from nightsafe.audit.sinks.shipper import Shipper
-from nightsafe.errors import NightsafeError
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.identity.policy import Resource
 from nightsafe.identity.service import Authenticator, Principal
@@ -135,7 +135,10 @@ class App:
         if scope["method"] == "GET" and raw_path.startswith(_PREFIX):
             try:
                 secret_json = await self._cached_secret(scope, raw_path)
-            except NightsafeError:
+            except NightsafeError as error:
+                if error.code is Code.NO_PRIMARY:  # the router would wait as long once more
+                    await fail(scope, receive, send, error)
+                    return
                 secret_json = None
             if secret_json is not None:
                 await _send_secret(send, secret_json)

@@ -207,7 +207,7 @@ class Write:
         raise error
 
     async def _known_reply(self, key: Key) -> Reply | None:
-        """Return the answer of the same request before; None if this one is to be made."""
+        """Return the answer of the same request before; None if this one must be made."""
         earlier = self._writes.get(key)
         while earlier is not None:
             reply = await earlier.reply_again()

@@ -19,6 +19,10 @@ from nightsafe.store.interface import Store
 _MAX_WEIGHT = 8 * 1024 * 1024
 """Limit of the token cache, in the bytes that `weight_of` estimates: about 8,000 tokens with one policy each."""
 
+_MOST_SECONDS = 2.0
+"""The age of the caches over a store that does not know every commit by itself. The log does not tell of a row that
+somebody has deleted by SQL."""
+
 
 class Principal(Struct, frozen=True, kw_only=True):
     """An authenticated caller.
@@ -82,7 +86,7 @@ class Authenticator:
         self._generation: object = None
         self._tokens: dict[bytes, Principal] = {}
         self._accounts: set[str] = set()
-        self._weight = 0
+        self._weight, self._cleared_at = 0, time.monotonic()
         self._compiled = CompiledTokens()
 
     async def refresh(self) -> None:
@@ -200,8 +204,10 @@ class Authenticator:
         return Principal(kind=kind, id=user.id, user_id=user.id, email=user.email, grants=Grants(policies))
 
     def _clear_if_changed(self) -> None:
-        """Empty the caches if the store's generation, as far as it is known here, has changed."""
+        """Empty the caches if the store's generation, as far as it is known here, has changed, or if they are old."""
         self._clear_unless(self._known_generation())
+        if not self._store.knows_every_commit and time.monotonic() - self._cleared_at > _MOST_SECONDS:
+            self._clear()
 
     def _known_generation(self) -> object:
         """Return the store's generation, or the one of the last `refresh` if the store does not know every commit."""
@@ -210,10 +216,14 @@ class Authenticator:
     def _clear_unless(self, generation: object) -> None:
         """Empty the caches unless they are of this generation."""
         if generation != self._generation:
-            self._tokens.clear()
-            self._accounts.clear()
-            self._weight = 0
+            self._clear()
             self._generation = generation
+
+    def _clear(self) -> None:
+        """Empty the caches."""
+        self._tokens.clear()
+        self._accounts.clear()
+        self._weight, self._cleared_at = 0, time.monotonic()
 
     def _cache(self, token: Token, principal: Principal) -> None:
         """Cache the principal of a token, if there is room."""

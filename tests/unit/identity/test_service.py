@@ -1,5 +1,6 @@
 """Authentication: the cache of principals, its lifetime, and the comparison of secrets."""
 
+import asyncio
 import hmac
 import time
 from collections.abc import Awaitable, Callable
@@ -154,6 +155,20 @@ async def test_a_store_that_knows_every_commit_is_not_asked() -> None:
         await asked.by_token(b"token")
 
     assert fake_store.questions == 0
+
+
+async def test_a_token_is_looked_up_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token whose row was deleted without a commit that the store tells of is refused after a while."""
+    monkeypatch.setattr(service, "_MOST_SECONDS", 0.05)
+    fake_store = FakeStore(token(), knows_every_commit=False)
+    asked = authenticator(fake_store)
+    await asked.by_token(b"token")
+    fake_store.tokens.clear()
+    await asyncio.sleep(0.1)
+
+    assert asked.cached_principal(b"token") is None
+    with pytest.raises(NightsafeError):
+        await asked.by_token(b"token")
 
 
 @pytest.mark.parametrize("kind", ["token", "key", "service key"])

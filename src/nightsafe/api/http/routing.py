@@ -262,6 +262,16 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
         _log_refusal(scope, error)
 
 
+def fail(scope: Scope, receive: Any, send: Any, error: NightsafeError) -> Awaitable[None]:
+    """Answer with an error that was found before the router."""
+
+    async def reply(_: Scope, __: Any) -> Reply:
+        """Raise the error."""
+        raise error
+
+    return answer(scope, receive, send, reply)
+
+
 def refuse(
     scope: Scope, receive: Any, send: Any, error: NightsafeError, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> Awaitable[None]:

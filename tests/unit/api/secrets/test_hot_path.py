@@ -130,6 +130,26 @@ def test_both_ways_fail_alike(api: Api, bearers: Bearers, monkeypatch: pytest.Mo
     assert agree(api, "GET", secret_at("worker", "mySecret"), headers) == 500
 
 
+def test_a_wait_for_a_primary_is_not_repeated(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that has waited for a primary in vain is refused at once, so that nobody waits twice the patience."""
+    own_api.upload("worker")
+    own_api.put("worker", values.text("A"))
+    assert own_api.send("GET", secret_at("worker", "A")).status == 200
+    waits: list[str] = []
+
+    async def wait(_: ScriptRef, name: str) -> bytes | None:
+        """Wait in vain."""
+        waits.append(name)
+        raise NightsafeError(Code.NO_PRIMARY, "no primary has answered")
+
+    monkeypatch.setattr(own_api.store, "secret", wait)
+    refused = own_api.try_send("GET", secret_at("worker", "A"))
+    assert refused is not None
+
+    assert (503, ["A"]) == (refused.status, waits)
+    assert (b"retry-after", b"5") in refused.headers
+
+
 def test_the_fast_path_shows_a_write_at_once(own_api: Api) -> None:
     """After each write, the next read by the fast path shows it."""
     own_api.upload("worker")
