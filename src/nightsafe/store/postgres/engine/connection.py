@@ -26,6 +26,9 @@ _CONNECT_SECONDS: Final = 3.0
 _NEXT_HOST_SECONDS: Final = 0.25
 """The time after which the next host is tried, too: the servers before it may be stopped and never answer."""
 
+_AGAIN_SECONDS: Final = 0.4
+"""The time after which the hosts that have answered are tried again, while another one is silent."""
+
 _SETTINGS: Final = {"idle_in_transaction_session_timeout": "10000", "lock_timeout": "10000"}
 """A node that stops in the middle of a transaction must not keep the others waiting."""
 
@@ -59,28 +62,31 @@ class NoPrimaryError(ConnectionError):
 async def connect(address: Address) -> "Connection":
     """Open a connection to the primary. The hosts are tried in their order, and a slow one does not stop the others.
 
+    While a host is silent, the others are tried again: one of them may have become the primary in the meantime.
+
     Raises:
         NoPrimaryError: when no host is a primary that accepts connections; another attempt may succeed.
         NightsafeError: STORE, when an administrator must change something: the role, its password, the database, a
             certificate, or a setting with which the server would lose commits.
     """
     attempts: list[asyncio.Task[Connection]] = []
+    repeated: list[asyncio.Task[Connection]] = []
     try:
         for host in address.hosts:
             attempts.append(asyncio.create_task(_connect_to(address, host)))
-            if host is not address.hosts[-1]:
-                await asyncio.wait(attempts[-1:], timeout=_NEXT_HOST_SECONDS)
+            await asyncio.wait(attempts[-1:], timeout=_NEXT_HOST_SECONDS)
             if (found := _first_connection(attempts)) is not None:
                 return found
-        for _ in attempts:
-            await asyncio.wait(
-                [task for task in attempts if not task.done()] or attempts, return_when="FIRST_COMPLETED"
-            )
-            if (found := _first_connection(attempts)) is not None:
+        while silent := [task for task in attempts if not task.done()]:
+            if all(task.done() for task in repeated):
+                others = [host for host, task in zip(address.hosts, attempts, strict=True) if task.done()]
+                repeated = [asyncio.create_task(_connect_to(address, host)) for host in others]
+            await asyncio.wait(silent, timeout=_AGAIN_SECONDS, return_when="FIRST_COMPLETED")
+            if (found := _first_connection(attempts) or _first_connection(repeated)) is not None:
                 return found
         raise _failure([task.exception() for task in attempts])
     finally:
-        _abandon(attempts)
+        _abandon([*attempts, *repeated])
 
 
 async def connect_within(address: Address, seconds: float) -> "Connection":
