@@ -215,15 +215,22 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def paused(machine: Machine) -> Iterator[None]:
-    """Pause PostgreSQL and Patroni on a machine, as a hypervisor would, and let them go on at the end."""
-    machine.send("patroni", signal.SIGSTOP)
+def paused(machine: Machine, *, with_patroni: bool) -> Iterator[None]:
+    """Pause PostgreSQL on a machine, and let it go on at the end.
+
+    Args:
+        machine: the machine.
+        with_patroni: whether Patroni is paused too, as if a hypervisor had paused the machine.
+    """
+    if with_patroni:
+        machine.send("patroni", signal.SIGSTOP)
     machine.send_all("postgres", signal.SIGSTOP)
     try:
         yield
     finally:
         machine.send_all("postgres", signal.SIGCONT)
-        machine.send("patroni", signal.SIGCONT)
+        if with_patroni:
+            machine.send("patroni", signal.SIGCONT)
 
 
 @contextmanager

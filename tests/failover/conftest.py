@@ -1,51 +1,20 @@
 """The cluster and the nodes that all scenarios share, and the table of their figures."""
 
-import statistics
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
 import pytest
-from msgspec import Struct
 from tests.failover.cluster import Cluster
+from tests.failover.figures import Figures, table
 from tests.failover.nodes import Nodes
+from tests.failover.scenario import Scenario
 
-_TABLE: Final = Path(__file__).parents[2] / ".cache" / "failover.md"
-_HEAD: Final = """\
-| failure | times | next acknowledged write, median | worst | acknowledged | lost | half done | done twice |
-| --- | --- | --- | --- | --- | --- | --- | --- |
-"""
-
-
-class Figures(Struct):
-    """The figures of one scenario.
-
-    Attributes:
-        failure: the failure.
-        seconds: for each time, the seconds from the failure to the next acknowledged write.
-        acknowledged: the number of acknowledged writes.
-        lost: the number of these that are not there.
-        half_done: the number of writes that are there in one of two parts.
-        done_twice: the number of writes that are there more than once.
-    """
-
-    failure: str
-    seconds: list[float]
-    acknowledged: int
-    lost: int
-    half_done: int
-    done_twice: int
-
-    def row(self) -> str:
-        """Return the figures as a row of the table."""
-        median, worst = statistics.median(self.seconds), max(self.seconds)
-        return (
-            f"| {self.failure} | {len(self.seconds)} | {median:.1f} s | {worst:.1f} s | {self.acknowledged:,} |"
-            f" {self.lost} | {self.half_done} | {self.done_twice} |\n"
-        )
-
-
+_CACHE: Final = Path(__file__).parents[2] / ".cache"
+_TABLE: Final = _CACHE / "failover.md"
+_LOGS: Final = _CACHE / "failover-logs"
 _FIGURES: Final[list[Figures]] = []
 
 
@@ -58,6 +27,10 @@ def cluster() -> Iterator[Cluster]:
     yield cluster
     for machine in cluster.machines:
         machine.end()
+    shutil.rmtree(_LOGS, ignore_errors=True)
+    _LOGS.mkdir(parents=True)
+    for log in folder.glob("*.log"):
+        shutil.copy(log, _LOGS)
 
 
 @pytest.fixture(scope="session")
@@ -72,10 +45,15 @@ def figures() -> list[Figures]:
     return _FIGURES
 
 
+@pytest.fixture
+def scenario(cluster: Cluster, nodes: Nodes, figures: list[Figures], tmp_path: Path) -> Scenario:
+    """Return the runner of one scenario."""
+    return Scenario(cluster, nodes, figures, tmp_path)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table, and write it to `.cache/failover.md`."""
     if _FIGURES:
-        table = _HEAD + "".join(one.row() for one in _FIGURES)
-        _TABLE.parent.mkdir(exist_ok=True)
-        _TABLE.write_text(table)
-        terminalreporter.write_line(table)
+        _CACHE.mkdir(exist_ok=True)
+        _TABLE.write_text(table(_FIGURES))
+        terminalreporter.write_line(table(_FIGURES))

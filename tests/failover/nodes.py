@@ -4,9 +4,8 @@ import asyncio
 import json
 import shutil
 import sys
-from collections import defaultdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 from tests.failover.client import Client
@@ -14,20 +13,9 @@ from tests.failover.cluster import DATABASE, Cluster, answers, wait_for
 from tests.failover.machines import Machine
 from tests.server import ACCOUNT, clean_environ, run
 
-from nightsafe.merkle.checkpoint import NoteKey, open_note
-from nightsafe.merkle.tree import leaf_hash, root_of
 from nightsafe.sealing.signing_key import SigningKey
 
 _PORT: Final = 8787
-_MADE: Final = """
-SELECT b.script, b.name, b.since FROM bindings b WHERE b.script = ANY($1::text[])
-UNION ALL
-SELECT s.name, h.name, h.from_version FROM binding_history h JOIN scripts s ON s.id = h.script_id
-WHERE s.name = ANY($1::text[])
-"""
-_VERSIONS: Final = """
-SELECT s.name, count(*) FROM versions v JOIN scripts s ON s.id = v.script_id WHERE s.name = ANY($1::text[]) GROUP BY 1
-"""
 
 
 class Nodes:
@@ -73,41 +61,10 @@ class Nodes:
         """Return a client that begins with one of the nodes."""
         return Client([(machine.address, _PORT) for machine in self._cluster.machines], number, self._token)
 
-    async def made(self, scripts: list[str]) -> dict[tuple[str, str], list[int]]:
-        """Return the versions that made each secret that these scripts have or had."""
-        found: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for script, name, version in await self._rows(_MADE, scripts):
-            found[script, name].append(version)
-        return found
-
-    async def versions(self, scripts: list[str]) -> dict[str, int]:
-        """Return the number of versions of each script."""
-        return dict(await self._rows(_VERSIONS, scripts))
-
-    async def check_log(self) -> None:
-        """Check that the log is one tree with a signed head, with exactly one entry for each version."""
-        db = await self._cluster.connect(DATABASE)
-        try:
-            async with db.transaction(isolation="repeatable_read", readonly=True):
-                entries = await db.fetch("SELECT seq, entry FROM audit ORDER BY seq")
-                [(origin, note)] = await db.fetch("SELECT origin, checkpoint FROM log_head")
-                versions = [row[0].hex() for row in await db.fetch("SELECT id FROM versions")]
-        finally:
-            await db.close()
-        assert list(range(1, len(entries) + 1)) == [number for number, _ in entries]
-        signers = [SigningKey.load(self._data(one) / "keys" / "signing-key.json") for one in self._cluster.machines]
-        head = open_note(note, [NoteKey(origin, signer.public) for signer in signers])
-        assert (len(entries), root_of([leaf_hash(entry) for _, entry in entries])) == (head.size, head.root)
-        logged = [json.loads(entry).get("version_id") for _, entry in entries]
-        assert sorted(versions) == sorted(version.replace("-", "") for version in logged if version)
-
-    async def _rows(self, sql: str, scripts: list[str]) -> list[Any]:
-        """Return the rows of a query about scripts."""
-        db = await self._cluster.connect(DATABASE)
-        try:
-            return [tuple(row) for row in await db.fetch(sql, scripts)]
-        finally:
-            await db.close()
+    def public_keys(self) -> list[bytes]:
+        """Return the public keys with which the nodes sign."""
+        keys = [self._data(machine) / "keys" / "signing-key.json" for machine in self._cluster.machines]
+        return [SigningKey.load(key).public for key in keys]
 
     async def _create_database(self) -> None:
         """Create the database of the safe."""
