@@ -95,7 +95,7 @@ async def test_a_text_that_cannot_be_sent_is_lost_without_an_error(pair: list[Li
 
 async def test_a_database_that_cannot_notify_carries_no_announcements(url: str) -> None:
     """Without notifications in the database, nothing is announced and no connection stays open."""
-    feed = CommitFeed(partial(connect, parse(url)), notifies=False)
+    feed = CommitFeed(partial(connect, parse(url)), lambda: None, notifies=False)
     feed.on_announcement(pytest.fail, pytest.fail)
     await feed.announce(["x"])
 

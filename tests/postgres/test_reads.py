@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import Final
 
 import asyncpg
 import pytest
@@ -11,7 +12,9 @@ from msgspec.structs import replace
 from tests.engines.test_identities import TOKEN
 from tests.engines.tools.changes import ACCOUNT, REF, change, removing, secret, setting, upload
 from tests.engines.tools.engine import PostgresEngine
+from tests.postgres.configured_server import ConfiguredServer, folder_of_server, running_server
 from tests.postgres.databases import Databases
+from tests.stores import IDENTITY_KEY, SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import service
@@ -19,11 +22,21 @@ from nightsafe.identity.credentials import digest
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Account
 from nightsafe.store.postgres.engine import reader
+from nightsafe.store.postgres.engine.address import parse
+from nightsafe.store.postgres.engine.connection import connect
+from nightsafe.store.postgres.engine.schema import migrate
 from nightsafe.store.postgres.reads import identity_generation
 from nightsafe.store.postgres.store import PostgresStore
 from nightsafe.store.scripts import ScriptRef
 
 pytestmark = pytest.mark.heavy
+
+PROCESS: Final = "SELECT pg_backend_pid()"
+END_LISTENER: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND query = 'SELECT size FROM log_head'
+"""
+UNSAFE: Final = "&allow_fsync_off=yes"
 
 
 @pytest.fixture
@@ -217,3 +230,61 @@ async def test_a_commit_during_a_look_makes_no_server_seem_behind(
 
     monkeypatch.setattr(store._identities._look_ups, "find", find_before_a_commit)
     await store.identity_generation()
+
+
+async def test_a_connection_that_was_given_up_during_its_read_is_not_used_again(nodes: list[PostgresStore]) -> None:
+    """If the connections are given up during a read, the read is answered, and the next has another connection."""
+
+    async def work(db: asyncpg.Connection) -> int:
+        """Give the connections up during a read."""
+        nodes[0]._reader.drop()
+        return int(await db.fetchval(PROCESS))
+
+    assert await nodes[0]._reader.run(work, 3) != (await nodes[0]._reader.one(PROCESS))[0]
+
+
+async def test_reads_leave_a_server_whose_notifying_connection_is_lost(nodes: list[PostgresStore]) -> None:
+    """When the connection fails that is notified of commits, later reads open connections to the present primary."""
+    opened = asyncio.Event()
+    nodes[0].on_announcement(lambda _: None, opened.set)
+    await opened.wait()
+    opened.clear()
+    process = (await nodes[0]._reader.one(PROCESS))[0]
+    assert process == (await nodes[0]._reader.one(PROCESS))[0]
+
+    await nodes[1]._reader.one(END_LISTENER)
+    await opened.wait()
+
+    assert process != (await nodes[0]._reader.one(PROCESS))[0]
+
+
+async def test_a_replaced_primary_that_wakes_up_is_passed_over() -> None:
+    """A node that knows a commit of the new primary reads from no server that lacks it, although it takes writes."""
+    with running_server() as old, folder_of_server() as folder:
+        old.execute("CREATE DATABASE safe")
+        new = ConfiguredServer(folder, {})
+        new.follow(old)
+        new.start()
+        try:
+            both = f"postgresql://admin@/safe?host={old.folder},{folder}&port={old.port},{new.port}{UNSAFE}"
+            db = await connect(parse(both))
+            await migrate(db)
+            await db.close()
+            node = await PostgresStore.open(parse(both), IDENTITY_KEY, signer=SIGNING_KEY)
+            await node.commit(upload())
+            await asyncio.to_thread(new.execute, "SELECT pg_promote()")
+            other = await PostgresStore.open(
+                parse(new.url(database="safe") + UNSAFE), IDENTITY_KEY, signer=SIGNING_KEY
+            )
+            await other.commit(setting(secret("A")))
+            assert await node.secret(REF, "A") is None
+
+            node._feed.seen(2)
+            with pytest.raises(NightsafeError, match="lacks commits"):
+                await node.identity_generation()
+
+            assert await node.secret(REF, "A") is not None
+            await node.close()
+            await other.close()
+        finally:
+            new.stop()

@@ -73,7 +73,7 @@ class PostgresStore(
         notifies: bool,
     ) -> None:
         """See `open`; `notifies` is whether the database can notify other nodes of commits."""
-        open_connection = partial(connect, address)
+        open_connection = partial(connect, address, lambda: self._feed.size)
         self._macs = IdentityMacs(identity_key)
         self._reader = Reader(open_connection, patience)
         self._secret_look_ups = LookUps(self._reader, SHOWN)
@@ -81,7 +81,7 @@ class PostgresStore(
         self._users = LookUps(self._reader, USERS)
         self._accounts = LookUps(self._reader, ACCOUNTS)
         self._identities = IdentityGeneration(self._reader)
-        self._feed = CommitFeed(open_connection, notifies=notifies)
+        self._feed: CommitFeed = CommitFeed(open_connection, self._reader.drop, notifies=notifies)
         group = GroupCommit(signer, identity_key, notifies=notifies)
         self._writer = Writer(open_connection, group, self._feed.seen, patience)
         self._retired: list[str] = []

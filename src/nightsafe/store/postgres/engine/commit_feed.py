@@ -36,11 +36,15 @@ class CommitFeed:
 
     Args:
         connect: opens the connection that is notified.
+        lost: called when this connection fails, because its server may have been replaced.
         notifies: whether the database can notify other nodes.
     """
 
-    def __init__(self, connect: "Callable[[], Awaitable[Connection]]", *, notifies: bool) -> None:
+    def __init__(
+        self, connect: "Callable[[], Awaitable[Connection]]", lost: Callable[[], None], *, notifies: bool
+    ) -> None:
         self._connect = connect
+        self._lost = lost
         self._notifies = notifies
         self._loop = asyncio.get_running_loop()
         self.size = -1
@@ -90,6 +94,7 @@ class CommitFeed:
                     await self._db.execute(_ANNOUNCE, _ANNOUNCEMENTS, texts)
         except FAILURES:
             self._drop()
+            self._lost()
             self._wake.set()
 
     async def close(self) -> None:
@@ -129,11 +134,12 @@ class CommitFeed:
                 self.seen(await db.fetchval(_SIZE))
         except (*FAILURES, NightsafeError):
             self._drop()
+            self._lost()
 
     async def _open(self) -> "Connection":
         """Open a connection that is notified."""
         self._db = db = await self._connect()
-        db.add_termination_listener(self._lost)
+        db.add_termination_listener(self._terminated)
         if self._notifies:
             with suppress(NightsafeError):
                 await db.add_listener(CHANNEL, self._notified)
@@ -148,10 +154,11 @@ class CommitFeed:
         if db is not None:
             db.terminate()
 
-    def _lost(self, db: "Connection") -> None:
+    def _terminated(self, db: "Connection") -> None:
         """Open another connection at once after the end of one that was not given up."""
         if db is self._db:
             self._db = None
+            self._lost()
             self._wake.set()
 
     def _notified(self, *notification: Any) -> None:

@@ -37,6 +37,8 @@ SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only', tru
   current_setting('synchronous_commit', true), coalesce(current_setting('synchronous_standby_names', true), ''),
   current_setting('fsync', true)
 """
+_SIZE: Final = "SELECT size FROM log_head"
+
 _PASSING: Final = (
     OSError,
     TimeoutError,
@@ -59,10 +61,15 @@ class NoPrimaryError(ConnectionError):
     """None of the hosts is a primary that answers, now. Another attempt may find one."""
 
 
-async def connect(address: Address) -> "Connection":
+async def connect(address: Address, known_size: Callable[[], int] | None = None) -> "Connection":
     """Open a connection to the primary. The hosts are tried in their order, and a slow one does not stop the others.
 
     While a host is silent, the others are tried again: one of them may have become the primary in the meantime.
+
+    Args:
+        address: the hosts.
+        known_size: returns how long the log is, as far as the caller knows. A server with a shorter log is passed
+            over: it was replaced while it was paused or cut off, and does not know that yet.
 
     Raises:
         NoPrimaryError: when no host is a primary that accepts connections; another attempt may succeed.
@@ -73,14 +80,14 @@ async def connect(address: Address) -> "Connection":
     repeated: list[asyncio.Task[Connection]] = []
     try:
         for host in address.hosts:
-            attempts.append(asyncio.create_task(_connect_to(address, host)))
+            attempts.append(asyncio.create_task(_connect_to(address, host, known_size)))
             await asyncio.wait(attempts[-1:], timeout=_NEXT_HOST_SECONDS)
             if (found := _first_connection(attempts)) is not None:
                 return found
         while silent := [task for task in attempts if not task.done()]:
             if all(task.done() for task in repeated):
                 others = [host for host, task in zip(address.hosts, attempts, strict=True) if task.done()]
-                repeated = [asyncio.create_task(_connect_to(address, host)) for host in others]
+                repeated = [asyncio.create_task(_connect_to(address, host, known_size)) for host in others]
             await asyncio.wait(silent, timeout=_AGAIN_SECONDS, return_when="FIRST_COMPLETED")
             if (found := _first_connection(attempts) or _first_connection(repeated)) is not None:
                 return found
@@ -125,11 +132,11 @@ def no_primary(seconds: float, reason: str) -> NightsafeError:
     )
 
 
-async def _connect_to(address: Address, host: Host) -> "Connection":
+async def _connect_to(address: Address, host: Host, known_size: Callable[[], int] | None) -> "Connection":
     """Open a connection to one host, and check the server.
 
     Raises:
-        NoPrimaryError: when it is not a primary that accepts connections.
+        NoPrimaryError: when it is not a primary that accepts connections, or lacks commits.
         NightsafeError: STORE, as for `connect`.
     """
     try:
@@ -138,6 +145,8 @@ async def _connect_to(address: Address, host: Host) -> "Connection":
             try:
                 await _check(db, address, host)
                 await store_every_text(db)
+                if known_size is not None:
+                    await _check_size(db, host, known_size())
             except BaseException:
                 db.terminate()
                 raise
@@ -205,6 +214,16 @@ async def _check(db: "Connection", address: Address, host: Host) -> None:
             f"{host} has fsync=off, with which a crash of its machine loses commits and may damage the database: set"
             " fsync=on in postgresql.conf and restart the server",
         )
+
+
+async def _check_size(db: "Connection", host: Host, known: int) -> None:
+    """Refuse a server whose log is shorter than a known one.
+
+    Raises:
+        NoPrimaryError: when it is.
+    """
+    if await db.fetchval(_SIZE) < known:
+        raise NoPrimaryError(f"{host} lacks commits that this node has seen")
 
 
 def _connect_error(error: Exception, address: Address, host: Host) -> Exception:

@@ -54,6 +54,7 @@ class Reader:
         self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._idle: list[Connection] = []
+        self._drops = 0
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._closed = False
 
@@ -140,6 +141,7 @@ class Reader:
                 async with asyncio.timeout(seconds):
                     if db is None or db.is_closed():
                         db = await self._connect()
+                    drops = self._drops
                     result = await work(db)
             except BaseException as error:
                 if db is not None:
@@ -147,11 +149,15 @@ class Reader:
                 if will_pass(error):
                     self.drop()
                 raise
-            self._idle.append(db)
+            if drops == self._drops:
+                self._idle.append(db)
+            else:
+                db.terminate()
             return result
 
     def drop(self) -> None:
-        """Give the connections up that no read uses, because their server may not be the primary any more."""
+        """Give the connections up after their present reads, because their server may not be the primary any more."""
+        self._drops += 1
         while self._idle:
             self._idle.pop().terminate()
 
