@@ -9,6 +9,8 @@ RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
 FAILOVER := $(VENV)/.failover
+FAILOVER_LIMIT = $(if $(filter thorough random,$(EFFORT)),40m,15m)  # a round that takes longer is ended
+UNSHARE := unshare --net --mount --pid --fork --kill-child --mount-proc
 FUZZ := $(VENV)/.fuzz
 SECONDS ?= 30
 TARGET ?=
@@ -45,9 +47,10 @@ test-fast: $(DEV) ## run only the tests that start no server, Node or workerd, w
 	@$(PYTEST) tests/unit tests/engines -m 'not slow and not heavy$(CASES)' --numprocesses=auto --dist=worksteal -q
 
 test-failover: $(FAILOVER) ## break a cluster of PostgreSQL under load, as root; EFFORT=thorough breaks it more often
-	@test $$(id -u) = 0 || { echo 'The failover tests make network namespaces: run them as root.' >&2; exit 1; }
+	@$(UNSHARE) true || { echo 'The failover tests need network namespaces: run them as root on Linux, where unshare' \
+	  '(util-linux) and ip (iproute2) work.' >&2; exit 1; }
 	@mkdir -p .cache
-	@unshare --net --mount --pid --fork --kill-child --mount-proc sh -c \
+	@timeout --foreground --kill-after=10 $(FAILOVER_LIMIT) $(UNSHARE) sh -c \
 	  'mount -t tmpfs none /run && $(PYTEST) tests/failover -m failover; exit $$?'
 
 node: $(NODE) ## install the official Node clients for the tests

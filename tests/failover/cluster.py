@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -134,8 +134,8 @@ class Cluster:
         return wait_for("a synchronous replica", lambda: self._of_role("sync_standby"))
 
     def wait_until_whole(self) -> Machine:
-        """Return the primary, as soon as both others follow it and one of them is synchronous."""
-        return wait_for("three members, with a primary and a synchronous replica", self._whole)
+        """Return the primary, as soon as both others follow it, one of them is synchronous, and etcd is whole."""
+        return wait_for("three members of etcd, a primary, a synchronous and another replica", self._whole)
 
     def kill_primary(self, machine: Machine, *, with_patroni: bool) -> None:
         """Kill PostgreSQL on a machine, all its processes at once.
@@ -148,8 +148,24 @@ class Cluster:
             machine.kill("patroni")
         machine.send_all("postgres", signal.SIGKILL)
 
+    @contextmanager
+    def full_disk(self, machine: Machine) -> Iterator[None]:
+        """Fill a machine's disk. At the end, make room again, and start etcd if it has ended."""
+        filling = machine.disk / "filling"
+        with suppress(OSError), filling.open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 16)):
+                pass
+        try:
+            yield
+        finally:
+            filling.unlink()
+            if not machine.runs("etcd"):
+                self.start_etcd(machine)
+
     def _whole(self) -> Machine | None:
         """Return the primary if the cluster is whole."""
+        if not all(answers(f"http://{machine.address}:2379/health") for machine in self.machines):
+            return None
         primary = self.primary()
         members = (_ask(f"http://{primary.address}:8008/cluster") or {}).get("members", []) if primary else []
         states = sorted((member.get("role"), member.get("state")) for member in members)
@@ -241,22 +257,6 @@ def cut_off(machine: Machine) -> Iterator[None]:
         yield
     finally:
         machine.connect()
-
-
-@contextmanager
-def full_disk(machine: Machine) -> Iterator[None]:
-    """Fill a machine's disk, and make room again at the end."""
-    filling = machine.disk / "filling"
-    with filling.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(1 << 16)):
-                pass
-        except OSError:
-            pass
-    try:
-        yield
-    finally:
-        filling.unlink()
 
 
 def _etcd() -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 from tests.effort import chosen
-from tests.failover.cluster import Cluster, cut_off, full_disk, paused, wait_for
+from tests.failover.cluster import Cluster, cut_off, paused, wait_for
 from tests.failover.figures import Figures, altogether
 from tests.failover.machines import Machine
 from tests.failover.scenario import MEDIAN_SECONDS, Scenario
@@ -90,7 +90,10 @@ async def test_killed_leader_of_etcd(scenario: Scenario) -> None:
 async def test_full_disk_of_a_replica(scenario: Scenario) -> None:
     """If the disk of the synchronous replica is full, writes go on with the other replica, and none is lost."""
     await scenario.check(
-        "full", "full disk of the synchronous replica", lambda: full_disk(scenario.cluster.replica()), FEW
+        "full",
+        "full disk of the synchronous replica",
+        lambda: scenario.cluster.full_disk(scenario.cluster.replica()),
+        FEW,
     )
 
 
