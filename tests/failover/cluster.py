@@ -1,4 +1,4 @@
-"""Three machines with etcd, and with PostgreSQL under Patroni in its strict synchronous mode."""
+"""Three machines with etcd, and with PostgreSQL under Patroni in its strict synchronous mode, with a quorum."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ _DYNAMIC: Final = {
     "retry_timeout": 5,
     "primary_start_timeout": 0,  # a primary that has ended is replaced, not started again
     "primary_stop_timeout": 5,
-    "synchronous_mode": True,
+    "synchronous_mode": "quorum",  # the replica that has more becomes the primary, so the other can follow it at once
     "synchronous_mode_strict": True,
     "postgresql": {
         "use_pg_rewind": True,
@@ -130,12 +130,12 @@ class Cluster:
         return None
 
     def replica(self) -> Machine:
-        """Return the machine of the synchronous replica."""
-        return wait_for("a synchronous replica", lambda: self._of_role("sync_standby"))
+        """Return the machine of a synchronous replica."""
+        return wait_for("a synchronous replica", lambda: self._of_role("quorum_standby"))
 
     def wait_until_whole(self) -> Machine:
-        """Return the primary, as soon as both others follow it, one of them is synchronous, and etcd is whole."""
-        return wait_for("three members of etcd, a primary, a synchronous and another replica", self._whole)
+        """Return the primary, as soon as both others follow it synchronously, and etcd is whole."""
+        return wait_for("three members of etcd, a primary and two synchronous replicas", self._whole)
 
     def kill_primary(self, machine: Machine, *, with_patroni: bool) -> None:
         """Kill PostgreSQL on a machine, all its processes at once.
@@ -169,8 +169,7 @@ class Cluster:
         primary = self.primary()
         members = (_ask(f"http://{primary.address}:8008/cluster") or {}).get("members", []) if primary else []
         states = sorted((member.get("role"), member.get("state")) for member in members)
-        followers = {("replica", "streaming"), ("sync_standby", "streaming")}
-        return primary if states == sorted({("leader", "running"), *followers}) else None
+        return primary if states == [("leader", "running"), *[("quorum_standby", "streaming")] * 2] else None
 
     def _of_role(self, role: str) -> Machine | None:
         """Return the machine of a member with a role."""

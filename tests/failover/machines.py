@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -93,15 +94,11 @@ class Machine:
         self._processes[name].send_signal(number)
 
     def send_all(self, program: str, number: signal.Signals) -> None:
-        """Send a signal to each process of a program on this machine."""
+        """Send a signal to each process of a program on this machine, as nearly at once as possible."""
         listed = subprocess.run([_IP, "netns", "pids", self.name], capture_output=True, check=True).stdout
-        for pid in listed.split():
-            folder = Path(f"/proc/{int(pid)}")
-            try:
-                if (folder / "comm").read_text().strip() == program:
-                    os.kill(int(pid), number)
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it has ended in the meantime
+        for pid in [int(pid) for pid in listed.split() if _program(int(pid)) == program]:
+            with suppress(ProcessLookupError):  # it has ended in the meantime
+                os.kill(pid, number)
 
     def disconnect(self) -> None:
         """Cut the machine off from all others."""
@@ -124,6 +121,14 @@ def make_switch() -> None:
     _run("ip", "link", "add", "name", _SWITCH, "type", "bridge")
     _run("ip", "address", "add", _CLIENT, "dev", _SWITCH)
     _run("ip", "link", "set", _SWITCH, "up")
+
+
+def _program(pid: int) -> str:
+    """Return the name of a process's program, or "" if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _run(*command: str) -> None:

@@ -88,10 +88,10 @@ async def test_killed_leader_of_etcd(scenario: Scenario) -> None:
 
 
 async def test_full_disk_of_a_replica(scenario: Scenario) -> None:
-    """If the disk of the synchronous replica is full, writes go on with the other replica, and none is lost."""
+    """If the disk of a replica is full, writes go on with the other one, and none is lost."""
     await scenario.check(
         "full",
-        "full disk of the synchronous replica",
+        "full disk of a synchronous replica",
         lambda: scenario.cluster.full_disk(scenario.cluster.replica()),
         FEW,
     )
