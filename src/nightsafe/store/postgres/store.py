@@ -81,7 +81,7 @@ class PostgresStore(
         self._users = LookUps(self._reader, USERS)
         self._accounts = LookUps(self._reader, ACCOUNTS)
         self._identities = IdentityGeneration(self._reader)
-        self._feed: CommitFeed = CommitFeed(open_connection, self._reader.drop, notifies=notifies)
+        self._feed: CommitFeed = CommitFeed(open_connection, self._drop_idle, notifies=notifies)
         group = GroupCommit(signer, identity_key, notifies=notifies)
         self._writer = Writer(open_connection, group, self._feed.seen, patience)
         self._retired: list[str] = []
@@ -243,6 +243,11 @@ class PostgresStore(
         """Return whether the change of an entry is kept, and none after it is about the same."""
         later = await self._reader.all(_LATER, known)
         return len(later) < _MOST_LATER and is_newest(entry, [row[0] for row in later])
+
+    def _drop_idle(self) -> None:
+        """Give the idle connections up: their server may not be the primary any more, or silent for ever."""
+        self._reader.drop()
+        self._writer.drop_idle()
 
     async def _submit(self, change: Change | None) -> Outcome:
         """Queue a change or a probe, and wait for its answer."""

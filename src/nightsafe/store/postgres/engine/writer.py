@@ -104,6 +104,11 @@ class Writer:
             self._begin_task()
         return future
 
+    def drop_idle(self) -> None:
+        """Give the connection up unless a group uses it, because its server may not be the primary any more."""
+        if self._task is None:
+            self._drop()
+
     async def end(self) -> None:
         """Finish the waiting changes, then close the connection."""
         while self._task is not None:
