@@ -37,7 +37,7 @@ _DYNAMIC: Final = {
             "max_connections": 60,
             "shared_buffers": "64MB",
             "max_wal_size": "128MB",
-            "wal_keep_size": "64MB",
+            "wal_keep_size": "256MB",  # pg_rewind reads what was written since the checkpoint before the failover
         },
     },
 }
@@ -194,6 +194,8 @@ class Cluster:
                 "connect_address": f"{machine.address}:5432",
                 "data_dir": str(machine.disk / "data"),
                 "bin_dir": str(self._programs / "bin"),
+                "remove_data_directory_on_rewind_failure": True,
+                "remove_data_directory_on_diverged_timelines": True,
                 "pgpass": str(machine.disk / "pgpass"),
                 "authentication": _ROLES,
                 "parameters": {"unix_socket_directories": str(machine.disk)},
