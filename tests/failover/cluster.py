@@ -38,6 +38,7 @@ _DYNAMIC: Final = {
             "shared_buffers": "64MB",
             "max_wal_size": "128MB",
             "wal_keep_size": "256MB",  # pg_rewind reads what was written since the checkpoint before the failover
+            "wal_retrieve_retry_interval": "500ms",  # a promotion may have to wait for so long
         },
     },
 }
