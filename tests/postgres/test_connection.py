@@ -100,28 +100,22 @@ async def test_a_stopped_host_does_not_delay_the_next_one(postgres: PostgresServ
 
 
 async def test_a_standby_that_becomes_the_primary_is_found_while_another_host_is_silent(
-    monkeypatch: pytest.MonkeyPatch,
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a stopped server keeps an attempt waiting, a standby that is promoted is found by the same attempt."""
     monkeypatch.setattr(connection, "_CONNECT_SECONDS", 20)
-    with running_server() as primary, folder_of_server() as folder, socket.create_server(("127.0.0.1", 0)) as silent:
-        standby = ConfiguredServer(folder, {})
-        standby.follow(primary)
+    with closing(PostgresServer()) as standby, socket.create_server(("127.0.0.1", 0)) as silent:
+        standby.follow(postgres)
         standby.start()
-        try:
-            url = (
-                f"postgresql://admin@/postgres?host={standby.folder},127.0.0.1"
-                f"&port={standby.port},{silent.getsockname()[1]}&sslmode=disable&allow_fsync_off=yes"
-            )
-            connecting = asyncio.create_task(connect(parse(url)))
-            waiting, _ = await asyncio.to_thread(silent.accept)  # the standby has been asked before
-            await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
-            with waiting:
-                db = await connecting
-            assert not await db.fetchval("SELECT pg_is_in_recovery()")
-            await db.close()
-        finally:
-            standby.stop()
+        hosts = f"127.0.0.1:{standby.port},127.0.0.1:{silent.getsockname()[1]}"
+        url = f"postgresql://nightsafe@{hosts}/postgres?sslmode=disable&allow_fsync_off=yes"
+        connecting = asyncio.create_task(connect(parse(url)))
+        waiting, _ = await asyncio.to_thread(silent.accept)  # the standby has been asked before
+        await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
+        with waiting:
+            db = await connecting
+        assert not await db.fetchval("SELECT pg_is_in_recovery()")
+        await db.close()
 
 
 async def test_work_waits_for_a_primary() -> None:

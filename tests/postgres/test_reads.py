@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Final
 
 import asyncpg
@@ -12,8 +13,8 @@ from msgspec.structs import replace
 from tests.engines.test_identities import TOKEN
 from tests.engines.tools.changes import ACCOUNT, REF, change, removing, secret, setting, upload
 from tests.engines.tools.engine import PostgresEngine
-from tests.postgres.configured_server import ConfiguredServer, folder_of_server, running_server
 from tests.postgres.databases import Databases
+from tests.postgres.server import PostgresServer
 from tests.stores import IDENTITY_KEY, SIGNING_KEY
 
 from nightsafe.errors import Code, NightsafeError
@@ -36,7 +37,6 @@ END_LISTENER: Final = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query = 'SELECT size FROM log_head'
 """
-UNSAFE: Final = "&allow_fsync_off=yes"
 
 
 @pytest.fixture
@@ -269,31 +269,28 @@ async def test_idle_connections_are_given_up_when_the_notified_one_is_lost(nodes
 
 async def test_a_replaced_primary_that_wakes_up_is_passed_over() -> None:
     """A node that knows a commit of the new primary reads from no server that lacks it, although it takes writes."""
-    with running_server() as old, folder_of_server() as folder:
+    with PostgresServer() as old, closing(PostgresServer()) as new:
         old.execute("CREATE DATABASE safe")
-        new = ConfiguredServer(folder, {})
         new.follow(old)
         new.start()
-        try:
-            both = f"postgresql://admin@/safe?host={old.folder},{folder}&port={old.port},{new.port}{UNSAFE}"
-            db = await connect(parse(both))
-            await migrate(db)
-            await db.close()
-            node = await PostgresStore.open(parse(both), IDENTITY_KEY, signer=SIGNING_KEY)
-            await node.commit(upload())
-            await asyncio.to_thread(new.execute, "SELECT pg_promote()")
-            other = await PostgresStore.open(
-                parse(new.url(database="safe") + UNSAFE), IDENTITY_KEY, signer=SIGNING_KEY
-            )
-            await other.commit(setting(secret("A")))
-            assert await node.secret(REF, "A") is None
+        both = f"postgresql://nightsafe@127.0.0.1:{old.port},127.0.0.1:{new.port}/safe?allow_fsync_off=yes"
+        db = await connect(parse(both))
+        await migrate(db)
+        await db.close()
+        node = await PostgresStore.open(parse(both), IDENTITY_KEY, signer=SIGNING_KEY)
+        await node.commit(upload())
+        place = old.execute("SELECT pg_current_wal_lsn()")
+        while new.execute(f"SELECT pg_last_wal_replay_lsn() >= '{place}'") != "t":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(new.execute, "SELECT pg_promote()")
+        other = await PostgresStore.open(parse(new.url("safe")), IDENTITY_KEY, signer=SIGNING_KEY)
+        await other.commit(setting(secret("A")))
+        assert await node.secret(REF, "A") is None
 
-            node._feed.seen(2)
-            with pytest.raises(NightsafeError, match="lacks commits"):
-                await node.identity_generation()
+        node._feed.seen(2)
+        with pytest.raises(NightsafeError, match="lacks commits"):
+            await node.identity_generation()
 
-            assert await node.secret(REF, "A") is not None
-            await node.close()
-            await other.close()
-        finally:
-            new.stop()
+        assert await node.secret(REF, "A") is not None
+        await node.close()
+        await other.close()
