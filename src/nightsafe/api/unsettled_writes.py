@@ -186,16 +186,18 @@ class Write:
 
     def committed(self, is_newest: Callable[[], Awaitable[bool]]) -> None:
         """See `CommitWatcher.committed`."""
-        self._is_newest = is_newest
+        if self._is_own_task():
+            self._is_newest = is_newest
 
     async def unknown(self, error: OutcomeUnknownError) -> bool:
         """See `CommitWatcher.unknown`."""
-        self._outcome = error.outcome
+        if self._is_own_task():
+            self._outcome = error.outcome
         return await self._goes_on(error)
 
     async def no_primary(self) -> bool:
         """See `CommitWatcher.no_primary`."""
-        if self._is_newest is None and self._early_answer is None:
+        if not self._is_own_task() or (self._is_newest is None and self._early_answer is None):
             return False
         error = NightsafeError(
             Code.OUTCOME_UNKNOWN,
@@ -221,10 +223,14 @@ class Write:
             earlier = earlier.next
         return None
 
+    def _is_own_task(self) -> bool:
+        """Return whether the request itself asks, and not a task that was started meanwhile and knows its watcher."""
+        return asyncio.current_task() is self._task
+
     async def _goes_on(self, error: NightsafeError) -> bool:
         """Answer with an error, unless that was done before, and return whether the request goes on."""
-        if self._call is None or self._body is None or asyncio.current_task() is not self._task:
-            return False  # a large body, or a task that the request has started
+        if self._call is None or self._body is None or not self._is_own_task():
+            return False
         loop = asyncio.get_running_loop()
         if self._early_answer is None:
             if not await self._body.finish(self._call):

@@ -292,6 +292,23 @@ async def test_only_the_requests_own_task_waits() -> None:
     assert [] == requests.sent
 
 
+async def test_other_tasks_learn_nothing_of_a_commit() -> None:
+    """A task that was started in a request, such as one that reads for many, fails as if it belonged to nobody."""
+    requests = Requests()
+
+    async def read_in_a_task(_: Call) -> Reply:
+        """Commit, and read in another task while there is no primary."""
+        await requests.commit()
+        tried_again = await asyncio.create_task(is_tried_again(NightsafeError(Code.NO_PRIMARY)))
+        return Reply(200, b"%d" % tried_again)
+
+    for remembers in (True, False):
+        write = requests.writes.write(requests.send)
+        assert b"0" == (await write.reply(call([b""]), read_in_a_task, remembers=remembers)).body
+        write.end()
+    assert [] == requests.sent
+
+
 async def test_the_server_stops_without_the_outcome() -> None:
     """The end of the server ends the waits, and the request's answer is sent to nobody."""
     requests = Requests()
