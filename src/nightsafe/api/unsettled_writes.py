@@ -14,12 +14,12 @@ import asyncio
 import hashlib
 import secrets
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from nightsafe.api.http.body import Message, Receive, receive_part
+from nightsafe.api.body_digest import BodyDigest, first_parts, replayed
 from nightsafe.api.http.envelope import Reply, failure
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.streaming import Send, send_reply
@@ -36,9 +36,6 @@ _MOST_SECONDS: Final = 600.0
 """A request that was answered goes on for so long at most."""
 
 _MOST_WRITES: Final = 1000
-_MOST_BYTES: Final = 64 * 1024
-"""The largest body that is compared. Larger ones have a limited memory, which others may wait for."""
-
 _BOUNDARY: Final = b"boundary="
 
 Handle = Callable[[Call], Awaitable[Reply]]
@@ -52,10 +49,6 @@ class UnsettledWrites:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._writes: dict[Key, Write] = {}
-
-    def write(self, send: Send) -> "Write":
-        """Return a write of the current task; its `end` must be called."""
-        return Write(self, send)
 
     def new_hash(self) -> "hashlib.blake2b":
         """Return an empty hash under the key of this process."""
@@ -91,7 +84,9 @@ class UnsettledWrites:
 
 
 class Write:
-    """One request that may change something. It watches its own commits (`CommitWatcher`).
+    """One request that may change something, of the current task. It watches its own commits (`CommitWatcher`).
+
+    `end` must be called after its answer.
 
     Args:
         writes: remembers it.
@@ -107,7 +102,7 @@ class Write:
         self._send = send
         self._task = asyncio.current_task()
         self._call: Call | None = None
-        self._body: _BodyDigest | None = None
+        self._body: BodyDigest | None = None
         self._is_newest: Callable[[], Awaitable[bool]] | None = None
         self._key: Key | None = None
         self._early_answer: NightsafeError | None = None
@@ -134,16 +129,16 @@ class Write:
         """
         receive, boundary = call.receive, _content_type(call)[1]
         if remembers and self._writes.has_like(call):
-            parts, more = await _first_parts(call)
+            parts, more = await first_parts(call)
             if not more:
-                body = _BodyDigest(self._writes.new_hash(), boundary)
+                body = BodyDigest(self._writes.new_hash(), boundary)
                 for part in parts:
                     body.update(part)
                 if (known := await self._known_reply((_head_of(call), body.digest()))) is not None:
                     return known
-            receive = _replayed(parts, receive, more=more)
+            receive = replayed(parts, receive, more=more)
         if remembers:
-            self._call, self._body = call, _BodyDigest(self._writes.new_hash(), boundary)
+            self._call, self._body = call, BodyDigest(self._writes.new_hash(), boundary)
             receive = self._body.of(receive)
         token = commit_watcher.set(self)
         try:
@@ -242,62 +237,6 @@ class Write:
         return loop.time() < self._end
 
 
-class _BodyDigest:
-    """The digest of a body without the boundary between its parts, which differs each time a client sends it.
-
-    Args:
-        hashed: an empty hash.
-        boundary: the boundary, or b"".
-    """
-
-    def __init__(self, hashed: "hashlib.blake2b", boundary: bytes) -> None:
-        self._hashed = hashed
-        self._boundary = boundary
-        self._rest = b""
-        self._receive: Receive | None = None
-        self._size = 0
-        self._is_whole = False
-
-    def of(self, receive: Receive) -> Receive:
-        """Return a `receive` that adds each part of the body to the digest."""
-
-        async def part() -> Message:
-            """Return the next part."""
-            message = await receive()
-            self._is_whole = not message.get("more_body", False)
-            self.update(message.get("body", b""))
-            return message
-
-        self._receive = part
-        return part
-
-    async def finish(self, call: Call) -> bool:
-        """Receive what the handler has not read of the body; return whether it is whole, and not too large."""
-        try:
-            while self._receive is not None and not self._is_whole and self._size <= _MOST_BYTES:
-                await receive_part(self._receive, call.limits.body_seconds)
-        except NightsafeError:
-            return False
-        return self._is_whole and self._size <= _MOST_BYTES
-
-    def update(self, part: bytes) -> None:
-        """Add a part of the body."""
-        self._size += len(part)
-        if not self._boundary:
-            self._hashed.update(part)
-            return
-        body = (self._rest + part).replace(self._boundary, b"")
-        end = max(len(body) - len(self._boundary) + 1, 0)
-        self._hashed.update(body[:end])
-        self._rest = body[end:]
-
-    def digest(self) -> bytes:
-        """Return the digest."""
-        whole = self._hashed.copy()
-        whole.update(self._rest)
-        return whole.digest()
-
-
 def _head_of(call: Call) -> tuple[object, ...]:
     """Return what makes a request the same, but for its body."""
     caller = call.caller
@@ -308,30 +247,3 @@ def _content_type(call: Call) -> tuple[bytes, bytes]:
     """Return the content type without its boundary, and the boundary."""
     kind, _, boundary = call.headers.get(b"content-type", b"").partition(_BOUNDARY)
     return kind, boundary.partition(b";")[0].strip(b' "')
-
-
-async def _first_parts(call: Call) -> tuple[list[bytes], bool]:
-    """Return the body's parts up to a size, and whether more follow.
-
-    Raises:
-        NightsafeError: TIMEOUT, or BODY_UNREADABLE when the body ends early.
-    """
-    parts, more = list[bytes](), True
-    while more and sum(map(len, parts)) <= _MOST_BYTES:
-        part, more = await receive_part(call.receive, call.limits.body_seconds)
-        parts.append(part)
-    return parts, more
-
-
-def _replayed(parts: Sequence[bytes], receive: Receive, *, more: bool) -> Receive:
-    """Return a `receive` that gives these parts of a body first, and then those that follow, if there are more."""
-    left = [*parts]
-
-    async def part() -> Message:
-        """Return the next part."""
-        if not left:
-            return await receive()
-        body = left.pop(0)
-        return {"type": "http.request", "body": body, "more_body": bool(left) or more}
-
-    return part

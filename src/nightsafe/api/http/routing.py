@@ -128,7 +128,7 @@ class Gate:
         if self._unsettled_writes is None or scope["method"] == "GET":
             await answer(scope, receive, send, self._reply)
             return
-        write = self._unsettled_writes.write(send)
+        write = Write(self._unsettled_writes, send)
         try:
             await answer(scope, receive, write.send, partial(self._reply, write=write))
         finally:

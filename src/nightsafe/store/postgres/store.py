@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from nightsafe.store.identity_macs import IdentityMacs
 from nightsafe.store.log.written import is_newest
 from nightsafe.store.postgres.engine.address import Address
 from nightsafe.store.postgres.engine.commit_feed import CommitFeed
-from nightsafe.store.postgres.engine.connection import PATIENCE, connect
+from nightsafe.store.postgres.engine.connection import PATIENCE, SIZE, connect
 from nightsafe.store.postgres.engine.group_commit import GroupCommit
 from nightsafe.store.postgres.engine.reader import LookUps, Reader
 from nightsafe.store.postgres.engine.schema import check_version
@@ -36,6 +36,8 @@ from nightsafe.store.scripts import ScriptRef
 
 if TYPE_CHECKING:
     from asyncpg import Connection
+
+T = TypeVar("T")
 
 _BEHIND: Final = (
     f"the server that has answered lacks commits that this node has seen, so it is not the primary any more: {AGAIN}"
@@ -116,7 +118,7 @@ class PostgresStore(
         async def prepare(db: "Connection") -> tuple[bool, int]:
             """Check the schema; return whether the database can notify, and the size of the log."""
             await check_version(db, command)
-            return bool(await db.fetchval(_NOTIFIES)), int(await db.fetchval("SELECT size FROM log_head"))
+            return bool(await db.fetchval(_NOTIFIES)), int(await db.fetchval(SIZE))
 
         try:
             notifies, size = await reader.run(prepare, 60)
@@ -173,36 +175,28 @@ class PostgresStore(
 
     async def identity_generation(self) -> object:
         """See `Store.identity_generation`."""
-        await self._seen(self._identities.look)
-        return self._identities.number
+        number, _ = await self._up_to_date(self._identities.look)
+        return number
 
     async def secret_and_identity_generation(self, ref: ScriptRef, name: str) -> tuple[bytes | None, object]:
         """See `Store.secret_and_identity_generation`. One statement, unless the log has grown."""
-        shown: bytes | None = None
+        shown, size = await self._up_to_date(partial(self.secret_and_log_size, ref, name))
+        if size > self._identities.size:
+            return shown, await self.identity_generation()
+        return shown, self._identities.number
 
-        async def look() -> int | None:
-            """Look the secret up; return the size of the log."""
-            nonlocal shown
-            row = await self._secret_look_ups.find(ref.account_id, ref.namespace, ref.name, name)
-            shown, size = (None, None) if row is None else row  # no row: the name cannot be stored
-            return size
-
-        size = await self._seen(look)
-        is_known = size is not None and size <= self._identities.size
-        return shown, self._identities.number if is_known else await self.identity_generation()
-
-    async def _seen(self, look: Callable[[], Awaitable[int | None]]) -> int | None:
-        """Return the size of the log that a look has found; look again if the server lacks commits.
+    async def _up_to_date(self, look: Callable[[], Awaitable[tuple[T, int]]]) -> tuple[T, int]:
+        """Return what a look has found, and the size of the log then; look again if the server lacks commits.
 
         Raises:
             NightsafeError: NO_PRIMARY, when the next server lacks commits, too.
         """
         for _ in range(2):
             known = self._feed.size  # the server may be asked before commits that become known while it answers
-            size = await look()
-            if size is None or size >= known:
-                self._feed.seen(size or 0)
-                return size
+            found, size = await look()
+            if size >= known:
+                self._feed.seen(size)
+                return found, size
             self._reader.drop()
         raise NightsafeError(Code.NO_PRIMARY, _BEHIND)
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from nightsafe.errors import NightsafeError
+from nightsafe.store.postgres.engine.connection import SIZE
 from nightsafe.store.postgres.engine.failures import FAILURES
 from nightsafe.store.postgres.engine.group_commit import CHANNEL
 
@@ -25,7 +26,6 @@ _CALM_SECONDS: Final = 2.0
 """The same while no task waits, to notice that the connection is lost."""
 
 _ANSWER_SECONDS: Final = 3.0
-_SIZE: Final = "SELECT size FROM log_head"
 _ANNOUNCE: Final = "SELECT pg_notify($1, text) FROM unnest($2::text[]) AS texts(text)"
 
 
@@ -131,7 +131,7 @@ class CommitFeed:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS), self._turn:
                 db = self._db or await self._open()
-                self.seen(await db.fetchval(_SIZE))
+                self.seen(await db.fetchval(SIZE))
         except (*FAILURES, NightsafeError):
             self._drop()
             self._lost()

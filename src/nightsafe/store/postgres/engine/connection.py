@@ -37,7 +37,7 @@ SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only', tru
   current_setting('synchronous_commit', true), coalesce(current_setting('synchronous_standby_names', true), ''),
   current_setting('fsync', true)
 """
-_SIZE: Final = "SELECT size FROM log_head"
+SIZE: Final = "SELECT size FROM log_head"
 
 _PASSING: Final = (
     OSError,
@@ -222,7 +222,7 @@ async def _check_size(db: "Connection", host: Host, known: int) -> None:
     Raises:
         NoPrimaryError: when it is.
     """
-    if await db.fetchval(_SIZE) < known:
+    if await db.fetchval(SIZE) < known:
         raise NoPrimaryError(f"{host} lacks commits that this node has seen")
 
 

@@ -33,12 +33,12 @@ class IdentityGeneration:
         self._look_ups = LookUps(reader, _LOOK)
         self.number = self.size = 0
 
-    async def look(self) -> int:
-        """Read the new entries; return the size of the log, whose entries are known from now on."""
+    async def look(self) -> tuple[int, int]:
+        """Read the new entries; return the number, and the size of the log."""
         known = self.size
         size, entries = await self._look_ups.find(known)
         if size > self.size:
             if len(entries) != size - known or any(map(names_identities, entries)):
                 self.number = size
             self.size = size
-        return int(size)
+        return self.number, size

@@ -60,8 +60,15 @@ class ScriptReads(HistoryReads):
 
     async def secret(self, ref: ScriptRef, name: str) -> bytes | None:
         """See `Store.secret`."""
+        return (await self.secret_and_log_size(ref, name))[0]
+
+    async def secret_and_log_size(self, ref: ScriptRef, name: str) -> tuple[bytes | None, int]:
+        """Return what `secret` returns, and the size of the log as of the same moment."""
         row = await self._secret_look_ups.find(ref.account_id, ref.namespace, ref.name, name)
-        return None if row is None else row[0]
+        if row is None:  # a name cannot be stored, and nothing has empty ones
+            row = await self._secret_look_ups.find("", "", "", "")
+        shown, size = row
+        return shown, size
 
     async def secrets(self, ref: ScriptRef) -> list[bytes] | None:
         """See `Store.secrets`."""
